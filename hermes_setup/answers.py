@@ -1,0 +1,379 @@
+"""What the user wants: parsed once, at the door. After that a Domain cannot be wrong.
+
+The keyboard and the answers file give the same text to the same parsers; a file's table goes through `read_table`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+from urllib.parse import urlsplit
+
+from hermes_setup.errors import WrongInput
+
+LETSENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+LETSENCRYPT_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+_DEVIATIONS = "\u00df\u03c2\u200c\u200d"  # IDNA 2003 and 2008 read these as different names (UTS 46, section 7)
+_EXAMPLE = "Type a name like hermes.example.com"
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A host name as DNS has it (ASCII, lower case, no final dot), and as a person reads it."""
+
+    ascii: str
+    shown: str
+
+    def __str__(self) -> str:
+        return self.ascii
+
+    @classmethod
+    def parse(cls, text: str) -> Domain:
+        """A host name of two or more labels (RFC 1123 section 2.1; RFC 5891 for other scripts). Raises WrongInput."""
+        name = unicodedata.normalize("NFC", text.strip())
+        _refuse_what_is_no_name(name)
+        shown = name.removesuffix(".").lower()
+        if any(char in shown for char in _DEVIATIONS):
+            raise WrongInput(
+                f"{name} holds a letter that old and new programs translate differently.",
+                hint="Type the name in its xn-- form, as your domain seller shows it.",
+            )
+        try:
+            plain = shown if shown.isascii() else shown.encode("idna").decode("ascii").lower()
+        except UnicodeError:
+            raise WrongInput(f"{name} cannot be a host name.", hint=_EXAMPLE) from None
+        if len(plain) > 253:  # noqa: PLR2004 - RFC 1035 section 2.3.4, less the length bytes
+            raise WrongInput(f"The name has {len(plain)} characters; 253 is the most.", hint=_EXAMPLE)
+        labels = plain.split(".")
+        for label in labels:
+            if not _LABEL.match(label):
+                shape = f'"{label}"' if label else "an empty part (two dots in a row, or one in front)"
+                raise WrongInput(
+                    f"{name} is not a host name: {shape} may hold only letters, digits and - between them, 1 to 63.",
+                    hint=_EXAMPLE,
+                )
+        if len(labels) == 1:
+            raise WrongInput(
+                f"{name} is a single word; a certificate needs a full name with a dot.", hint=_EXAMPLE
+            )
+        if labels[-1].isdigit():
+            raise WrongInput(f"{name} ends in a number, so no name can be like that.", hint=_EXAMPLE)
+        try:
+            readable = plain.encode("ascii").decode("idna")
+        except UnicodeError:
+            raise WrongInput(f"{name} has an xn-- part that is not valid punycode.", hint=_EXAMPLE) from None
+        return cls(plain, readable)
+
+    @property
+    def label(self) -> str:
+        """Both forms where they differ: "bücher.example (xn--bcher-kva.example)"."""
+        return self.ascii if self.ascii == self.shown else f"{self.shown} ({self.ascii})"
+
+
+def _refuse_what_is_no_name(name: str) -> None:
+    if not name:
+        raise WrongInput("The domain is empty.", hint=_EXAMPLE)
+    if "://" in name:
+        rest = urlsplit(name).hostname if name.isprintable() and name.count("[") == name.count("]") == 0 else None
+        raise WrongInput(
+            "That is an address with its scheme; only the name is wanted.",
+            hint=f"Type it without http:// and the path{f': {rest}' if rest else ''}.",
+        )
+    try:
+        address = ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        pass
+    else:
+        raise WrongInput(
+            f"{address} is an IP address. Certificates that renew themselves, and the passwords' safety, need a name.",
+            hint="Point a name at this server (an A record at your domain seller), then type the name.",
+        )
+    if "*" in name:
+        raise WrongInput(
+            "A wildcard is not a place to open in a browser; its certificate needs DNS access, too.", hint=_EXAMPLE
+        )
+    if "/" in name:
+        raise WrongInput("A path does not belong to the name: Hermes needs a name of its own.", hint=_EXAMPLE)
+    if re.search(r":\d*\Z", name):
+        raise WrongInput("A port does not belong to the name: it is always 443 (https).", hint=_EXAMPLE)
+    if "@" in name:
+        raise WrongInput("That looks like an e-mail address.", hint=_EXAMPLE)
+    bad = [char for char in name if char.isspace() or not char.isprintable() or char in ";{}$\"'`\\<>|&()#%,!?=+~^"]
+    if bad:
+        char = bad[0]
+        seen = "a space" if char == " " else f"{char!r}"
+        raise WrongInput(f"A host name cannot hold {seen}.", hint=_EXAMPLE)
+
+
+def parse_email(text: str) -> str:
+    """An address for the CA's account, "" for none. Not RFC 5321 in full: what Let's Encrypt takes. Raises WrongInput."""
+    text = text.strip()
+    if not text:
+        return ""
+    hint = "Type an address like me@example.com, or nothing."
+    if len(text) > 254 or not text.isascii() or not text.isprintable():  # noqa: PLR2004 - RFC 5321 section 4.5.3.1.3
+        raise WrongInput("That is not an e-mail address that a CA takes.", hint=hint)
+    local, at, host = text.rpartition("@")
+    if not at or not re.fullmatch(r"[A-Za-z0-9_%+=~^{}|/*!?&#'`.$-]{1,64}", local) or local[0] in "-." or local[-1] == ".":
+        raise WrongInput(f"{text} is not an e-mail address.", hint=hint)
+    if ".." in local or "'" in local or "`" in local or "$" in local:
+        raise WrongInput(f"{text} is not an e-mail address.", hint=hint)
+    try:
+        Domain.parse(host)
+    except WrongInput as error:
+        raise WrongInput(f"{text} is not an e-mail address: {error.message}", hint=hint) from None
+    return f"{local}@{host.lower()}"
+
+
+def parse_user(text: str) -> str:
+    """A user name that htpasswd and HTTP Basic can carry (RFC 7617 section 2: no colon). Raises WrongInput."""
+    name = unicodedata.normalize("NFC", text.strip(" "))
+    hint = "Type a name like alice: up to 64 characters, no colon, not starting with - or #."
+    if not name:
+        raise WrongInput("The user name is empty.", hint=hint)
+    if any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in name):
+        raise WrongInput("The user name holds a control character.", hint=hint)
+    if ":" in name:
+        raise WrongInput("A user name cannot hold a colon: browsers send name and password with one between.", hint=hint)
+    if name[0] in "-#":
+        raise WrongInput(f"A user name cannot start with {name[0]}: it would read as a flag or a comment.", hint=hint)
+    if len(name) > 64:  # noqa: PLR2004
+        raise WrongInput(f"The user name has {len(name)} characters; 64 is the most.", hint=hint)
+    return name
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """Who signs the certificate. `directory` is the ACME directory URL, "" for self-signed."""
+
+    text: str
+    directory: str
+
+    @classmethod
+    def parse(cls, text: str) -> Issuer:
+        """One of the three words, or the https URL of an ACME directory (RFC 8555 section 7.1.1). Raises WrongInput."""
+        word = text.strip()
+        known = {"letsencrypt": LETSENCRYPT, "letsencrypt-staging": LETSENCRYPT_STAGING, "self-signed": ""}
+        if word.lower() in known:
+            return cls(word.lower(), known[word.lower()])
+        for name, url in known.items():
+            if url and word == url:
+                return cls(name, url)
+        hint = "Type letsencrypt, letsencrypt-staging, self-signed, or the https:// address of an ACME directory."
+        if "://" not in word:
+            near = difflib.get_close_matches(word.lower(), known, 1)
+            raise WrongInput(f'"{word}" is no kind of certificate.', hint=f"Did you mean {near[0]}?" if near else hint)
+        if not re.fullmatch(r"https://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~%+=&?/-]*)?", word):
+            raise WrongInput(f"{word} is not an address that ACME can use.", hint=hint)
+        return cls(word, word)
+
+    @property
+    def self_signed(self) -> bool:
+        """True when this machine signs it itself."""
+        return not self.directory
+
+    @property
+    def public(self) -> bool:
+        """True for Let's Encrypt's production, whose limits are for real."""
+        return self.directory == LETSENCRYPT
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Where Hermes listens: an IP address and a port."""
+
+    address: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Backend:
+        """ "127.0.0.1:9119", "[::1]:9119", "localhost:9119" or "9119". Raises WrongInput."""
+        hint = "Type an address and a port like 127.0.0.1:9119"
+        match = re.fullmatch(r"(?:(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+|localhost)):)?([0-9]{1,5})", text.strip())
+        if not match:
+            raise WrongInput(f"{text.strip() or 'Nothing'} is not an address and a port.", hint=hint)
+        six, four, port = match.groups()
+        try:
+            address = ipaddress.ip_address(six or ("127.0.0.1" if four in (None, "localhost") else four))
+        except ValueError:
+            raise WrongInput(f"{six or four} is not an IP address.", hint=hint) from None
+        if not 1 <= int(port) <= 65535:  # noqa: PLR2004
+            raise WrongInput(f"{port} is not a port; they go from 1 to 65535.", hint=hint)
+        if address.is_unspecified or address.is_multicast:
+            raise WrongInput(f"{address} is not an address that one can connect to.", hint=hint)
+        return cls(str(address), int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+    @property
+    def local(self) -> bool:
+        """True when only this machine can reach it."""
+        return ipaddress.ip_address(self.address).is_loopback
+
+
+DEFAULT_BACKEND = Backend("127.0.0.1", 9119)
+
+
+@dataclass(frozen=True)
+class User:
+    """Someone who may sign in. `hash` "" means: the line that is on the machine stays as it is."""
+
+    name: str
+    hash: str = field(default="", repr=False)
+    origin: Literal["answers", "menu"] = "menu"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Everything that decides what the machine should look like. Never a password."""
+
+    domain: Domain
+    issuer: Issuer
+    users: tuple[User, ...]
+    email: str = ""
+    backend: Backend | None = None  # None: where it is found
+    firewall: Literal["open", "leave"] = "open"
+    public_addresses: tuple[str, ...] = ()  # what the user says is this server's, over what can be seen
+    gone: tuple[str, ...] = ()  # users whose lines go
+    revoked: tuple[str, ...] = ()  # sha256 of cookie values that must not be good any more
+
+    def settled(self) -> Answers:
+        """The same wishes once they hold: no hashes (the machine has them), nobody left to remove or to sign out."""
+        return replace(self, users=tuple(replace(user, hash="") for user in self.users), gone=(), revoked=())
+
+
+@dataclass(frozen=True)
+class UserEntry:
+    """A user as an answers file names one; where the hash comes from is settled in `accounts.resolve`."""
+
+    name: str
+    password_file: str = ""
+    password_hash: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class AnswersFile:
+    """An answers file, read strictly. Its users still have to be resolved against the machine."""
+
+    domain: Domain
+    issuer: Issuer
+    users: tuple[UserEntry, ...]
+    email: str = ""
+    backend: Backend | None = None
+    firewall: Literal["open", "leave"] = "open"
+    public_addresses: tuple[str, ...] = ()
+
+
+KEYS = ("domain", "email", "certificate", "backend", "firewall", "public_addresses", "users")
+USER_KEYS = ("name", "password_file", "password_hash")
+
+
+def read_table(table: Mapping[str, object]) -> AnswersFile:
+    """The answers in a TOML document. Raises WrongInput, naming the key, for anything missing, unknown or wrong."""
+    _known_keys(table, KEYS, "the answers file")
+    domain = Domain.parse(_text(table, "domain", required=True))
+    firewall = _text(table, "firewall") or "open"
+    if firewall not in ("open", "leave"):
+        raise WrongInput(f'firewall = "{firewall}" is neither of its two words.', hint='Write firewall = "open" or "leave".')
+    backend = _text(table, "backend")
+    return AnswersFile(
+        domain=domain,
+        issuer=Issuer.parse(_text(table, "certificate") or "letsencrypt"),
+        users=_users(table.get("users", [])),
+        email=parse_email(_text(table, "email")),
+        backend=Backend.parse(backend) if backend else None,
+        firewall="open" if firewall == "open" else "leave",
+        public_addresses=_addresses(table.get("public_addresses", [])),
+    )
+
+
+def _users(value: object) -> tuple[UserEntry, ...]:
+    if not isinstance(value, list) or not value:
+        raise WrongInput(
+            "The answers file names no user, and without one nobody could sign in.",
+            hint='Add:\n[[users]]\nname = "alice"',
+        )
+    entries = []
+    for number, table in enumerate(value, 1):
+        if not isinstance(table, dict):
+            raise WrongInput(f"users entry {number} is not a table.", hint='Write [[users]] and under it name = "alice".')
+        _known_keys(table, USER_KEYS, f"users entry {number}")
+        entry = UserEntry(
+            parse_user(_text(table, "name", required=True)),
+            _text(table, "password_file"),
+            _text(table, "password_hash"),
+        )
+        if entry.password_file and entry.password_hash:
+            raise WrongInput(f"{entry.name} has a password_file and a password_hash.", hint="Keep one of the two.")
+        if entry.password_file and not entry.password_file.startswith("/"):
+            raise WrongInput(
+                f"password_file of {entry.name} is not a full path.", hint=f'Write "/root/{entry.name}.pw", for example.'
+            )
+        if any(entry.name == other.name for other in entries):
+            raise WrongInput(f"{entry.name} is named twice.", hint="Keep one of the two entries.")
+        entries.append(entry)
+    return tuple(entries)
+
+
+def _addresses(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise WrongInput("public_addresses is not a list.", hint='Write public_addresses = ["203.0.113.5"].')
+    try:
+        return tuple(str(ipaddress.ip_address(item)) for item in value if isinstance(item, str) or _no_address(item))
+    except ValueError as error:
+        raise WrongInput(f"public_addresses: {error}.", hint='Write public_addresses = ["203.0.113.5"].') from None
+
+
+def _no_address(item: object) -> bool:
+    raise ValueError(f"{item!r} is not an address in quotes")
+
+
+def _known_keys(table: Mapping[str, object], known: Sequence[str], where: str) -> None:
+    for key in table:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1, 0.4)
+            raise WrongInput(
+                f"{where} has an unknown key: {key}.",
+                hint=f"Did you mean {near[0]}?" if near else f"The keys are: {', '.join(known)}.",
+            )
+
+
+def _text(table: Mapping[str, object], key: str, *, required: bool = False) -> str:
+    value = table.get(key, "")
+    if not isinstance(value, str):
+        raise WrongInput(f"{key} is not a text in quotes.", hint=f'Write {key} = "..."')
+    if required and not value.strip():
+        raise WrongInput(f"The key {key} is missing.", hint=f'Add a line: {key} = "..."')
+    return value
+
+
+def to_toml(answers: Answers, hashes: Mapping[str, str]) -> str:
+    """The answers file that would repeat this set-up; `hashes` are the lines that are on the machine."""
+    lines = [f"domain = {_quote(answers.domain.ascii)}"]
+    if answers.email:
+        lines.append(f"email = {_quote(answers.email)}")
+    lines.append(f"certificate = {_quote(answers.issuer.text)}")
+    if answers.backend:
+        lines.append(f"backend = {_quote(str(answers.backend))}")
+    lines.append(f"firewall = {_quote(answers.firewall)}")
+    if answers.public_addresses:
+        lines.append(f"public_addresses = [{', '.join(map(_quote, answers.public_addresses))}]")
+    for user in answers.users:
+        lines += ["", "[[users]]", f"name = {_quote(user.name)}"]
+        if hashes.get(user.name):
+            lines.append(f"password_hash = {_quote(hashes[user.name])}")
+    return "\n".join(lines) + "\n"
+
+
+def _quote(text: str) -> str:
+    """A TOML basic string (TOML 1.0, "String")."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'

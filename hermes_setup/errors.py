@@ -1,0 +1,38 @@
+"""What went wrong, in words for the person at the keyboard. One type, one handler (in `cli`).
+
+A message says what happened and why; the hint is the next thing to type or to do.
+"""
+
+from __future__ import annotations
+
+
+class HermesSetupError(Exception):
+    """Something that its reader can mend. `exit_code` is what the shell gets to see."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class WrongInput(HermesSetupError):
+    """What was typed or written down cannot be used: a flag, an answer, a file of answers."""
+
+    exit_code = 2
+
+
+class Busy(HermesSetupError):
+    """Another run holds the lock."""
+
+    exit_code = 75
+
+
+class CommandFailed(HermesSetupError):
+    """A command ended with another status than 0; `output` is the end of what it printed."""
+
+    def __init__(self, message: str, hint: str = "", output: str = "", code: int = 1) -> None:
+        super().__init__(message, hint)
+        self.output = output
+        self.code = code

@@ -1,0 +1,107 @@
+"""Passwords: the rules for one, a made-up one, its hash. The only module that imports passlib.
+
+A password is plain text only between the prompt and the hash. Nothing here logs, prints or keeps one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import unicodedata
+import warnings
+from typing import TYPE_CHECKING
+
+from hermes_setup.errors import WrongInput
+
+if TYPE_CHECKING:
+    from passlib.handlers.sha2_crypt import sha512_crypt as Sha512Crypt  # noqa: N812 - passlib's own name
+
+ROUNDS = 40_000
+"""One check costs about 10 ms in the C library of a small VPS; see docs/explanation/performance.md.
+
+passlib's default of 656,000 would let nginx answer two requests a second. nginx asks crypt(3) on every request that
+shows a password and no cookie (ngx_crypt.c), and its worker waits meanwhile.
+"""
+
+SHORTEST = 10
+LONGEST = 256
+"""glibc's and libxcrypt's sha512 take time that grows with the square of the length; nobody types more than this."""
+
+WORDS_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without l/1, o/0, i: it is copied by hand, too
+
+
+def check_password(text: str, *, user: str = "") -> str:
+    """The password, as browsers send it (NFC, RFC 7617 section 2.1). Raises WrongInput with the reason, never the text."""
+    if not text:
+        raise WrongInput("The password is empty.", hint=f"Type {SHORTEST} characters or more.")
+    if "\n" in text or "\r" in text:
+        raise WrongInput("The password has more than one line.", hint="A password is one line.")
+    if any(unicodedata.category(char) in ("Cc", "Cs") for char in text):
+        raise WrongInput(
+            "The password holds a control character (a tab, an arrow key, ...).",
+            hint="Type letters, digits, spaces and signs.",
+        )
+    text = unicodedata.normalize("NFC", text)
+    if len(text) < SHORTEST:
+        raise WrongInput(
+            f"The password has {len(text)} characters; it guards a program that can do anything on this server.",
+            hint=f"Type {SHORTEST} characters or more; three or four unrelated words are good.",
+        )
+    if len(text.encode()) > LONGEST:
+        raise WrongInput(
+            f"The password is longer than {LONGEST} bytes.",
+            hint=f"Every browser and nginx take up to {LONGEST} bytes; use a shorter one.",
+        )
+    if user and text.casefold() == user.casefold():
+        raise WrongInput("The password is the user's name.", hint="Type something that nobody guesses.")
+    if len(set(text)) < 4:  # noqa: PLR2004 - "aaaaaaaaaa" and "abababab"
+        raise WrongInput(
+            "The password repeats the same few characters.", hint="Type something that nobody guesses."
+        )
+    return text
+
+
+def make_password() -> str:
+    """A new password of 20 characters in groups of five: 99 bits, easy to read aloud and to type on a phone."""
+    letters = [secrets.choice(WORDS_ALPHABET) for _ in range(20)]
+    return "-".join("".join(letters[start : start + 5]) for start in range(0, 20, 5))
+
+
+def hash_password(text: str) -> str:
+    """The `$6$` crypt(3) hash that nginx's auth_basic takes (sha512_crypt, a fresh salt)."""
+    return str(_sha512_crypt().using(rounds=ROUNDS).hash(text))
+
+
+def verify_password(text: str, hashed: str) -> bool:
+    """True when the password has that hash; False for a hash of another scheme too."""
+    scheme = _sha512_crypt()
+    return bool(scheme.identify(hashed) and scheme.verify(text, hashed))
+
+
+def is_hash(text: str) -> bool:
+    """True for a complete `$6$` hash, the scheme that every crypt(3) has (bcrypt gives 500 where libc cannot)."""
+    scheme = _sha512_crypt()
+    if not scheme.identify(text):
+        return False
+    try:
+        return scheme.from_string(text).checksum is not None
+    except ValueError:
+        return False
+
+
+def fingerprint(hashed: str) -> str:
+    """A short name of a line's hash, that gives nothing away: a token is good only together with it."""
+    return hashlib.sha256(hashed.encode()).hexdigest()[:16]
+
+
+def make_token() -> str:
+    """A new random cookie value: 128 bits, in hex."""
+    return secrets.token_hex(16)
+
+
+def _sha512_crypt() -> type[Sha512Crypt]:
+    with warnings.catch_warnings():
+        # passlib 1.7.4 imports the standard library's `crypt`, which 3.11 and 3.12 call deprecated; it has a fallback.
+        warnings.filterwarnings("ignore", "'crypt' is deprecated", DeprecationWarning)
+        from passlib.handlers.sha2_crypt import sha512_crypt
+    return sha512_crypt

@@ -1,0 +1,287 @@
+"""What was there before, and what was wished for. The machine itself says what is there now.
+
+    /var/lib/hermes-setup/            0700
+        lock                          flock: one run at a time; its content says who
+        answers.json                  0600  what was last agreed to at "Go ahead?"
+        draft.json                    0600  answers given so far, not agreed to yet
+        stamps/                       effects that nobody can see afterwards
+        runs/<utc>/journal.jsonl      one line a change, on disk before the change happens
+        runs/<utc>/before/<n>         the content that was there
+
+Invariants, from which the order of writing follows:
+1. Every path that is changed has its before-image on disk first: blob, fsync, line, fsync, then the change.
+2. A line can be replayed any number of times: it states an outcome, never a delta.
+3. A line without its effect is harmless.
+4. A torn last line means that the effect never began.
+5. No record says "done".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from hermes_setup import durable
+from hermes_setup.answers import Answers, Backend, Domain, Issuer, User, parse_email, parse_user
+from hermes_setup.changes import Change, Place, Run, Stamp
+from hermes_setup.errors import Busy, HermesSetupError, WrongInput
+from hermes_setup.host import ABSENT, Absent, File, Folder, Link, Node
+
+STATE = "/var/lib/hermes-setup"
+RUNS_KEPT = 20
+
+
+class State:
+    """The folder of this program's own notes."""
+
+    def __init__(self, folder: str = STATE) -> None:
+        self.folder = folder
+
+    @contextlib.contextmanager
+    def lock(self, doing: str) -> Iterator[None]:
+        """This run is the only one inside the block. Raises Busy, with who holds the lock and since when."""
+        self._make()
+        handle = os.open(os.path.join(self.folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.pread(handle, 4096, 0).decode(errors="replace").strip() or "another run"
+                raise Busy(
+                    f"Another hermes-setup is at work: {holder}.",
+                    hint="Wait until it has ended, or look for its terminal (a lost one may sit in tmux: tmux attach).",
+                ) from None
+            who = f"process {os.getpid()} ({doing}), since {time.strftime('%H:%M:%S')}"
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, who.encode(), 0)
+            yield
+        finally:
+            os.close(handle)
+
+    def _make(self) -> None:
+        try:
+            os.makedirs(self.folder, mode=0o700, exist_ok=True)
+            os.chmod(self.folder, 0o700)
+        except OSError as error:
+            raise _cannot(self.folder, error) from error
+
+    # -- answers ----------------------------------------------------------------------------------------------------
+
+    def answers(self) -> Answers | None:
+        """What was last agreed to; None when nothing ever was. Raises HermesSetupError when it cannot be read."""
+        table = self._load("answers.json")
+        return None if table is None else from_table(table)
+
+    def agree(self, answers: Answers) -> None:
+        """The answers are what was agreed to, durably; the draft is gone."""
+        self._save("answers.json", to_table(answers))
+        self.keep_draft(None)
+
+    def draft(self) -> dict[str, Any] | None:
+        """Answers given so far, as `wizard.Draft` wrote them; None when there are none, or they cannot be read."""
+        try:
+            return self._load("draft.json")
+        except HermesSetupError:
+            return None
+
+    def keep_draft(self, table: dict[str, Any] | None) -> None:
+        """The draft is exactly that, durably; None: there is none."""
+        path = os.path.join(self.folder, "draft.json")
+        if table is not None:
+            self._save("draft.json", table)
+            return
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+    def _load(self, name: str) -> dict[str, Any] | None:
+        path = os.path.join(self.folder, name)
+        try:
+            with open(path, encoding="utf-8") as file:
+                table = json.load(file)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _cannot(path, error) from error
+        except ValueError as error:
+            raise HermesSetupError(
+                f"{path} cannot be read: {error}.", hint=f"Move it away (mv {path} {path}.broken) and run this again."
+            ) from None
+        if not isinstance(table, dict):
+            raise HermesSetupError(f"{path} holds no answers.", hint=f"Move it away: mv {path} {path}.broken")
+        return table
+
+    def _save(self, name: str, table: dict[str, Any]) -> None:
+        self._make()
+        path = os.path.join(self.folder, name)
+        try:
+            durable.write(path, json.dumps(table, indent=1, ensure_ascii=False).encode(), mode=0o600)
+        except OSError as error:
+            raise _cannot(path, error) from error
+
+    # -- runs -------------------------------------------------------------------------------------------------------
+
+    def begin(self) -> Journal:
+        """A journal for a new run. Its folder is made with the first line, so a run that changes nothing leaves none."""
+        self._make()
+        runs = os.path.join(self.folder, "runs")
+        for old in sorted(_listed(runs))[: -RUNS_KEPT + 1]:
+            _remove_run(os.path.join(runs, old))
+        stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%f")
+        return Journal(os.path.join(runs, stamp))
+
+    def last_run(self) -> Journal | None:
+        """The journal of the newest run that changed something; None when there is none."""
+        runs = sorted(_listed(os.path.join(self.folder, "runs")))
+        return Journal(os.path.join(self.folder, "runs", runs[-1])) if runs else None
+
+
+class Journal:
+    """The before-images of one run, written ahead of each change."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self._file = os.path.join(folder, "journal.jsonl")
+        self._count = 0
+
+    def remember(self, stage: str, change: Change, undo: Change) -> None:
+        """The undo is on disk when this returns. Raises HermesSetupError when it could not be written."""
+        try:
+            if not self._count:
+                os.makedirs(os.path.join(self.folder, "before"), mode=0o700, exist_ok=True)
+                durable.sync_folder(os.path.dirname(self.folder))
+            self._count += 1
+            line = {"stage": stage, "change": self._write(change, "after"), "undo": self._write(undo, "before")}
+            with open(self._file, "ab") as file:
+                os.chmod(file.fileno(), 0o600)
+                file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            durable.sync_folder(self.folder)
+        except OSError as error:
+            raise _cannot(self.folder, error) from error
+
+    def recall(self, stage: str = "") -> Sequence[tuple[Change, Change]]:
+        """(change, undo) of that stage ("": of all), oldest first. A torn last line is left out."""
+        pairs: list[tuple[Change, Change]] = []
+        try:
+            with open(self._file, "rb") as file:
+                lines = file.read().split(b"\n")
+        except FileNotFoundError:
+            return ()
+        for text in lines[:-1]:
+            line = json.loads(text)
+            if stage in ("", line["stage"]):
+                pairs.append((self._read(line["change"]), self._read(line["undo"])))
+        return pairs
+
+    def _write(self, change: Change, which: str) -> dict[str, Any]:
+        match change:
+            case Place():
+                return {"place": change.path, "why": change.why, **self._node(change.node, which)}
+            case Stamp():
+                return {"stamp": change.path, "why": change.why, **self._node(change.node, which)}
+            case Run():
+                return {"run": list(change.argv), "why": change.why}
+            case _:
+                raise TypeError(f"{change} leaves nothing to remember")
+
+    def _node(self, node: Node, which: str) -> dict[str, Any]:
+        match node:
+            case File():
+                blob = f"{self._count}.{which}"
+                at = os.path.join(self.folder, "before", blob)
+                durable.write(at, node.content, mode=0o600)
+                return {"file": blob, "mode": node.mode, "owner": node.owner, "group": node.group}
+            case Folder():
+                return {"folder": True, "mode": node.mode, "owner": node.owner, "group": node.group}
+            case Link():
+                return {"link": node.target}
+            case _:
+                return {"absent": True}
+
+    def _read(self, line: dict[str, Any]) -> Change:
+        if "run" in line:
+            return Run(tuple(line["run"]), line["why"])
+        node: Node = ABSENT
+        if "file" in line:
+            with open(os.path.join(self.folder, "before", line["file"]), "rb") as file:
+                node = File(file.read(), line["mode"], line["owner"], line["group"])
+        elif "link" in line:
+            node = Link(line["link"])
+        elif "folder" in line:
+            node = Folder(line["mode"], line["owner"], line["group"])
+        if "stamp" in line:
+            return Stamp(line["stamp"], node if isinstance(node, (File, Absent)) else ABSENT, line["why"])
+        return Place(line["place"], node, line["why"])
+
+
+def to_table(answers: Answers) -> dict[str, Any]:
+    """The answers as JSON can hold them. Hashes stand in it until the users are on the machine; never a password."""
+    return {
+        "domain": answers.domain.ascii,
+        "certificate": answers.issuer.text,
+        "email": answers.email,
+        "backend": str(answers.backend) if answers.backend else "",
+        "firewall": answers.firewall,
+        "public_addresses": list(answers.public_addresses),
+        "users": [{"name": user.name, "hash": user.hash, "origin": user.origin} for user in answers.users],
+        "gone": list(answers.gone),
+        "revoked": list(answers.revoked),
+    }
+
+
+def from_table(table: dict[str, Any]) -> Answers:
+    """The answers that `to_table` wrote. Raises HermesSetupError when it was edited into something else."""
+    try:
+        return Answers(
+            domain=Domain.parse(table["domain"]),
+            issuer=Issuer.parse(table["certificate"]),
+            email=parse_email(table["email"]),
+            backend=Backend.parse(table["backend"]) if table["backend"] else None,
+            firewall="leave" if table["firewall"] == "leave" else "open",
+            public_addresses=tuple(table["public_addresses"]),
+            users=tuple(
+                User(parse_user(user["name"]), user["hash"], "answers" if user["origin"] == "answers" else "menu")
+                for user in table["users"]
+            ),
+            gone=tuple(table["gone"]),
+            revoked=tuple(table["revoked"]),
+        )
+    except (KeyError, TypeError, AttributeError, WrongInput) as error:
+        raise HermesSetupError(
+            f"{STATE}/answers.json is not as this program wrote it ({error}).",
+            hint=f"Move it away (mv {STATE}/answers.json /root/) and run hermes-setup again; it asks anew.",
+        ) from None
+
+
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
+
+
+def _remove_run(folder: str) -> None:
+    for inner in ("before", ""):
+        at = os.path.join(folder, inner)
+        for name in _listed(at):
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(at, name))
+        with contextlib.suppress(OSError):
+            os.rmdir(at.rstrip("/"))
+
+
+def _cannot(path: str, error: OSError) -> HermesSetupError:
+    words = os.strerror(error.errno or 0)
+    return HermesSetupError(
+        f"{path} could not be read or written: {words}.",
+        hint="Run it with sudo, and see that the disk is not full: df -h /var",
+    )

@@ -1,0 +1,67 @@
+"""One HTTP request to one address, with a deadline. The standard library's client: no redirects, no proxies, no pool."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import ssl
+import time
+
+from hermes_setup.host import Request, Response
+
+MOST = 256 * 1024
+
+
+def fetch(request: Request) -> Response:
+    """See `Host.fetch`. With an empty method only the connection (and the TLS handshake) is made."""
+    end = time.monotonic() + request.seconds
+    certificate = b""
+    try:
+        with socket.create_connection((request.address, request.port), timeout=request.seconds) as plain:
+            connection = plain
+            if request.tls:
+                connection = _context(request.verify).wrap_socket(plain, server_hostname=request.name)
+                certificate = connection.getpeercert(binary_form=True) or b""
+            if not request.method:
+                return Response(0, certificate=certificate)
+            connection.settimeout(max(0.05, end - time.monotonic()))
+            connection.sendall(_head(request))
+            answer = http.client.HTTPResponse(connection, method=request.method)
+            answer.begin()
+            body = b""
+            while len(body) < MOST and (left := end - time.monotonic()) > 0:
+                connection.settimeout(left)
+                part = answer.read1(MOST - len(body))
+                if not part:
+                    break
+                body += part
+            return Response(answer.status, tuple(answer.getheaders()), body, certificate=certificate)
+    except (TimeoutError, socket.timeout):  # noqa: UP041 - two types on 3.9 and older C code
+        return Response(0, error="timeout", certificate=certificate)
+    except ConnectionRefusedError:
+        return Response(0, error="refused", certificate=certificate)
+    except ssl.SSLError as error:
+        return Response(0, error=f"TLS: {error.reason or error}", certificate=certificate)
+    except OSError as error:
+        return Response(0, error=os.strerror(error.errno) if error.errno else str(error), certificate=certificate)
+    except http.client.HTTPException as error:
+        return Response(0, error=f"not HTTP: {type(error).__name__}", certificate=certificate)
+
+
+def _head(request: Request) -> bytes:
+    headers = dict(request.headers)
+    if not any(key.lower() == "host" for key in headers):
+        headers = {"Host": request.name, **headers}
+    if not any(key.lower() == "connection" for key in headers):
+        headers["Connection"] = "close"
+    lines = [f"{request.method} {request.path} HTTP/1.1", *(f"{key}: {value}" for key, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
+
+
+def _context(verify: bool) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
