@@ -1,0 +1,62 @@
+"""What the tests that need a machine ask for. Parametrize `debian` to choose another: @pytest.mark.parametrize("debian", BOTH)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from lab import Machine, World
+
+BOTH = ("debian13", "debian12")
+DOMAIN = "hermes.example.com"
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="session")
+def lab() -> None:
+    """Machines can be had; where they cannot, the test is left out, which under CI is a failure."""
+    if os.environ.get("HERMES_SETUP_LAYERS") and os.geteuid() == 0:
+        return
+    reason = "needs the lab: run ./tests/run as root"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def debian() -> str:
+    """Which Debian `machine`, `bare` and `server` are."""
+    return "debian13"
+
+
+@pytest.fixture
+def world(lab: None) -> Iterator[World]:
+    """An internet of the test's own."""
+    from lab import World
+
+    with World() as new:
+        yield new
+
+
+@pytest.fixture
+def machine(world: World, debian: str) -> Machine:
+    """A server on it with nginx and certbot installed and nothing running; DOMAIN points to it."""
+    new = world.machine(f"{debian}-ready")
+    world.dns.host(DOMAIN, *new.addresses)
+    return new
+
+
+@pytest.fixture
+def server(world: World, machine: Machine) -> Machine:
+    """The machine, with nginx running as Debian ships it and Let's Encrypt's API trusted."""
+    machine.trust(*world.acme.trusted)
+    machine.run(["nginx"])
+    machine.wait_for_port(80)
+    return machine

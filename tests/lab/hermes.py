@@ -1,0 +1,43 @@
+"""The real Hermes dashboard in a machine that was made with the "hermes" layer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from .machine import Daemon, Machine
+
+HERMES = "/opt/hermes/bin/hermes"
+
+
+def start_hermes(
+    machine: Machine,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 9119,
+    options: Sequence[str] = (),
+    timeout: float = 60,
+) -> Daemon:
+    """The dashboard answers /api/status at that address; it dies with the machine or by stop()."""
+    argv = [HERMES, "dashboard", "--host", host, "--port", str(port), "--no-open", "--skip-build", *options]
+    daemon = machine.start(argv)
+    address = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+
+    def answers() -> bool:
+        if daemon.code is not None:
+            raise AssertionError(f"hermes ended with {daemon.code}:\n{daemon.output}")
+        try:
+            return machine.fetch(f"http://{address}:{port}/api/status", timeout=5).status == 200
+        except OSError:
+            return False
+
+    machine.wait_for(answers, f"hermes answers on port {port}", timeout)
+    return daemon
+
+
+def session_token(machine: Machine, port: int = 9119) -> str:
+    """The WebSocket credential that stands in the dashboard's page, read past any gate."""
+    page = machine.fetch(f"http://127.0.0.1:{port}/").text
+    found = re.search(r"__HERMES_SESSION_TOKEN__\s*=\s*[\"']([^\"']+)", page)
+    assert found, "no session token in the page"
+    return found[1]

@@ -1,0 +1,10 @@
+# The checks that run nothing of ours; each is run, and all must pass. In the repository's top directory.
+set -u
+failed=0
+check() { "$@" || { echo "static: $* failed" >&2; failed=1; }; }
+[ -e pyproject.toml ] || { echo "static: no pyproject.toml" >&2; exit 1; }
+check ruff check .
+check ruff format --check .
+check mypy
+! grep -q '^\[tool.importlinter' pyproject.toml || check lint-imports --no-cache
+exit $failed
