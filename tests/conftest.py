@@ -1,4 +1,7 @@
-"""What the tests that need a machine ask for. Parametrize `debian` to choose another: @pytest.mark.parametrize("debian", BOTH)."""
+"""What the tests that need a machine ask for.
+
+Parametrize `debian` to choose another: @pytest.mark.parametrize("debian", BOTH).
+"""
 
 from __future__ import annotations
 
@@ -49,6 +52,15 @@ def world(lab: None) -> Iterator[World]:
 def machine(world: World, debian: str) -> Machine:
     """A server on it with nginx and certbot installed and nothing running; DOMAIN points to it."""
     new = world.machine(f"{debian}-ready")
+    world.dns.host(DOMAIN, *new.addresses)
+    return new
+
+
+@pytest.fixture
+def bare(world: World, debian: str) -> Machine:
+    """A server as it is on its first day, which reaches the package registries; DOMAIN points to it."""
+    new = world.machine(debian)
+    world.give_packages(new)
     world.dns.host(DOMAIN, *new.addresses)
     return new
 

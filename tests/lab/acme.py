@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
 import os
@@ -167,7 +168,7 @@ class Acme:
             addresses, port = (_PEBBLE_AT, 14000) if name == PEBBLE else (_ADDRESSES[name], 443)
             dns.host(name, *addresses)
             for address in addresses:
-                server = spaces.in_net(net, lambda a=address, p=port, f=front: _Server(a, p, f, context))
+                server = spaces.in_net(net, functools.partial(_Server, address, port, front, context))
                 self._servers.append(server)
                 threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         self.trusted = (authority.pem,)

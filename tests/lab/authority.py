@@ -1,4 +1,4 @@
-"""The lab's own certificate authority, for servers that pose as public ones. Its certificates please the newest Pythons."""
+"""The lab's own certificate authority, for servers that pose as public ones; fit for the newest Pythons."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Authority:
         self.pem = self._certificate.public_bytes(serialization.Encoding.PEM).decode()
 
     def issue(self, *names: str, days: float = 90, ago: float = 1) -> tuple[str, str]:
-        """A certificate (PEM, without the root) for these names and its key (PEM); valid from `ago` days ago for `days`."""
+        """A certificate (PEM, no root) for these names and its key (PEM); valid from `ago` days ago for `days`."""
         key = ec.generate_private_key(ec.SECP256R1())
         start = datetime.datetime.now(datetime.UTC) - ago * DAY
         root = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())

@@ -223,7 +223,7 @@ class Dns:
         )
 
     def _apex(self, key: str) -> str | None:
-        """The zone that a name would be in: where a test put a SOA or NS, else its last two labels, if we know any name of it."""
+        """The zone of a name: where a test put a SOA or NS, else its last two labels if we know any name there."""
         labels = key.split(".")
         for start in range(len(labels) - 1):
             name = ".".join(labels[start:])

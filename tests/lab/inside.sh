@@ -1,6 +1,7 @@
 # Started by tests/run in new namespaces (all but the network's): makes the layers this process's root, and runs in it.
-# $1 repository, $2 cache, $3 layers, $4 their names, $5 "static" or "pytest", then pytest's arguments
+# $1 repository, $2 cache, $3 layers, $4 their names, $5 "static", "shell" (then a command) or "pytest" (then its arguments)
 set -euo pipefail
+. "$1/tests/lab/registry.sh"
 repo=$1 cache=$2 lower=$3 names=$4 what=$5; shift 5
 mkdir -p "$cache/state" "$cache/mount"
 mount -t tmpfs -o size=90%,mode=755 lab "$cache/mount"
@@ -26,8 +27,7 @@ mount -t tmpfs -o mode=1777 tmp tmp
 mount --bind "$repo" repo; mount -o remount,bind,ro repo
 mount --bind "$cache/layers" lab; mount -o remount,bind,ro lab
 mount --bind "$cache/state" state
-mkdir run/host; cp -L /etc/resolv.conf etc/resolv.conf 2>/dev/null || :
-[ ! -s /etc/ssl/certs/ca-certificates.crt ] || cp -L /etc/ssl/certs/ca-certificates.crt run/host/ca.crt
+mkdir run/host; registry_files run/host; cp run/host/resolv.conf etc/resolv.conf
 hostname lab
 pivot_root . old
 umount -l old
@@ -35,6 +35,7 @@ cd /repo
 export PATH=/opt/tests/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 export PYTHONPATH=/repo:/repo/tests PYTHONDONTWRITEBYTECODE=1 HERMES_SETUP_LAYERS=$names
 export MYPY_CACHE_DIR=/state/mypy RUFF_CACHE_DIR=/state/ruff HYPOTHESIS_STORAGE_DIRECTORY=/state/hypothesis
+if [ "$what" = shell ]; then [ $# -gt 0 ] || set -- bash; "$@"; exit; fi
 if [ "$what" = static ]; then bash tests/lab/static.sh; exit; fi
 # No exec: process 1 has to reap what tests leave behind, and bash does.
 python -m pytest -o cache_dir=/state/pytest "$@"

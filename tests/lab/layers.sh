@@ -2,6 +2,7 @@
 # function that makes it and of the layers under it, and takes its place by a rename when it is whole.
 # Overlayfs puts them together. Nothing outside $CACHE is written.
 
+. "$ROOT/tests/lab/registry.sh"
 LAYERS="$CACHE/layers"
 LAB=$ROOT/tests/lab
 
@@ -14,25 +15,13 @@ registry_environment() {
     env -0 | grep -zE '^(https?_proxy|no_proxy|HTTPS?_PROXY|NO_PROXY|PIP_(INDEX_URL|EXTRA_INDEX_URL|TRUSTED_HOST|PROXY|DEFAULT_TIMEOUT))=' || true
 }
 
-# The same as files, in directory $1. Options that name local directories stay behind: a chroot has none of them.
-registry_files() {
-    mkdir -p "$1"
-    apt-config dump | grep -E '^Acquire::(https?::|ftp::|Retries|Check-)' >"$1/apt.conf" || true
-    printf 'DPkg::Options:: "--force-unsafe-io";\nAPT::Install-Recommends "0";\n' >>"$1/apt.conf"
-    [ ! -s /etc/ssl/certs/ca-certificates.crt ] || cp -L /etc/ssl/certs/ca-certificates.crt "$1/ca.crt"
-    cp -L /etc/resolv.conf "$1/resolv.conf" 2>/dev/null || : >"$1/resolv.conf"
-    { echo '[global]'
-      cat /etc/pip.conf /etc/xdg/pip/pip.conf "$HOME/.config/pip/pip.conf" "$HOME/.pip/pip.conf" 2>/dev/null |
-          grep -E '^(index-url|extra-index-url|trusted-host|proxy|timeout)[ =]' | grep -v file: | sort -u
-    } >"$1/pip.conf" || true
-}
-
 # Runs recipe $1 in a chroot of layers $3... with what it writes in $2/fs; in namespaces that die with it.
 in_chroot() {
     local recipe=$1 tmp=$2 lower; shift 2
     lower=$(IFS=:; echo "$*")
     mkdir -p "$tmp/fs" "$tmp/work" "$tmp/root"
     registry_files "$tmp/build"
+    printf 'DPkg::Options:: "--force-unsafe-io";\nAPT::Install-Recommends "0";\n' >>"$tmp/build/apt.conf"
     registry_environment >"$tmp/environment"
     { declare -f "$recipe" "recipe_pip"; echo "set -euo pipefail; $recipe"; } >"$tmp/build/recipe"
     unshare --mount --pid --ipc --uts --fork --kill-child bash -euc '
@@ -108,7 +97,7 @@ make_layer() {
         tmp=$CACHE/tmp/$name; rm -rf "$tmp"; mkdir -p "$tmp"
         echo "tests/run: making layer $name ..." >&2
         if [ "$recipe" = recipe_debian ]; then
-            registry_files "$tmp/build"; grep ^Acquire "$tmp/build/apt.conf" >"$tmp/fs.apt" || :
+            registry_files "$tmp/build"; cp "$tmp/build/apt.conf" "$tmp/fs.apt"
             unshare --mount --pid --fork --kill-child --mount-proc \
                 bash -euc "$(declare -f recipe_debian); recipe_debian $1 $tmp/fs"
         else
@@ -140,5 +129,7 @@ make_layers() {
             make_layer tests311 recipe_tests "$R12" "$D12"
     ) & jobs+=($!)
     for job in "${jobs[@]}"; do wait "$job" || failed=1; done
-    return $failed
+    [ $failed = 0 ] || return 1
+    touch "$D13" "$D12" "$R13" "$R12" "$L13" "$H13" "$T13" "$T12"
+    find "$LAYERS" -mindepth 1 -maxdepth 1 -mtime +30 -exec rm -rf {} + # recipes of long ago
 }

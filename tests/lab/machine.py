@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import itertools
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,6 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import IO
 
 import pexpect
@@ -101,9 +101,9 @@ class Machine:
     """A running machine; close() (or the end of a `with`) leaves nothing of it."""
 
     def __init__(self, *names: str, name: str = "vps", memory: str = "2g", extra: Sequence[str] = ()) -> None:
-        """`names`: "debian13-ready" (the default) or another key of layers.STACKS, and "hermes" to have /opt/hermes too.
+        """`names`: a key of layers.STACKS (none: "debian13-ready"), and "hermes" to have /opt/hermes too.
 
-        `memory` is the room on its disk (a tmpfs: its files count as memory); `extra`: tmpfs options, such as nr_inodes=.
+        `memory` is the room on its disk (a tmpfs: its files count as memory); `extra`: tmpfs options.
         """
         self.name = name
         self.system = next((each for each in names if each != "hermes"), "debian13-ready")
@@ -134,7 +134,8 @@ class Machine:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        assert holder.stdout is not None and holder.stderr is not None
+        assert holder.stdout is not None
+        assert holder.stderr is not None
         if holder.stdout.readline() != b"ready\n":
             holder.kill()
             raise RuntimeError(f"machine {self.name} did not start: {holder.stderr.read().decode()}")
@@ -146,7 +147,7 @@ class Machine:
     def __enter__(self) -> Machine:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def before_close(self, act: Callable[[], None]) -> None:
@@ -159,10 +160,8 @@ class Machine:
             return
         while self._close_first:
             self._close_first.pop()()
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._holder.wait()
         os.close(self.net)
         self._forget_disk()
@@ -179,7 +178,14 @@ class Machine:
             argv = ["runuser", "-u", user, "--", *argv]
         return [
             *("nsenter", f"--target={self.pid}", "--mount", "--pid", "--net", "--uts", "--ipc"),
-            *("--", "env", "--default-signal", f"--chdir={cwd}", "-i", *(f"{key}={value}" for key, value in variables.items())),
+            *(
+                "--",
+                "env",
+                "--default-signal",
+                f"--chdir={cwd}",
+                "-i",
+                *(f"{key}={value}" for key, value in variables.items()),
+            ),
             *argv,
         ]
 
@@ -194,7 +200,7 @@ class Machine:
         user: str | None = None,
         cwd: str = "/",
     ) -> Ran:
-        """The command has ended. With `check`, CommandFailed unless its code is 0; subprocess.TimeoutExpired after `timeout` s.
+        """The command has ended. CommandFailed (with `check`) unless its code is 0; TimeoutExpired after `timeout` s.
 
         No terminal; the environment is a fresh login's plus `env`, nothing of the test's own.
         """
@@ -249,10 +255,17 @@ class Machine:
     ) -> pexpect.spawn[str]:
         """The command runs on a terminal of its own and leads its session: ^C, hang-ups and resizes reach it.
 
-        kill() sends a signal to it. The terminal has no name in the machine's /dev/pts (tty(1) says so); /dev/tty works.
+        kill() sends a signal to it. The terminal has no name in the machine's /dev/pts; /dev/tty works.
         """
         variables = {**ENVIRONMENT, **(env or {})}
-        argv = ["env", "--default-signal", f"--chdir={cwd}", "-i", *(f"{key}={value}" for key, value in variables.items()), *argv]
+        argv = [
+            "env",
+            "--default-signal",
+            f"--chdir={cwd}",
+            "-i",
+            *(f"{key}={value}" for key, value in variables.items()),
+            *argv,
+        ]
         with warnings.catch_warnings():
             # The world's DNS is a thread here; between fork and exec the child touches nothing of it.
             warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
@@ -355,7 +368,7 @@ class Machine:
     # Its network, from inside.
 
     def fetch(self, url: str, **options: object) -> web.Reply:
-        """web.fetch() as one of its own processes would do it; names go to its loopback unless `address` says otherwise."""
+        """web.fetch() as one of its own processes would do it; a name goes where the world's DNS says."""
         return web.fetch(self.net, url, **{"resolve": self.resolve, **options})  # type: ignore[arg-type]  # keywords of fetch
 
     def websocket(self, url: str, **options: object) -> web.WebSocket:
@@ -365,16 +378,6 @@ class Machine:
     def trust(self, *certificates: str) -> None:
         """The machine's own store holds these CA certificates (PEM) too."""
         for pem in certificates:
-            number = abs(hash(pem)) % 10**12
+            number = hashlib.sha256(pem.encode()).hexdigest()[:12]
             self.write(f"/usr/local/share/ca-certificates/lab-{number}.crt", pem)
         self.run(["update-ca-certificates"])
-
-
-def forget_stale_disks() -> None:
-    """Disks of processes that are gone are unmounted."""
-    if not DISKS.is_dir():
-        return
-    for disk in DISKS.iterdir():
-        if not Path(f"/proc/{disk.name.split('-')[0]}").exists():
-            subprocess.run(["umount", "--lazy", str(disk)], check=False, capture_output=True)
-            shutil.rmtree(disk, ignore_errors=True)

@@ -121,7 +121,9 @@ def take(upper: str, lower: Sequence[str], leave_out: Iterable[str] = ()) -> Sna
     return seen
 
 
-def snapshot_diff(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> dict[str, tuple[Entry | None, Entry | None]]:
+def snapshot_diff(
+    before: Mapping[str, Entry], after: Mapping[str, Entry]
+) -> dict[str, tuple[Entry | None, Entry | None]]:
     """The paths whose entries differ; None means: as in the layers."""
     return {
         path: (before.get(path), after.get(path))

@@ -7,7 +7,6 @@ import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -78,7 +77,7 @@ def fetch(
     roots: str | None = None,
     timeout: float = 10,
 ) -> Reply:
-    """One request, no redirects followed. `address` and `port` say where to go whatever the URL says; `sni` "" sends none.
+    """One request, no redirects followed. It goes to `address` and `port` whatever the URL says; `sni` "" sends none.
 
     `roots` (PEM) has the certificate checked against the SNI; without it any certificate will do.
     """
@@ -132,7 +131,7 @@ class WebSocket:
     def __enter__(self) -> WebSocket:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def send(self, message: str | bytes) -> None:
@@ -190,7 +189,7 @@ def websocket(
     except InvalidStatus as refused:
         raw.close()
         reply = refused.response
-        return WebSocket(reply.status_code, list(reply.headers.raw_items()), reply.body or b"", None)
+        return WebSocket(reply.status_code, list(reply.headers.raw_items()), bytes(reply.body or b""), None)
     except InvalidHandshake:
         raw.close()
         raise

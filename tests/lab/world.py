@@ -9,12 +9,12 @@ import itertools
 import os
 import subprocess
 from collections.abc import Callable, Sequence
-from types import TracebackType
 
 from . import spaces, web
 from .acme import Acme
 from .dns import ADDRESSES, AUTHORITY, Dns
 from .machine import Machine
+from .packages import Packages, introduce
 
 GATEWAY = ("198.51.100.1", "2001:db8::1")
 PLACES = (GATEWAY, *((f"198.51.100.{n}", f"2001:db8::{n}") for n in (2, 3, 4, 9)), AUTHORITY)
@@ -55,7 +55,7 @@ class World:
     def __enter__(self) -> World:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def before_close(self, act: Callable[[], None]) -> None:
@@ -78,6 +78,17 @@ class World:
         acme = Acme(self.net, self.dns)
         self.before_close(acme.close)
         return acme
+
+    @functools.cached_property
+    def _packages(self) -> Packages:
+        packages = Packages(self.net, self.dns)
+        self.before_close(packages.close)
+        return packages
+
+    def give_packages(self, machine: Machine) -> Packages:
+        """In this world the real package registries answer apt-get and pip, and the machine is fit to use them."""
+        introduce(machine)
+        return self._packages
 
     def machine(
         self,
@@ -130,14 +141,15 @@ class World:
         machine.write("/etc/resolv.conf", f"nameserver {resolver}\noptions timeout:2 attempts:2\n")
 
     def behind_nat(self, machine: Machine, public: str) -> None:
-        """The machine, joined with a private v4, is reached and seen at `public`, as in the clouds that translate addresses."""
+        """The machine, joined with a private v4, is reached and seen at `public`, as in some clouds."""
         private = next(a for a in machine.addresses if a.startswith("10."))
         spaces.ip(self.net, [f"addr add {public}/32 dev lo"])
         rules = (
             "table ip nat {\n"
             f" chain in {{ type nat hook prerouting priority -100; ip daddr {public} dnat to {private}; }}\n"
             f" chain self {{ type nat hook output priority -100; ip daddr {public} dnat to {private}; }}\n"
-            f" chain out {{ type nat hook postrouting priority 100; ip saddr {private} ip daddr != 10.0.0.0/8 snat to {public};"
+            " chain out { type nat hook postrouting priority 100;"
+            f" ip saddr {private} ip daddr != 10.0.0.0/8 snat to {public};"
             f" ip saddr {private} ip daddr {private} masquerade; }}\n"
             "}\n"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import subprocess
 from pathlib import Path
 
@@ -15,7 +16,6 @@ import pexpect
 import pytest
 from conftest import BOTH, DOMAIN
 from cryptography import x509
-
 from lab import (
     PEBBLE_URL,
     STAGING,
@@ -107,7 +107,7 @@ def test_dns_answers_and_fails_as_it_is_told(world: World) -> None:
     assert ask(world, "nowhere.test", "A").rcode() == dns.rcode.NXDOMAIN
     assert ask(world, "www.example.com", "AAAA").rcode() == dns.rcode.NOERROR
     for how in ("SERVFAIL", "REFUSED", "NXDOMAIN"):
-        world.dns.fail("www.example.com", "A", how)  # type: ignore[arg-type]  # the three are of the type
+        world.dns.fail("www.example.com", "A", how)
         assert dns.rcode.to_text(ask(world, "www.example.com", "A").rcode()) == how
     world.dns.fail("www.example.com", None, "silence", at="9.9.9.9")
     with pytest.raises(dns.exception.Timeout):
@@ -194,6 +194,19 @@ def test_hermes_answers_as_the_real_one_does(world: World) -> None:
         assert good.status == 101
     with machine.websocket(url, origin="https://evil.test") as evil:
         assert evil.status == 403
+
+
+@pytest.mark.parametrize("debian", BOTH)
+def test_a_bare_server_installs_packages_and_reaches_nothing_else(world: World, bare: Machine) -> None:
+    assert bare.run(["sh", "-c", "command -v nginx certbot curl"], check=False).code != 0
+    bare.run(["apt-get", "-qq", "update"])
+    bare.run(["apt-get", "-qq", "install", "-y", "--no-install-recommends", "python3-venv"], timeout=120)
+    bare.run(["python3", "-m", "venv", "/opt/venv"])
+    bare.run(["/opt/venv/bin/pip", "install", "-q", "passlib==1.7.4"])
+    with pytest.raises((http.client.HTTPException, OSError)):
+        world.fetch("http://pypi.org/", host="example.org", timeout=3)
+    with pytest.raises(OSError):
+        world.fetch("http://192.0.2.1/", timeout=3)
 
 
 def test_nothing_is_left_of_a_closed_world(lab: None) -> None:
