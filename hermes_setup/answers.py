@@ -301,7 +301,7 @@ def _users(value: object) -> tuple[UserEntry, ...]:
             "The answers file names no user, and without one nobody could sign in.",
             hint='Add:\n[[users]]\nname = "alice"',
         )
-    entries = []
+    entries: list[UserEntry] = []
     for number, table in enumerate(value, 1):
         if not isinstance(table, dict):
             raise WrongInput(f"users entry {number} is not a table.", hint='Write [[users]] and under it name = "alice".')

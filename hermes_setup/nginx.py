@@ -48,7 +48,7 @@ class Directive:
 _TOKEN = re.compile(
     r"""(?P<space>\s+)|(?P<comment>\#[^\n]*)|(?P<mark>[{};])
       |(?P<quoted>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')
-      |(?P<word>(?:\\.|\$\{[^}]*\}|[^\s{};\\])+)""",
+      |(?P<word>(?:\\.|\$\{[^}]*\}|[^\s{};\\"'])(?:\\.|\$\{[^}]*\}|[^\s{};\\])*)""",
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPE = re.compile(r"""\\(["'\\ trn])""")
@@ -94,7 +94,7 @@ def _block(
         elif not words:
             raise BadConfig(f'{path}:{line}: unexpected "{text}".', hint=f"Look at: sudo nano {path}")
         else:
-            block = None
+            block: tuple[Directive, ...] | None = None
             name, _, start = words[0]
             if text == "{":
                 if name.endswith("_by_lua_block"):
@@ -194,6 +194,9 @@ DEBIAN = Config(  # what the distribution's package brings, for a forecast befor
 )
 
 
+DEEPEST = 12  # blocks within blocks; more is a file that includes itself
+
+
 class _Reader:
     def __init__(self, host: Files) -> None:
         self.host = host
@@ -206,7 +209,7 @@ class _Reader:
         self.problem = ""
 
     def read_file(self, path: str, inside: tuple[str, ...], *, required: bool) -> None:
-        if (path, inside) in self.seen:  # an include of itself
+        if (path, inside) in self.seen or len(inside) > DEEPEST:  # an include of itself
             return
         self.seen.add((path, inside))
         node = resolve(self.host, path)
@@ -503,3 +506,25 @@ def digest(*texts: str | bytes) -> str:
         raw = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
         joined.update(len(raw).to_bytes(8, "big") + raw)
     return joined.hexdigest()[:24]
+
+
+def sha256(der: bytes) -> str:
+    """The fingerprint of a certificate as `openssl x509 -fingerprint -sha256` has it, without colons, in lower case."""
+    return hashlib.sha256(der).hexdigest() if der else ""
+
+
+def target(path: str, node: Node) -> str:
+    """The full path that a link points to, "" for anything else."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(path), node.target)) if isinstance(node, Link) else ""
+
+
+def content(nodes: Mapping[str, Node], config: Config, path: str) -> bytes:
+    """The bytes behind that path: the file's own, or what nginx read through the link."""
+    node = nodes.get(path)
+    return node.content if isinstance(node, File) else config.files.get(path, "").encode("utf-8", "surrogateescape")
+
+
+def upstream(site: str) -> str:
+    """The address in a site's text that we wrote, "" when it has none yet."""
+    match = re.search(r"^upstream hermes_dashboard \{\s*server ([0-9A-Fa-f.:\[\]]+);", site, re.M)
+    return match.group(1) if match else ""

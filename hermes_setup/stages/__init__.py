@@ -1,0 +1,41 @@
+"""The order of the story, read downwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hermes_setup.stage import Stage
+
+
+def story() -> tuple[Stage[Any], ...]:
+    """All stages, in the order in which they are done.
+
+    What can be seen without touching anything is checked for all of them first. `Site` stands in it twice: plain HTTP
+    while there is no certificate, HTTPS once there is one.
+    """
+    from hermes_setup.stages.backend import Backend
+    from hermes_setup.stages.certificate import Certificate
+    from hermes_setup.stages.dns import Dns
+    from hermes_setup.stages.firewall import Firewall
+    from hermes_setup.stages.outside import Outside
+    from hermes_setup.stages.packages import Packages
+    from hermes_setup.stages.ports import Ports
+    from hermes_setup.stages.proof import Proof
+    from hermes_setup.stages.renewal import Renewal
+    from hermes_setup.stages.site import Site
+    from hermes_setup.stages.users import Users
+
+    return (
+        Backend(),
+        Dns(),
+        Ports(),
+        Firewall(),
+        Packages(),
+        Users(),
+        Site("site-http", "Site over HTTP"),
+        Outside(),
+        Certificate(),
+        Site("site-https", "Site over HTTPS"),
+        Renewal(),
+        Proof(),
+    )

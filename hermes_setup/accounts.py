@@ -1,0 +1,178 @@
+"""Who may sign in: the lines of the htpasswd file, and the cookies of those who did. Text in, text out.
+
+Rules kept here:
+- A line that we did not write stays as it is, where it is.
+- A cookie is good only together with the hash it was given for: its fingerprint stands beside it, so a password changed
+  by anybody, with any tool, ends the cookie at the next run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hermes_setup import nginx
+from hermes_setup.answers import User, UserEntry
+from hermes_setup.errors import WrongInput
+from hermes_setup.passwords import (
+    check_password,
+    fingerprint,
+    hash_password,
+    is_hash,
+    make_password,
+    verify_password,
+)
+
+USERS_FILE = "/etc/nginx/.htpasswd-hermes"
+GATE_FILE = "/etc/nginx/hermes-gate.conf"
+REALM = "Hermes"
+
+LONGEST_KEY = 46
+"""The longest map key that fits a hash bucket of 64 bytes: pointer + 2 bytes of length + key, aligned, + end (ngx_hash.c)."""
+
+
+def hashes(text: str) -> dict[str, str]:
+    """Name -> hash of every line that nginx would take (ngx_http_auth_basic_module: name, colon, hash, rest ignored)."""
+    found: dict[str, str] = {}
+    for line in text.split("\n"):
+        name, colon, rest = line.partition(":")
+        if colon and name and not name.startswith("#"):
+            found.setdefault(name, rest.partition(":")[0].strip())
+    return found
+
+
+def with_users(text: str, users: Sequence[User], gone: Sequence[str]) -> str:
+    """The file with these users' lines changed, added or gone; every other line as it was."""
+    wanted = {user.name: user.hash for user in users if user.hash}
+    lines: list[str] = []
+    seen: set[str] = set()
+    for line in text.split("\n"):
+        name, colon, rest = line.partition(":")
+        if not colon or name.startswith("#") or name not in {*wanted, *gone}:
+            lines.append(line)
+        elif name in wanted and name not in seen:
+            same = rest.partition(":")[0].strip() == wanted[name]
+            lines.append(line if same else f"{name}:{wanted[name]}")
+            seen.add(name)
+    while lines and not lines[-1]:
+        lines.pop()
+    lines += [f"{name}:{hashed}" for name, hashed in wanted.items() if name not in seen]
+    return "".join(f"{line}\n" for line in lines)
+
+
+@dataclass(frozen=True)
+class Token:
+    """One cookie value. `name` "" is the program's own; `fingerprint` is that of the hash it goes with."""
+
+    name: str
+    value: str = field(repr=False)
+    fingerprint: str
+
+    @property
+    def digest(self) -> str:
+        """What may be written down to say "not this one any more"."""
+        return hashlib.sha256(self.value.encode()).hexdigest()
+
+
+_TOKEN = re.compile(r"# token ([0-9a-f]{16}|-) ([0-9a-f]{32}) (.*)\Z")
+
+
+def tokens(text: str) -> tuple[Token, ...]:
+    """The cookies in a gate file that we wrote."""
+    found = (_TOKEN.match(line) for line in text.split("\n"))
+    return tuple(Token(match.group(3), match.group(2), match.group(1)) for match in found if match)
+
+
+def wanted_tokens(
+    lines: Mapping[str, str], have: Sequence[Token], revoked: Sequence[str], fresh: Callable[[], str]
+) -> tuple[Token, ...]:
+    """A cookie for the program and one for each line: the one it has, if that still goes with the line's hash."""
+    by_name = {token.name: token for token in have if token.digest not in revoked}
+    found = [by_name.get("") or Token("", fresh(), "-")]
+    for name, hashed in lines.items():
+        mark = fingerprint(hashed)
+        old = by_name.get(name)
+        found.append(old if old and old.fingerprint == mark else Token(name, fresh(), mark))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Line:
+    name: str
+    value: str
+    fingerprint: str
+    key: str
+
+
+def render_gate(wanted: Sequence[Token]) -> str:
+    """The gate file for these cookies.
+
+    nginx's map compares plain keys without case and only up to a length, so a name that is long, or that another
+    differs from only in case, becomes a regular expression (ngx_http_map_module; those are asked in order, so few).
+    """
+    folded = [token.name.encode().lower() for token in wanted]
+    lines = []
+    for token in wanted:
+        key = f"{REALM}:{token.name}"
+        if len(key.encode()) > LONGEST_KEY or folded.count(token.name.encode().lower()) > 1:
+            key = "~^" + "".join(chr(b) if chr(b).isalnum() and b < 128 else f"\\x{b:02x}" for b in key.encode()) + "$"  # noqa: PLR2004
+        lines.append(_Line(token.name, token.value, token.fingerprint, key))
+    return nginx.render("gate.conf", tokens=lines)
+
+
+def program_token(gate: str) -> str:
+    """The program's own cookie value, "" when there is none yet."""
+    return next((token.value for token in tokens(gate) if not token.name), "")
+
+
+def resolve(
+    entries: Sequence[UserEntry], lines: Mapping[str, str], read: Callable[[str], bytes | None]
+) -> tuple[tuple[User, ...], dict[str, str]]:
+    """The users of an answers file, and the passwords that were made up for them.
+
+    `lines` are the hashes on the machine; `read` gives a file's content, None when it is gone. A password that matches
+    the line, or a password_file that is gone while the line is there, leaves the line alone. Raises WrongInput.
+    """
+    users: list[User] = []
+    made_up: dict[str, str] = {}
+    for entry in entries:
+        line = lines.get(entry.name, "")
+        if entry.password_hash:
+            if not is_hash(entry.password_hash):
+                raise WrongInput(
+                    f"password_hash of {entry.name} is not a $6$ hash, the kind that every server can check.",
+                    hint="Make one with: openssl passwd -6",
+                )
+            users.append(User(entry.name, "" if entry.password_hash == line else entry.password_hash, "answers"))
+        elif entry.password_file:
+            raw = read(entry.password_file)
+            if raw is None and not line:
+                raise WrongInput(
+                    f"{entry.password_file}, the password_file of {entry.name}, is not there.",
+                    hint=f"Write the password into it (sudo nano {entry.password_file}), or leave the key out: "
+                    "then one is made up.",
+                )
+            password = None if raw is None else password_from(raw, entry.password_file, entry.name)
+            keep = password is None or verify_password(password, line)
+            users.append(User(entry.name, "" if keep or password is None else hash_password(password), "answers"))
+        elif line:
+            users.append(User(entry.name, "", "answers"))
+        else:
+            made_up[entry.name] = make_password()
+            users.append(User(entry.name, hash_password(made_up[entry.name]), "answers"))
+    return tuple(users), made_up
+
+
+def password_from(raw: bytes, where: str, user: str) -> str:
+    """The password in a file or on stdin: one line, its line end dropped. Raises WrongInput, never with the text."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise WrongInput(f"{where} is not UTF-8 text.", hint="Write the password in it as UTF-8, on one line.") from None
+    text = text.removeprefix("\ufeff").removesuffix("\n").removesuffix("\r")
+    try:
+        return check_password(text, user=user)
+    except WrongInput as error:
+        raise WrongInput(f"{where}: {error.message}", hint=error.hint) from None

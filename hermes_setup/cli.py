@@ -1,0 +1,773 @@
+"""The command line: words in, an engine run with some answers, an exit code out. The only place that ends the process.
+
+Data goes to stdout, talk to stderr. Nothing heavy is imported before it is known what is wanted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from hermes_setup import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+    from typing import NoReturn
+
+    from hermes_setup.answers import Answers
+    from hermes_setup.engine import AnyStage, Event
+    from hermes_setup.state import State
+    from hermes_setup.system.local import Local
+
+HELP = """\
+hermes-setup puts the Hermes dashboard on the internet: behind nginx, with a certificate and named users.
+
+  hermes-setup                      ask, show every change, then do it; later: what is there, and a menu
+  hermes-setup --dry-run            the same questions, then every change as a diff; writes nothing at all
+  hermes-setup apply --answers FILE.toml [--dry-run | --check] [--yes]
+  hermes-setup users list
+  hermes-setup users add NAME       [--password-stdin | --generate] [--yes] [--dry-run]
+  hermes-setup users passwd NAME    [--password-stdin | --generate] [--yes] [--dry-run]
+  hermes-setup users remove NAME    [--yes] [--dry-run]
+  hermes-setup users sign-out NAME  (or --all) [--yes] [--dry-run]
+  hermes-setup answers              print the file that would repeat this set-up (hashes, never passwords)
+  hermes-setup doctor [--json]      what is wrong, and what would be changed; writes nothing
+  hermes-setup --version | --help
+
+  --yes       agree to what the plan shows, and to nothing else
+  --dry-run   show every change, make none
+  --check     show what would be changed; exit 4 when that is anything
+
+Exit: 0 done, nothing to do, or "no"  1 a stage failed, its files were put back  2 wrong usage or answers
+      3 a check blocks  4 doctor or --check found something  70 a bug of ours  75 another run is at work
+      129 hung up  130 ^C  143 terminated: run the same again, it goes on where it stopped
+"""
+
+LOG = "/var/log/hermes-setup.log"
+LARGEST_ANSWERS = 1024 * 1024
+MOST = 16 * LARGEST_ANSWERS
+
+
+class Stopped(BaseException):
+    """A signal asks us to end. Not an Exception: nothing on the way may take it for an error and go on."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run, and end the process with the exit code that HELP names."""
+    sys.exit(run(list(sys.argv[1:] if argv is None else argv)))
+
+
+def run(argv: list[str]) -> int:
+    """Do what the words say; the exit code. Every way to fail ends here."""
+    if argv in (["--version"], ["-V"]):
+        print(f"hermes-setup {__version__}")
+        return 0
+    if argv in (["--help"], ["-h"], ["help"]):
+        sys.stdout.write(HELP)
+        return 0
+    from hermes_setup.errors import HermesSetupError
+
+    _catch_signals()
+    try:
+        return _verb(argv)
+    except HermesSetupError as error:
+        from hermes_setup.ui import show
+
+        _log(f"error: {error.message}")
+        show.failed(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return _interrupted(130, "Stopped by Ctrl-C", argv)
+    except Stopped as stop:
+        words = "The terminal was closed" if stop.number == 1 else "Stopped by a signal"
+        return _interrupted(128 + stop.number, words, argv)
+    except BrokenPipeError:  # whoever read our output has enough, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except Exception:  # noqa: BLE001 - the one place where a bug ends
+        return _bug(argv)
+
+
+# -- ways to end ----------------------------------------------------------------------------------------------------------
+
+
+def _catch_signals() -> None:
+    import signal
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a lost terminal tells everybody twice
+        raise Stopped(number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, stop)
+
+
+def _interrupted(code: int, words: str, argv: list[str]) -> int:
+    import contextlib
+    import shlex
+
+    _log(f"{words}: {shlex.join(argv)}")
+    again = shlex.join(["sudo", "hermes-setup", *argv])
+    with contextlib.suppress(OSError, ValueError):  # the terminal may be gone
+        if _under_way:
+            done = ", ".join(_under_way["done"]) or "nothing yet"
+            _say(f"\n{words} during: {_under_way['now']}. Done so far: {done}. Everything on this server is in a sound state.")
+            _say(f"Go on: {again}")
+        else:
+            _say(f"\n{words}. Nothing was changed; answers given so far are kept. Go on: {again}")
+    return code
+
+
+_under_way: dict[str, object] = {}
+
+
+def _bug(argv: list[str]) -> int:
+    import platform
+    import shlex
+    import traceback
+
+    kind = sys.exc_info()[0]
+    _log(f"bug in: hermes-setup {shlex.join(argv)}\n{traceback.format_exc()}")
+    _say(f"This is a bug in hermes-setup {__version__}, not a mistake of yours ({kind.__name__ if kind else '?'}).")
+    if os.access(LOG, os.R_OK):
+        _say(f"What happened stands at the end of {LOG}; it holds no password. Please report its last lines, with:")
+    else:
+        traceback.print_exc()
+        _say("Please report the lines above, with:")
+    _say(f"  hermes-setup {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    _say("Running it again is safe: it goes on where it stopped.")
+    return 70
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+_logging = False
+
+
+def _log(line: str) -> None:
+    """The line is in the log, once a run that may change something has begun. A full disk does not end the run."""
+    if not _logging:
+        return
+    import contextlib
+    import time
+
+    with contextlib.suppress(OSError):
+        handle = os.open(LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            if os.fstat(handle).st_size > 2 * LARGEST_ANSWERS:
+                os.replace(LOG, f"{LOG}.1")
+            os.write(handle, f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {line}\n".encode("utf-8", "replace"))
+        finally:
+            os.close(handle)
+
+
+# -- words ----------------------------------------------------------------------------------------------------------------
+
+
+def _verb(argv: list[str]) -> int:
+    from hermes_setup.errors import WrongInput
+
+    words = [word for word in argv if not word.startswith("-")]
+    verb = words[0] if words else ""
+    if not verb:
+        flags = _flags(argv, {"--dry-run": False, "--yes": False}, 0)
+        return _wizard(dry="--dry-run" in flags)
+    match verb:
+        case "apply":
+            flags = _flags(argv[1:], {"--answers": True, "--dry-run": False, "--check": False, "--yes": False}, 0)
+            if "--answers" not in flags:
+                raise WrongInput("apply needs the file of answers.", hint="sudo hermes-setup apply --answers FILE.toml")
+            if "--dry-run" in flags and "--check" in flags:
+                raise WrongInput("--dry-run and --check are two ways of the same look.", hint="Keep one of them.")
+            return _apply(flags["--answers"], dry="--dry-run" in flags, check="--check" in flags, yes="--yes" in flags)
+        case "users":
+            return _users(argv[argv.index("users") + 1 :])
+        case "answers":
+            _flags(argv[1:], {}, 0)
+            return _answers()
+        case "doctor":
+            flags = _flags(argv[1:], {"--json": False}, 0)
+            return _doctor(as_json="--json" in flags)
+        case _:
+            import difflib
+
+            near = difflib.get_close_matches(verb, ["apply", "users", "answers", "doctor"], 1)
+            raise WrongInput(
+                f"hermes-setup has no command {verb!r}.",
+                hint=f"Did you mean: hermes-setup {near[0]}?" if near else "See all: hermes-setup --help",
+            )
+
+
+def _flags(argv: Sequence[str], known: dict[str, bool], names: int) -> dict[str, str]:
+    """The flags, and the plain words under "0", "1", ...; `known` says which flags take a value. Raises WrongInput."""
+    from hermes_setup.errors import WrongInput
+
+    found: dict[str, str] = {}
+    plain: list[str] = []
+    rest = list(argv)
+    only_plain = False
+    while rest:
+        word = rest.pop(0)
+        flag, equals, value = word.partition("=")
+        if only_plain or not word.startswith("-") or word == "-":
+            plain.append(word)
+        elif word == "--":
+            only_plain = True
+        elif flag not in known:
+            import difflib
+
+            near = difflib.get_close_matches(flag, known, 1)
+            raise WrongInput(
+                f"There is no flag {flag} here.",
+                hint=f"Did you mean {near[0]}?" if near else f"The flags are: {', '.join(known) or 'none'}.",
+            )
+        elif known[flag]:
+            if not equals:
+                if not rest:
+                    raise WrongInput(f"{flag} needs a value behind it.", hint="See: hermes-setup --help")
+                value = rest.pop(0)
+            found[flag] = value
+        elif equals:
+            raise WrongInput(f"{flag} takes no value.", hint=f"Write only {flag}.")
+        else:
+            found[flag] = ""
+    if len(plain) > names:
+        raise WrongInput(f"{plain[names]!r} is a word too many.", hint="See: hermes-setup --help")
+    return {**found, **{str(number): word for number, word in enumerate(plain)}}
+
+
+def _need_root() -> None:
+    from hermes_setup.errors import WrongInput
+
+    if os.geteuid() != 0:
+        raise WrongInput(
+            "This needs root: it reads and writes nginx's and certbot's files.",
+            hint="Type it again with sudo in front: sudo hermes-setup",
+        )
+
+
+def _terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+# -- commands -------------------------------------------------------------------------------------------------------------
+
+
+def _apply(path: str, *, dry: bool, check: bool, yes: bool) -> int:
+    from hermes_setup import accounts
+    from hermes_setup.answers import Answers, User
+    from hermes_setup.errors import WrongInput
+    from hermes_setup.state import State
+
+    if path == "":
+        raise WrongInput("--answers names no file.", hint="sudo hermes-setup apply --answers FILE.toml")
+    wanted = _read_answers(path)
+    _need_root()
+    state, lines = State(), _lines()
+    stored = state.answers()
+    pending = {user.name: user.hash for user in stored.users if user.hash} if stored else {}
+    users, made_up = accounts.resolve(wanted.users, {**pending, **lines}, _content)
+    # agreed to by a run that did not come that far: its password has been shown already
+    users = tuple(
+        User(user.name, user.hash or ("" if user.name in lines else pending.get(user.name, "")), user.origin)
+        for user in users
+    )
+    named = {user.name for user in users}
+    before = stored.users if stored else ()
+    kept = tuple(user for user in before if user.origin == "menu" and user.name not in named)
+    gone = tuple(user.name for user in before if user.origin == "answers" and user.name not in named)
+    answers = Answers(
+        domain=wanted.domain,
+        issuer=wanted.issuer,
+        users=(*users, *kept),
+        email=wanted.email,
+        backend=wanted.backend,
+        firewall=wanted.firewall,
+        public_addresses=wanted.public_addresses,
+        gone=tuple(name for name in gone if name in lines),
+        revoked=stored.revoked if stored else (),
+    )
+    return _carry_out(answers, state, made_up, dry=dry or check, check=check, yes=yes)
+
+
+def _read_answers(path: str) -> AnswersFileType:
+    import stat
+
+    from hermes_setup.answers import read_table
+    from hermes_setup.errors import WrongInput
+
+    try:
+        import tomllib
+    except ModuleNotFoundError:  # Python 3.10
+        import tomli as tomllib  # type: ignore[import-not-found, no-redef, unused-ignore]
+    example = "sudo hermes-setup apply --answers FILE.toml"
+    try:
+        with open(path, "rb") as file:
+            status = os.fstat(file.fileno())
+            if stat.S_ISREG(status.st_mode) and status.st_size > LARGEST_ANSWERS:
+                raise WrongInput(
+                    f"{path} has {status.st_size // 1024} kB; answers are a page of text.", hint="Is it the right file?"
+                )
+            raw = file.read(LARGEST_ANSWERS + 1)
+    except IsADirectoryError:
+        raise WrongInput(f"{path} is a folder.", hint=f"Name the file in it: {example}") from None
+    except (OSError, ValueError) as error:
+        words = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not a path"
+        raise WrongInput(f"{path} could not be read: {words}.", hint=f"Check the name: {example}") from None
+    if len(raw) > LARGEST_ANSWERS:
+        raise WrongInput(f"{path} is larger than a page of answers.", hint="Is it the right file?")
+    try:
+        table = tomllib.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise WrongInput(f"{path} is not UTF-8 text.", hint="Save it as UTF-8; TOML is always that.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise WrongInput(f"{path} is not TOML: {error}.", hint='A line looks like: domain = "hermes.example.com"') from None
+    except RecursionError:
+        raise WrongInput(f"{path} is nested too deeply.", hint="Is it the right file?") from None
+    answers = read_table(table)
+    if any(user.password_hash for user in answers.users) and status.st_mode & 0o077:
+        _say(
+            f"warning: {path} holds password hashes and others may read it (mode {stat.S_IMODE(status.st_mode):o}). "
+            f"Close it: sudo chmod 600 {path}"
+        )
+    return answers
+
+
+def _content(path: str, most: int = 4096) -> bytes | None:
+    """A file's content, up to `most` bytes; None when it is not there. Raises WrongInput when it cannot be read."""
+    from hermes_setup.errors import WrongInput
+
+    try:
+        with open(path, "rb") as file:
+            return file.read(most)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise WrongInput(
+            f"{path} could not be read: {os.strerror(error.errno or 0)}.", hint="It should be a file with one line."
+        ) from None
+
+
+def _lines() -> dict[str, str]:
+    """Name -> hash, as they stand in the users' file now."""
+    from hermes_setup import accounts
+
+    return accounts.hashes((_content(accounts.USERS_FILE, MOST) or b"").decode("utf-8", "surrogateescape"))
+
+
+def _users(argv: list[str]) -> int:
+    from dataclasses import replace
+
+    from hermes_setup import accounts
+    from hermes_setup.answers import User, parse_user
+    from hermes_setup.errors import WrongInput
+    from hermes_setup.state import State
+
+    do = next((word for word in argv if not word.startswith("-")), "")
+    rest = [word for number, word in enumerate(argv) if number != (argv.index(do) if do else -1)]
+    common = {"--yes": False, "--dry-run": False}
+    match do:
+        case "list":
+            _flags(rest, {}, 0)
+            _need_root()
+            for name in _lines():
+                print(name)
+            return 0
+        case "add" | "passwd":
+            flags = _flags(rest, {**common, "--password-stdin": False, "--generate": False}, 1)
+        case "remove":
+            flags = _flags(rest, common, 1)
+        case "sign-out":
+            flags = _flags(rest, {**common, "--all": False}, 1)
+            if ("--all" in flags) == ("0" in flags):
+                raise WrongInput("Sign out whom?", hint="hermes-setup users sign-out NAME, or: users sign-out --all")
+        case _:
+            raise WrongInput(
+                f"users {do}: there is no such command." if do else "users needs one more word.",
+                hint="hermes-setup users list | add NAME | passwd NAME | remove NAME | sign-out NAME",
+            )
+    if "0" not in flags and do != "sign-out":
+        raise WrongInput("The user's name is missing.", hint=f"hermes-setup users {do} NAME")
+    name = parse_user(flags["0"]) if "0" in flags else ""
+    _need_root()
+    state = State()
+    stored, lines = state.answers(), _lines()
+    if stored is None:
+        raise WrongInput("Nothing is set up here yet.", hint="Start with: sudo hermes-setup")
+    if do == "add" and name in lines:
+        raise WrongInput(f"{name} is there already.", hint=f"A new password: sudo hermes-setup users passwd {name}")
+    if do != "add" and name and name not in lines:
+        raise WrongInput(f"There is no user {name}.", hint=f"There are: {', '.join(lines) or 'none'}.")
+    made_up: dict[str, str] = {}
+    others = tuple(user for user in stored.users if user.name != name)
+    if do == "remove":
+        answers = replace(stored, users=others, gone=(name,))
+    elif do == "sign-out":
+        answers = replace(stored, revoked=_revoked(name))
+    else:
+        hashed, made_up = _new_hash(name, flags)
+        known = next((user for user in stored.users if user.name == name), User(name))
+        answers = replace(stored, users=(*others, replace(known, hash=hashed)))
+    code = _carry_out(
+        answers, state, made_up, dry="--dry-run" in flags, yes="--yes" in flags, stages=_user_stages(), short=True
+    )
+    if code == 0 and "--dry-run" not in flags and do in ("remove", "passwd", "sign-out"):
+        _say_retiring()
+    return code
+
+
+def _revoked(name: str) -> tuple[str, ...]:
+    from hermes_setup import accounts
+
+    gate = (_content(accounts.GATE_FILE, MOST) or b"").decode("utf-8", "surrogateescape")
+    return tuple(token.digest for token in accounts.tokens(gate) if name in ("", token.name))
+
+
+def _new_hash(name: str, flags: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """The hash of the password that was asked for, read from stdin, or made up (then it is in the second value)."""
+    from hermes_setup import accounts, passwords
+    from hermes_setup.errors import WrongInput
+
+    if "--generate" in flags and "--password-stdin" in flags:
+        raise WrongInput("--generate and --password-stdin are two ways to one password.", hint="Keep one of them.")
+    if "--generate" in flags:
+        made = passwords.make_password()
+        return passwords.hash_password(made), {name: made}
+    if "--password-stdin" in flags:
+        if sys.stdin.isatty():
+            _say(f"Password of {name}, then Enter and Ctrl-D (it shows; without --password-stdin it would not):")
+        return passwords.hash_password(accounts.password_from(sys.stdin.buffer.read(4096), "stdin", name)), {}
+    if not _terminal():
+        raise WrongInput(
+            "Nobody can be asked for the password: this is no terminal.",
+            hint="Add --generate (one is made up and printed), or --password-stdin and send it on stdin.",
+        )
+    from hermes_setup import wizard
+    from hermes_setup.ui.ask import Keyboard
+
+    asked = wizard.new_password(name, Keyboard())
+    if isinstance(asked, wizard.Back):
+        raise WrongInput("No password was given, so nothing was changed.", hint="Run it again when you have one.")
+    return asked[0].hash, asked[1]
+
+
+def _say_retiring() -> None:
+    from hermes_setup import nginx
+    from hermes_setup.system.local import Local
+
+    host = Local()
+    if left := nginx.retiring(host, nginx.read(host).pid):
+        _say(
+            f"Connections that were open before (a chat in a browser, most likely) live on in {left} old nginx "
+            f"process{'es' if left > 1 else ''}, up to an hour after they fall silent. "
+            "End them now (a second's outage for every site on this server): sudo nginx -s stop; sudo nginx"
+            if not os.path.isdir("/run/systemd/system")
+            else f"Connections that were open before (a chat in a browser, most likely) live on in {left} old nginx "
+            f"process{'es' if left > 1 else ''}. End them now (a moment's outage for every site on this server): "
+            "sudo systemctl restart nginx"
+        )
+
+
+def _answers() -> int:
+    from dataclasses import replace
+
+    from hermes_setup.answers import User, to_toml
+    from hermes_setup.errors import WrongInput
+    from hermes_setup.passwords import is_hash
+    from hermes_setup.state import State
+
+    _need_root()
+    stored = State().answers()
+    if stored is None:
+        raise WrongInput("Nothing is set up here yet.", hint="Start with: sudo hermes-setup")
+    lines = _lines()
+    names = list(dict.fromkeys([*(user.name for user in stored.users), *lines]))
+    odd = [name for name in names if name in lines and not is_hash(lines[name])]
+    if odd:
+        _say(f"warning: the line of {', '.join(odd)} has no $6$ hash, so it is left out; it was made by hand.")
+    users = tuple(User(name) for name in names if name not in odd)
+    sys.stdout.write(to_toml(replace(stored, users=users), lines))
+    return 0
+
+
+def _doctor(*, as_json: bool) -> int:
+    from hermes_setup.engine import Blocked, NoJournal, preflight
+    from hermes_setup.engine import run as engine_run
+    from hermes_setup.findings import Severity, warn
+    from hermes_setup.stages import story
+    from hermes_setup.state import State
+    from hermes_setup.system.local import Local
+    from hermes_setup.system.overlay import Overlay
+    from hermes_setup.ui import show
+
+    _need_root()
+    stored = State().answers()
+    if stored is None:
+        never = warn(
+            "setup.never", "Nothing is set up here yet.", "There are no answers on this machine.", "Start: sudo hermes-setup"
+        )
+        show.doctor("", [("setup", never)], [], as_json=as_json)
+        return 4
+    host, stages = Local(), story()
+    known = preflight(stages, stored, host)
+    pending: list[Event] = []
+    try:
+        for event in engine_run(stages, stored, Overlay(host), NoJournal(), known):
+            pending.append(event)
+    except Blocked:
+        pass  # its findings are among those of the preflight
+    findings = list(known.findings)
+    show.doctor(stored.domain.ascii, findings, _changes(pending), as_json=as_json)
+    worst = max((finding.severity for _, finding in findings), default=Severity.NOTE)
+    return 4 if worst > Severity.NOTE or _changes(pending) else 0
+
+
+def _changes(events: Sequence[Event]) -> list[Event]:
+    """The changes among the events, without those that only look or take notes."""
+    from hermes_setup.changes import Place, Run
+    from hermes_setup.engine import Doing
+
+    return [event for event in events if isinstance(event, Doing) and isinstance(event.change, (Place, Run))]
+
+
+def _user_stages() -> tuple[AnyStage, ...]:
+    """What a change of users needs; nobody wants to wait for DNS, or be stopped by it, to remove one."""
+    from hermes_setup.stages import story
+
+    return tuple(stage for stage in story() if stage.name in ("users", "site-https", "proof"))
+
+
+def _wizard(*, dry: bool) -> int:
+    from hermes_setup import wizard
+    from hermes_setup.errors import WrongInput
+    from hermes_setup.state import State
+
+    if not _terminal():
+        raise WrongInput(
+            "Nobody can be asked: this is no terminal.",
+            hint="Write the answers into a file: sudo hermes-setup apply --answers FILE.toml --yes (an example: "
+            "docs/examples/server.toml)",
+        )
+    _need_root()
+    state = State()
+    stored = state.answers()
+    if stored is not None:
+        return _again(state, stored, dry=dry)
+    return _ask_all(state, wizard.Draft() if dry else _draft(state), None, dry=dry)
+
+
+def _draft(state: State) -> DraftType:
+    from hermes_setup import wizard
+    from hermes_setup.errors import WrongInput
+
+    try:
+        return wizard.Draft.from_table(state.draft() or {})
+    except WrongInput:
+        return wizard.Draft()
+
+
+def _ask_all(state: State, draft: DraftType, previous: Answers | None, *, dry: bool) -> int:
+    """The questions, the plan, "Go ahead?", and back from there to the questions when that is wanted."""
+    from hermes_setup import wizard
+    from hermes_setup.ui.ask import Keyboard
+
+    keyboard = Keyboard()
+    known = _known(previous)
+
+    def keep(now: DraftType) -> None:
+        if not dry:
+            state.keep_draft(now.to_table())
+
+    back = False
+    while True:
+        draft, made_up = wizard.walk(draft, known, keyboard, keep, back=back)
+        answers = draft.answers(previous)
+        code = _carry_out(answers, state, made_up, dry=dry, back=True)
+        if code != _WANTS_BACK:
+            return code
+        back = True
+
+
+_WANTS_BACK = -1
+
+
+def _known(previous: Answers | None) -> KnownType:
+    """What the machine says already. Quick looks only: the first question waits for it."""
+    import socket
+
+    from hermes_setup import wizard
+    from hermes_setup.stages.backend import proved
+    from hermes_setup.system.local import Local
+
+    host = Local()
+    name = socket.gethostname()
+    return wizard.Known(
+        fqdn=name if "." in name and not name.endswith((".localdomain", ".internal", ".local")) else "",
+        backends=proved(host),
+        addresses=host.addresses(),
+        users=tuple(_lines()),
+        login=os.environ.get("SUDO_USER", ""),
+        previous=previous,
+    )
+
+
+def _again(state: State, stored: Answers, *, dry: bool) -> int:
+    """A machine that was agreed about before: finish what is unfinished, else the menu."""
+    from dataclasses import replace
+
+    from hermes_setup import wizard
+    from hermes_setup.ui import show
+    from hermes_setup.ui.ask import Keyboard
+
+    unfinished = any(user.hash for user in stored.users) or bool(stored.gone or stored.revoked)
+    if unfinished:
+        _say(f"The set-up of {stored.domain.label} was begun and not finished. It goes on from where it stopped.")
+        return _carry_out(stored, state, {}, dry=dry)
+    show.welcome_back(stored, tuple(_lines()))
+    wish, made_up = wizard.menu(tuple(_lines()), Keyboard())
+    others = tuple(user for user in stored.users if wish.user is None or user.name != wish.user.name)
+    match wish.do:
+        case "quit":
+            return 0
+        case "check":
+            return _doctor(as_json=False)
+        case "change":
+            return _ask_all(state, wizard.Draft.again(stored), stored, dry=dry)
+        case "remove":
+            answers = replace(stored, users=others, gone=(wish.user.name,) if wish.user else ())
+        case _:
+            answers = replace(stored, users=(*others, *((wish.user,) if wish.user else ())))
+    code = _carry_out(answers, state, made_up, dry=dry, stages=_user_stages(), short=True)
+    if code == 0 and not dry and wish.do in ("remove", "passwd"):
+        _say_retiring()
+    return code
+
+
+# -- one run --------------------------------------------------------------------------------------------------------------
+
+
+def _carry_out(
+    answers: Answers,
+    state: State,
+    made_up: dict[str, str],
+    *,
+    dry: bool,
+    check: bool = False,
+    yes: bool = False,
+    back: bool = False,
+    stages: Sequence[AnyStage] = (),
+    short: bool = False,
+) -> int:
+    """Look, show every change, ask, do. One path for the wizard, the answers file, the menu and the dry run."""
+    from hermes_setup.engine import preflight
+    from hermes_setup.errors import WrongInput
+    from hermes_setup.stages import story
+    from hermes_setup.system.local import Local
+    from hermes_setup.ui import show
+
+    stages = stages or story()
+    if dry:
+        host = Local()
+        events = _forecast(stages, answers, host, preflight(stages, answers, host))
+        show.forecast(events, diffs=True)
+        changed = bool(_changes(events))
+        _say("" if changed else "Nothing to do: everything is as it should be.")
+        if changed and made_up:
+            _say(f"A password for {', '.join(made_up)} would be made up, and shown once, when it is done for real.")
+        if changed:
+            _say("That was a dry run: nothing has been changed.")
+        return 4 if check and changed else 0
+    with state.lock("hermes-setup " + " ".join(word for word in sys.argv[1:3])):
+        global _logging  # noqa: PLW0603 - from here on something may be changed, and the log says what
+        _logging = True
+        host = Local(log=_log)
+        with show.looking():
+            known = preflight(stages, answers, host)
+        events = _forecast(stages, answers, host, known)
+        if not _changes(events):
+            if (settled := answers.settled()) != state.answers():
+                state.agree(settled)
+            show.findings([finding for _, finding in known.findings])
+            _say("Nothing to do: everything is as it should be.")
+            return 0
+        show.forecast(events, diffs=False)
+        if not yes:
+            if not _terminal():
+                raise WrongInput("Nobody can be asked to go ahead: this is no terminal.", hint="Add --yes to agree to this plan.")
+            agreed = _go_ahead(back=back)
+            if agreed == "back":
+                return _WANTS_BACK
+            if agreed == "no":
+                _say("Nothing was changed.")
+                return 0
+        state.agree(answers)
+        show.made_up(made_up)
+        _work(stages, answers, host, state, show.Progress(), known if yes else None)
+        state.agree(answers.settled())
+        _under_way.clear()
+        show.done(answers, tuple(_lines()), short=short)
+    return 0
+
+
+def _forecast(stages: Sequence[AnyStage], answers: Answers, host: Local, known: PreflightType) -> list[Event]:
+    """What a run would do, told by the same run over a machine whose writes stay in memory. Raises Blocked."""
+    from hermes_setup.engine import NoJournal
+    from hermes_setup.engine import run as engine_run
+    from hermes_setup.system.overlay import Overlay
+
+    return list(engine_run(stages, answers, Overlay(host), NoJournal(), known))
+
+
+def _work(
+    stages: Sequence[AnyStage],
+    answers: Answers,
+    host: Local,
+    state: State,
+    progress: ProgressType,
+    known: PreflightType | None,
+) -> None:
+    """The run itself, drawn as it goes; what has been done so far is known to whoever interrupts it."""
+    from hermes_setup.engine import Doing, Finished, Started
+    from hermes_setup.engine import run as engine_run
+
+    done: list[str] = []
+    _under_way.update(done=done, now="the first step")
+    with progress:
+        for event in engine_run(stages, answers, host, state.begin(), known):
+            match event:
+                case Started():
+                    _under_way["now"] = event.title
+                    _log(f"stage {event.stage}")
+                case Doing():
+                    _log(f"{event.stage}: {event.change.why}")
+                case Finished() if event.changed:
+                    done.append(event.title)
+                case _:
+                    pass
+            progress.show(event)
+
+
+def _go_ahead(*, back: bool) -> str:
+    from hermes_setup import wizard
+    from hermes_setup.ui.ask import Keyboard
+
+    question = wizard.Question("go", "Go ahead?", "Nothing has been changed yet.", "--yes", "confirm", "no", back=back)
+    answer = wizard.agreed(Keyboard(), question)
+    return "back" if isinstance(answer, wizard.Back) else ("yes" if answer else "no")
+
+
+if TYPE_CHECKING:
+    from hermes_setup.answers import AnswersFile as AnswersFileType
+    from hermes_setup.engine import Preflight as PreflightType
+    from hermes_setup.ui.show import Progress as ProgressType
+    from hermes_setup.wizard import Draft as DraftType
+    from hermes_setup.wizard import Known as KnownType

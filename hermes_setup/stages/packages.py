@@ -1,0 +1,167 @@
+"""nginx and certbot are there and work: those that are there already, else the distribution's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hermes_setup import nginx
+from hermes_setup.answers import Answers
+from hermes_setup.changes import Change, Run
+from hermes_setup.findings import Finding, block, warn
+from hermes_setup.host import Absent, File, Host
+
+APT = {
+    "DEBIAN_FRONTEND": "noninteractive",
+    "NEEDRESTART_MODE": "a",
+    "NEEDRESTART_SUSPEND": "1",
+    "UCF_FORCE_CONFFOLD": "1",
+    "APT_LISTCHANGES_FRONTEND": "none",
+}
+LOCK = ("-o", "DPkg::Lock::Timeout=600", "-o", "Dpkg::Use-Pty=0")
+KEEP = ("-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold")
+DPKG_STATUS = "/var/lib/dpkg/status"
+LEAST_MEMORY_KB = 350 * 1024
+HALF = re.compile(r"^Status: \S+ \S+ (half-installed|unpacked|half-configured|triggers-awaited|triggers-pending)$", re.M)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is installed. `half` are packages that dpkg was interrupted in."""
+
+    missing: tuple[str, ...]
+    half: int
+    apt: bool
+    lists: bool  # apt knows of nginx, so no update is needed first
+    lock_holder: str
+    memory_kb: int  # free for programs, swap included; 0: unknown
+    made: bool = False  # an Overlay has taken the installation as done
+
+
+class Packages:
+    """See the module."""
+
+    name = "packages"
+    title = "Packages"
+
+    def inspect(self, answers: Answers, host: Host) -> Facts:
+        """Reads dpkg's status file and asks the programs themselves."""
+        wanted = {"nginx": ("nginx", "-v"), "openssl": ("openssl", "version")}
+        if not answers.issuer.self_signed:
+            wanted["certbot"] = ("certbot", "--version")
+        made = host.given("packages")
+        missing = () if made else tuple(p for p, argv in wanted.items() if not self._works(host, argv))
+        status = host.look(DPKG_STATUS)
+        half = len(HALF.findall(status.content.decode(errors="replace"))) if isinstance(status, File) else 0
+        lists = bool(missing) and "Candidate: (none)" not in (
+            told := host.ask(["apt-cache", "policy", *missing]).out
+        ) and all(f"{package}:" in told for package in missing)
+        memory = host.look("/proc/meminfo")
+        return Facts(
+            missing=missing,
+            half=0 if host.given("dpkg configured") else half,
+            apt=not missing or host.ask(["apt-get", "--version"]).ok,
+            lists=lists,
+            lock_holder=_holder(host) if missing else "",
+            memory_kb=_free(memory.content.decode()) if isinstance(memory, File) else 0,
+            made=made,
+        )
+
+    def _works(self, host: Host, argv: Sequence[str]) -> bool:
+        # certbot takes most of a second to say its version; that it can be found is asked of the folders instead
+        if argv[0] == "certbot":
+            return any(
+                not isinstance(nginx.resolve(host, f"{folder}/certbot"), Absent)
+                for folder in ("/usr/local/bin", "/usr/bin", "/snap/bin", "/usr/local/sbin", "/usr/sbin")
+            )
+        return host.ask(argv).ok
+
+    def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:  # noqa: ARG002
+        """apt is there when it is needed, and memory enough to run it."""
+        found: list[Finding] = []
+        if facts.missing and not facts.apt:
+            found.append(
+                block(
+                    "packages.no-apt",
+                    f"{' and '.join(facts.missing)} is not installed, and this machine has no apt-get.",
+                    "hermes-setup installs packages on Debian and Ubuntu only.",
+                    f"Install {' and '.join(facts.missing)} yourself, then run hermes-setup again.",
+                )
+            )
+        if facts.lock_holder and facts.missing:
+            found.append(
+                warn(
+                    "packages.apt-busy",
+                    f"Another program is installing packages at the moment: {facts.lock_holder}.",
+                    "On a new server that is the system's own first update; it takes a few minutes and must not be stopped.",
+                    "Nothing to do: the installation waits for it, up to ten minutes.",
+                )
+            )
+        if facts.missing and 0 < facts.memory_kb < LEAST_MEMORY_KB:
+            found.append(
+                warn(
+                    "packages.low-memory",
+                    f"Only {facts.memory_kb // 1024} MB of memory are free.",
+                    "Installing and certbot need about 350 MB for a moment; without it the system ends one of them.",
+                    "Stop something large for now, or add swap: sudo fallocate -l 1G /swapfile && sudo chmod 600 /swapfile "
+                    "&& sudo mkswap /swapfile && sudo swapon /swapfile",
+                )
+            )
+        return found
+
+    def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:  # noqa: ARG002
+        """Finish what dpkg left half done, then install what is missing."""
+        changes: list[Change] = []
+        if facts.half:
+            changes.append(
+                Run(
+                    ("dpkg", "--configure", "-a", "--force-confdef", "--force-confold"),
+                    "finish the package installation that was interrupted",
+                    gives="dpkg configured",
+                    env=APT,
+                    hint="Look at: sudo dpkg --configure -a",
+                )
+            )
+        if facts.missing:
+            names = " and ".join(facts.missing) if len(facts.missing) < 3 else ", ".join(facts.missing)  # noqa: PLR2004
+            if not facts.lists:
+                changes.append(
+                    Run(
+                        ("apt-get", *LOCK, "update", "-q"),
+                        "fetch the lists of packages",
+                        env=APT,
+                        hint="Does this server reach the internet? Look at: sudo apt-get update",
+                    )
+                )
+            changes.append(
+                Run(
+                    ("apt-get", *LOCK, *KEEP, "install", "-q", "-y", "--no-install-recommends", *facts.missing),
+                    f"install {names} from the distribution",
+                    gives="packages",
+                    env=APT,
+                    seconds=1800,
+                    hint="Look at: sudo apt-get install " + " ".join(facts.missing),
+                )
+            )
+        return changes
+
+
+def _holder(host: Host) -> str:
+    """Who holds dpkg's lock: its inode in /proc/locks (proc(5)), then the process's name; "" for nobody."""
+    stat = host.ask(["stat", "-c", "%i", "/var/lib/dpkg/lock-frontend", "/var/lib/apt/lists/lock", "/var/lib/dpkg/lock"])
+    locks = host.look("/proc/locks")
+    inodes = set(stat.out.split())
+    for line in locks.content.decode(errors="replace").splitlines() if isinstance(locks, File) else ():
+        fields = line.split()
+        if len(fields) > 5 and "->" not in fields and fields[5].rpartition(":")[2] in inodes:  # noqa: PLR2004
+            title = host.look(f"/proc/{fields[4]}/cmdline")
+            name = title.content.replace(b"\0", b" ").decode(errors="replace").strip() if isinstance(title, File) else ""
+            return f"{name[:80] or 'process'} (process {fields[4]})"
+    return ""
+
+
+def _free(meminfo: str) -> int:
+    """MemAvailable + SwapFree in KiB (proc(5)); 0 when not told."""
+    found = dict(re.findall(r"^(\w+):\s+(\d+) kB$", meminfo, re.M))
+    return int(found.get("MemAvailable", 0)) + int(found.get("SwapFree", 0)) if "MemAvailable" in found else 0

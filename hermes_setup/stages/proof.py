@@ -1,0 +1,188 @@
+"""The proof: this server is asked as a browser would ask it, through the gate too, with the program's own cookie."""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hermes_setup import accounts, certbot, nginx
+from hermes_setup.accounts import GATE_FILE
+from hermes_setup.answers import Answers
+from hermes_setup.changes import Change, Probe, Stamp
+from hermes_setup.findings import Finding, block, note, warn
+from hermes_setup.host import File, Host, Request, Response, System
+from hermes_setup.stages import site
+from hermes_setup.state import STATE
+
+STAMP = f"{STATE}/stamps/proof"
+FOREIGN = "not-this-name.invalid"  # RFC 2606: a name that can be nobody's
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the proof would be about, and what was proven last."""
+
+    state: str
+    proven: str
+    running: bool
+    token: str
+    page: Response | None  # through the gate, taken when the site is up and proven before; None: not looked
+
+
+class Proof:
+    """See the module."""
+
+    name = "proof"
+    title = "Proof"
+
+    def inspect(self, answers: Answers, host: Host) -> Facts:
+        """Reads what is there; when it was proven before, also looks through the gate (which nginx does not log)."""
+        served = certbot.served(answers, host)
+        config = nginx.read(host)
+        gate = host.look(GATE_FILE)
+        text = gate.content.decode("utf-8", "surrogateescape") if isinstance(gate, File) else ""
+        ours = host.look(site.AVAILABLE)
+        state = nginx.digest(
+            ours.content if isinstance(ours, File) else b"",
+            text,
+            served.fingerprint if served else "",
+            answers.domain.ascii,
+        )
+        stamp = host.look(STAMP)
+        proven = stamp.content.decode() if isinstance(stamp, File) else ""
+        token = accounts.program_token(text)
+        running = nginx.workers(host, config.pid).master > 0
+        page = _through(host, answers, token, "127.0.0.1") if running and token and proven and served else None
+        return Facts(state, proven, running, token, page)
+
+    def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
+        """What was proven once still holds."""
+        if not facts.proven:
+            return ()
+        if not facts.running:
+            return [
+                warn(
+                    "proof.stopped",
+                    "nginx does not run, so nothing is served.",
+                    "It was stopped, or could not start.",
+                    "Start it: sudo hermes-setup apply again, or sudo systemctl start nginx; why it stopped: "
+                    "sudo tail /var/log/nginx/error.log",
+                )
+            ]
+        if facts.page is None or facts.page.status in (200, 502):
+            return ()
+        return [_gate_shut(answers, facts.page)]
+
+    def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:
+        """Prove it whenever something that it depends on is not as it was proven."""
+        if facts.proven == facts.state:
+            return ()
+        return (
+            Probe(Look(answers), f"ask https://{answers.domain} as a browser would, with and without a password"),
+            Stamp(STAMP, File(facts.state.encode(), 0o600), "what was proven"),
+        )
+
+
+@dataclass(frozen=True)
+class Look:
+    """The proof itself: requests to this server's own address, with the right name and with a wrong one."""
+
+    answers: Answers
+
+    def __call__(self, system: System) -> Sequence[Finding]:
+        """Findings; one that blocks for each thing that does not hold."""
+        gate = system.look(GATE_FILE)
+        token = accounts.program_token(gate.content.decode("utf-8", "surrogateescape") if isinstance(gate, File) else "")
+        found: list[Finding] = []
+        for address in ("127.0.0.1", *[a for a in system.addresses() if ":" not in a][:1]):
+            found += self._at(system, address, token)
+            if found:
+                break
+        return found
+
+    def _at(self, system: System, address: str, token: str) -> list[Finding]:
+        name = self.answers.domain.ascii
+        plain = system.fetch(Request(address, 80, name, "/"))
+        if plain.status != 301 or plain.header("Location") != f"https://{name}/":  # noqa: PLR2004
+            return [self._wrong("http", f"http://{name}/", plain, "a redirect (301) to https")]
+        shut = system.fetch(Request(address, 443, name, "/", tls=True))
+        if shut.status != 401:  # noqa: PLR2004
+            return [self._wrong("password", f"https://{name}/", shut, "to be asked for a password (401)")]
+        if shut.header("Set-Cookie"):
+            return [self._wrong("cookie", f"https://{name}/", shut, "no cookie without a password")]
+        foreign = system.fetch(Request(address, 443, name, "/", tls=True, headers=_gate(token, ("Host", FOREIGN))))
+        if _is_hermes(foreign) or foreign.header("Set-Cookie"):
+            return [self._wrong("host", f"https://{FOREIGN}/", foreign, "never Hermes under another name")]
+        page = _through(system, self.answers, token, address)
+        if page.status == 502:  # noqa: PLR2004
+            return [
+                note(
+                    "proof.hermes-down",
+                    "The site works; Hermes does not answer behind it yet, so it shows a friendly page.",
+                    "It is not running, or listens elsewhere.",
+                    "Start Hermes; nothing has to be set up again. Check: sudo hermes-setup doctor",
+                )
+            ]
+        if page.status != 200:  # noqa: PLR2004
+            return [_gate_shut(self.answers, page)]
+        return self._chat(system, address, token, page)
+
+    def _chat(self, system: System, address: str, token: str, page: Response) -> list[Finding]:
+        """The chat's WebSocket opens through the gate; Hermes's token for it stands in the page (web_server.py)."""
+        name = self.answers.domain.ascii
+        session = re.search(rb"__HERMES_SESSION_TOKEN__\W{1,8}([A-Za-z0-9_~.-]{8,200})", page.body)
+        if not session:
+            return []
+        key = base64.b64encode(secrets.token_bytes(16)).decode()
+        upgrade = (
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", key),
+            ("Origin", f"https://{name}"),
+        )
+        path = f"/api/ws?token={session.group(1).decode()}"
+        chat = system.fetch(Request(address, 443, name, path, tls=True, headers=_gate(token, *upgrade)))
+        if chat.status != 101:  # noqa: PLR2004
+            return [
+                warn(
+                    "proof.chat",
+                    f"The page opens, but the chat's connection is answered with {chat.status or chat.error}, not 101.",
+                    "The chat would stay at \"connecting\".",
+                    "Restart Hermes and run: sudo hermes-setup doctor",
+                )
+            ]
+        return []
+
+    def _wrong(self, what: str, url: str, seen: Response, wanted: str) -> Finding:
+        return block(
+            f"proof.{what}",
+            f"{url}, asked on this server, answers {seen.status or seen.error}; wanted: {wanted}.",
+            "Another site, a proxy or a file made by hand is in the way.",
+            "See which file answers: sudo nginx -T | grep -n -e server_name -e 'configuration file'",
+            f"Server: {seen.header('Server')}  Location: {seen.header('Location')}",
+        )
+
+
+def _through(host: Host, answers: Answers, token: str, address: str) -> Response:
+    return host.fetch(Request(address, 443, answers.domain.ascii, "/", tls=True, headers=_gate(token)))
+
+
+def _gate(token: str, *headers: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    return (*headers, ("Cookie", f"hermes_gate={token}"))
+
+
+def _is_hermes(response: Response) -> bool:
+    return b"__HERMES_SESSION_TOKEN__" in response.body
+
+
+def _gate_shut(answers: Answers, page: Response) -> Finding:
+    return warn(
+        "proof.gate",
+        f"https://{answers.domain}/ answers {page.status or page.error} to this program's own cookie; wanted: the page (200).",
+        "nginx runs with another configuration than the one on the disk, or Hermes refuses the request.",
+        "Have nginx load what is on the disk: sudo nginx -t && sudo nginx -s reload",
+    )

@@ -1,0 +1,397 @@
+"""The site: plain HTTP (the challenge, and a short page) while there is no certificate, HTTPS once there is one.
+
+It stands in the order of stages twice, before and after the certificate; there is no flag that says which. A guest among
+sites: its link sorts last, it is nobody's default server, it never switches anything on for a neighbour.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hermes_setup import certbot, nginx
+from hermes_setup.accounts import GATE_FILE, USERS_FILE
+from hermes_setup.answers import DEFAULT_BACKEND, Answers, Backend, Domain
+from hermes_setup.changes import Change, Place, Probe, Run, Stamp, Until
+from hermes_setup.findings import Finding, block, note, warn
+from hermes_setup.host import ABSENT, Absent, File, Folder, Host, Link, Node, Request
+from hermes_setup.nginx import Config, Server
+from hermes_setup.stages.backend import Backend as BackendStage
+from hermes_setup.state import STATE
+
+AVAILABLE = "/etc/nginx/sites-available/hermes"
+NEXT = "-next"  # a second site for a new name, until its certificate is there; the old name is served meanwhile
+LINK = "zz-hermes"
+WEBROOT = "/var/www/letsencrypt"
+STAMP = f"{STATE}/stamps/nginx"
+
+# http2 as a directive of its own: nginx CHANGES, 1.25.1
+HTTP2_DIRECTIVE = (1, 25, 1)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that decides what the site's file says, and whether nginx has loaded it."""
+
+    config: Config
+    installed: bool
+    version: tuple[int, ...]
+    openssl: tuple[int, ...]
+    ipv6: bool  # the kernel has it: listen [::] works
+    backend: Backend
+    forwarded_for: bool
+    served: certbot.Served | None
+    shown: str  # sha256 of the certificate that nginx shows for the name, "" for none
+    nodes: dict[str, Node]  # the paths that may be changed, as they are
+    gate: str
+    webroot: tuple[Node, ...]
+    running: bool
+    systemd: bool
+    unit_active: bool
+    stamp: str
+
+
+class Site:
+    """See the module. `name` and `title` tell its two places in the order apart; nothing else does."""
+
+    def __init__(self, name: str, title: str) -> None:
+        self.name = name
+        self.title = title
+
+    def inspect(self, answers: Answers, host: Host) -> Facts:
+        """Reads nginx's tree, its processes, and the certificate."""
+        config = nginx.read(host)
+        installed = nginx.version(host)
+        served = certbot.served(answers, host)
+        ours = _ours(host)
+        backend, forwarded_for = _backend(answers, host, ours)
+        workers = nginx.workers(host, config.pid)
+        systemd = isinstance(host.look("/run/systemd/system"), Folder)
+        gate = host.look(GATE_FILE)
+        stamp = host.look(STAMP)
+        shown = ""
+        if served and workers.master:
+            request = Request("127.0.0.1", 443, answers.domain.ascii, method="", tls=True, seconds=3.0)
+            shown = nginx.sha256(host.fetch(request).certificate)
+        paths = {AVAILABLE, AVAILABLE + NEXT, f"{AVAILABLE}.by-hand"} | {server.path for server in config.servers}
+        for folder in ("sites-enabled", "conf.d"):
+            paths |= {f"{nginx.FOLDER}/{folder}/{name}" for name in host.names(f"{nginx.FOLDER}/{folder}")}
+        return Facts(
+            config=config if config.files else nginx.DEBIAN,
+            installed=bool(installed),
+            version=installed or _candidate(host),
+            openssl=nginx.parse_version(host.ask(["openssl", "version"]).out),
+            ipv6=not isinstance(host.look("/proc/net/if_inet6"), Absent),
+            backend=backend,
+            forwarded_for=forwarded_for,
+            served=served,
+            shown=shown,
+            nodes={path: host.look(path) for path in sorted(paths)},
+            gate=gate.content.decode("utf-8", "surrogateescape") if isinstance(gate, File) else "",
+            webroot=tuple(host.look(path) for path in _webroots()),
+            running=bool(workers.master),
+            systemd=systemd,
+            unit_active=systemd and host.ask(["systemctl", "is-active", "--quiet", "nginx"]).ok,
+            stamp=stamp.content.decode() if isinstance(stamp, File) else "",
+        )
+
+    def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
+        """The name is free for us, and nginx reads a folder for sites."""
+        found: list[Finding] = []
+        if not facts.config.sites:
+            found.append(
+                block(
+                    "site.no-folder",
+                    f"{nginx.CONF} includes neither sites-enabled/* nor conf.d/*.conf.",
+                    "So nginx would never read the site.",
+                    f"Add to its http block: include {nginx.FOLDER}/sites-enabled/*; then run hermes-setup again.",
+                    facts.config.problem,
+                )
+            )
+        for server in _claimants(answers.domain, facts):
+            others = _other_names(server.path, answers.domain, facts)
+            if others:
+                found.append(
+                    block(
+                        "site.name-taken",
+                        f"{server.path} serves {answers.domain} already, together with {', '.join(others)}.",
+                        "Two sites with one name: nginx would use only the first; and taking the file over would end the others.",
+                        f"Take {answers.domain} out of the server_name at line {server.line}: "
+                        f"sudo nano +{server.line} {server.path}",
+                    )
+                )
+            else:
+                found.append(
+                    note(
+                        "site.by-hand",
+                        f"{server.path} is a site for {answers.domain} that someone made by hand.",
+                        "It is taken over; nothing in it is lost.",
+                        f"A copy stays: {_copy_path(server.path)}",
+                    )
+                )
+        port = f":{facts.backend.port}"
+        for path in sorted(_open_doors(facts, port)):
+            found.append(
+                warn(
+                    "site.other-door",
+                    f"{path} passes requests to {facts.backend}, too, without asking for a password.",
+                    "Whoever finds that site has Hermes, and with it this server.",
+                    f"Take it out (sudo nano {path}), then: sudo nginx -t && sudo nginx -s reload",
+                )
+            )
+        return found
+
+    def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:
+        """The site's file and link, tried on a copy first; then nginx loads them."""
+        sites = facts.config.sites
+        text = self._render(answers, facts)
+        moving = facts.served is None and _tls_for_another(answers.domain, facts)
+        available = AVAILABLE + NEXT if moving else AVAILABLE
+        link = f"{sites}/{_last(sites, facts)}{NEXT if moving else ''}" + (".conf" if sites.endswith("conf.d") else "")
+        wanted: dict[str, Place] = {}
+
+        def want(path: str, node: Node, why: str) -> None:
+            if facts.nodes.get(path, ABSENT) != node:
+                wanted[path] = Place(path, node, why)
+
+        for path, why in self._takeovers(answers, facts):
+            copy = _copy_path(path)
+            content = nginx.content(facts.nodes, facts.config, path)
+            if not isinstance(facts.nodes.get(path), Link) or nginx.target(path, facts.nodes[path]) == AVAILABLE:
+                want(copy, File(content), f"keep a copy of {path}")
+            if path != AVAILABLE:
+                want(path, ABSENT, why)
+        for path, node in facts.nodes.items():
+            if isinstance(node, Link) and path != link and nginx.target(path, node) in (AVAILABLE, AVAILABLE + NEXT):
+                if not moving or nginx.target(path, node) == AVAILABLE + NEXT:
+                    want(path, ABSENT, "an older link of the site")
+        if not moving:
+            want(AVAILABLE + NEXT, ABSENT, "the new name has its certificate; the waiting site goes")
+        if not facts.ipv6:
+            for path in _examples_with_ipv6(facts):
+                want(path, ABSENT, "the distribution's example site wants IPv6, which this machine does not have")
+        title = "serve Hermes over HTTPS" if facts.served else "answer the certificate's challenge; a waiting page for the rest"
+        want(available, File(text.encode("utf-8", "surrogateescape")), f"{answers.domain.label}: {title}")
+        want(link, Link(posixpath.relpath(available, posixpath.dirname(link))), "switch the site on; it sorts last, so it is nobody's default")
+
+        changes: list[Change] = [
+            Place(path, Folder(), "where certbot puts the challenge's answers")
+            for path, node in zip(_webroots(), facts.webroot, strict=True)
+            if not isinstance(node, Folder) and path.startswith(WEBROOT)
+        ]
+        if wanted:
+            places = sorted(wanted.values(), key=lambda place: _rank(place.path, place.node))
+            changes.append(Probe(nginx.Trial({p.path: p.node for p in places}), "have nginx try the new configuration on a copy"))
+            changes += places
+        stamp = nginx.digest(text, facts.gate)
+        stale = facts.served is not None and facts.running and facts.shown != facts.served.fingerprint
+        if wanted or facts.stamp != stamp or not facts.running or stale:
+            changes += load(facts, stamp)
+        return changes
+
+    def _takeovers(self, answers: Answers, facts: Facts) -> list[tuple[str, str]]:
+        found = [
+            (server.path, f"taken over: it served {answers.domain}, too; its text stays in {_copy_path(server.path)}")
+            for server in _claimants(answers.domain, facts)
+        ]
+        there = facts.nodes.get(AVAILABLE)
+        if isinstance(there, File) and not there.content.startswith(nginx.OURS.encode()):
+            found.append((AVAILABLE, "taken over"))
+        return list(dict(found).items())
+
+    def _render(self, answers: Answers, facts: Facts) -> str:
+        domain, served = answers.domain, facts.served
+        neighbours = [server for server in facts.config.servers if not server.ours]
+        on_443 = [listen for server in neighbours for listen in server.listens if listen.port == 443]  # noqa: PLR2004
+        directive = facts.version >= HTTP2_DIRECTIVE
+        # On older versions http2 belongs to the socket: it would be switched on for the neighbours on it, too.
+        option = not directive and all("http2" in listen.options for listen in on_443)
+        curves = "X25519:prime256v1:secp384r1"
+        return nginx.render(
+            "site.conf",
+            domain=domain.ascii,
+            backend=str(facts.backend),
+            tls=served is not None,
+            webroot=WEBROOT,
+            gate_file=GATE_FILE,
+            users_file=USERS_FILE,
+            listens_http=_listens(80, "", neighbours, ipv6=facts.ipv6),
+            listens_https=_listens(443, " ssl http2" if option else " ssl", neighbours, ipv6=facts.ipv6),
+            http2_directive=directive,
+            certificate=served.certificate if served else "",
+            key=served.key if served else "",
+            # OpenSSL 3.5 brought the hybrid with ML-KEM (its CHANGES.md); older ones refuse the name.
+            curves=f"X25519MLKEM768:{curves}" if facts.openssl >= (3, 5) else curves,
+            hsts=bool(served and served.trusted),
+            forwarded_for=facts.forwarded_for,
+            pending_page=nginx.render(
+                "page.html",
+                title="Almost there",
+                lines=[
+                    "This is the place where Hermes will be. Its certificate is being fetched; until then nothing is served here.",
+                    "If you are setting it up: go on with <code>sudo hermes-setup</code> on the server.",
+                ],
+            ),
+            down_page=nginx.render(
+                "page.html",
+                title="Hermes is not running yet",
+                lines=[
+                    f"You are signed in, and this site works; but nothing answers at {facts.backend} on the server.",
+                    f"Start it there: <code>hermes dashboard --host {facts.backend.address} --port {facts.backend.port} --no-open</code>",
+                    "What is wrong: <code>sudo hermes-setup doctor</code>",
+                ],
+            ),
+        )
+
+
+def load(facts: Facts, stamp: str) -> list[Change]:
+    """nginx runs with what is on the disk: the stamp is cleared, nginx loads, the stamp says what it loaded."""
+    argv: tuple[str, ...]
+    reload = ("systemctl", "reload", "nginx") if facts.unit_active else ("nginx", "-s", "reload")
+    if facts.running:
+        argv, why = reload, "have nginx load the new configuration, without dropping a connection"
+    else:
+        argv = ("systemctl", "enable", "--now", "nginx") if facts.systemd else ("nginx",)
+        why = "start nginx"
+        reload = ("systemctl", "reload", "nginx") if facts.systemd else ("nginx", "-s", "reload")
+    pid = facts.config.pid
+    until = Until(
+        "nginx's new workers answer",
+        before=lambda host: nginx.workers(host, pid),
+        holds=lambda host, before: nginx.reloaded(before, nginx.workers(host, pid)),
+        hint="Look at: sudo nginx -t; sudo tail /var/log/nginx/error.log",
+    )
+    hint = "Look at: sudo nginx -t; sudo systemctl status nginx" if facts.systemd else "Look at: sudo nginx -t"
+    return [
+        Stamp(STAMP, ABSENT, "what nginx has loaded"),
+        Run(argv, why, gives=f"nginx loaded {stamp}", undo_argv=reload, until=until, seconds=60, hint=hint),
+        Stamp(STAMP, File(stamp.encode(), 0o600), "what nginx has loaded"),
+    ]
+
+
+def _webroots() -> tuple[str, ...]:
+    return (WEBROOT, f"{WEBROOT}/.well-known", f"{WEBROOT}/.well-known/acme-challenge")
+
+
+def _ours(host: Host) -> str:
+    """Our site's text as it is, "" when it is not there or not ours."""
+    node = host.look(AVAILABLE)
+    text = node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""
+    return text if text.startswith(nginx.OURS) else ""
+
+
+def _backend(answers: Answers, host: Host, ours: str) -> tuple[Backend, bool]:
+    """Where the site sends requests, and whether with the client's address: as answered, as found, as it was, as usual."""
+    seen = BackendStage().inspect(answers, host)
+    found = seen.chosen(answers)
+    was = nginx.upstream(ours)
+    chosen = answers.backend or found or (Backend.parse(was) if was else DEFAULT_BACKEND)
+    if seen.version:
+        # 0.14 and older take a public address there for a request from outside and refuse its WebSockets
+        return chosen, nginx.parse_version(seen.version) >= (0, 15)
+    return chosen, not ours or "X-Forwarded-For" in ours or "ssl_certificate" not in ours
+
+
+def _candidate(host: Host) -> tuple[int, ...]:
+    """The version that apt would install: told by apt, else by what the release is known to carry."""
+    told = host.ask(["apt-cache", "policy", "nginx"]).out.partition("Candidate:")[2].split("\n")[0]
+    if found := nginx.parse_version(told.rpartition(":")[2]):
+        return found
+    release = host.look("/etc/os-release")
+    text = release.content.decode(errors="replace") if isinstance(release, File) else ""
+    known = {"bookworm": (1, 22, 1), "trixie": (1, 26, 3), "jammy": (1, 18, 0), "noble": (1, 24, 0)}
+    return next((version for name, version in known.items() if f"CODENAME={name}" in text), (1, 26, 3))
+
+
+def _claimants(domain: Domain, facts: Facts) -> list[Server]:
+    """Servers in files of others that have our name."""
+    return [server for server in facts.config.servers if not server.ours and domain.ascii in server.names]
+
+
+def _other_names(path: str, domain: Domain, facts: Facts) -> list[str]:
+    """What else the file serves, besides our name (and names that stand for nothing)."""
+    names = {name for server in facts.config.servers if server.path == path for name in server.names or ("(no name)",)}
+    return sorted(names - {domain.ascii, "_", f"www.{domain.ascii}"})
+
+
+def _open_doors(facts: Facts, port: str) -> set[str]:
+    return {
+        path
+        for path, text in facts.config.files.items()
+        if not text.startswith(nginx.OURS)
+        and "auth_basic" not in text
+        and any(f"{name}{port}" in text for name in ("127.0.0.1", "localhost", "[::1]"))
+    }
+
+
+def _tls_for_another(domain: Domain, facts: Facts) -> bool:
+    """True when our site serves another name over HTTPS at the moment."""
+    node = facts.nodes.get(AVAILABLE)
+    text = node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""
+    return text.startswith(nginx.OURS) and "ssl_certificate" in text and f"server_name {domain.ascii};" not in text
+
+
+def _last(folder: str, facts: Facts) -> str:
+    """A name for our link that sorts behind every other in the folder (glob(3) sorts by bytes in nginx's C locale)."""
+    taken = [
+        posixpath.basename(path)
+        for path, node in facts.nodes.items()
+        if posixpath.dirname(path) == folder
+        and not isinstance(node, Absent)
+        and not (isinstance(node, Link) and nginx.target(path, node) in (AVAILABLE, AVAILABLE + NEXT))
+    ]
+    name = LINK
+    while any(other >= name for other in taken) and len(name) < 40:  # noqa: PLR2004
+        name = "z" + name
+    return name if all(other < name for other in taken) else "~" + LINK
+
+
+def _copy_path(path: str) -> str:
+    """Where the text of a site that is taken over stays, out of nginx's sight."""
+    return f"{nginx.FOLDER}/sites-available/{posixpath.basename(path)}.by-hand"
+
+
+def _examples_with_ipv6(facts: Facts) -> list[str]:
+    return [
+        server.path
+        for server in facts.config.servers
+        if server.path == f"{nginx.FOLDER}/sites-enabled/default"
+        and server.names == ("_",)
+        and any(listen.address.startswith("[") for listen in server.listens)
+        and isinstance(facts.nodes.get(server.path), Link)
+    ]
+
+
+def _listens(port: int, options: str, neighbours: Sequence[Server], *, ipv6: bool) -> list[str]:
+    """Every address that somebody listens on at that port, and the wildcards.
+
+    A request to an address that a neighbour listens on by number is only ever given to servers that name it as well
+    (nginx docs, request_processing), so we name it too.
+    """
+    taken = [
+        listen
+        for server in neighbours
+        for listen in server.listens
+        if listen.port == port and not listen.address.startswith("unix:") and "quic" not in listen.options
+    ]
+    dual = any(listen.address == "[::]" and "ipv6only=off" in listen.options for listen in taken)
+    found = [] if dual and not any(listen.address == "*" for listen in taken) else [f"{port}{options}"]
+    if ipv6 or dual:
+        found.append(f"[::]:{port}{options}")
+    for listen in taken:
+        text = f"{listen.address}:{port}{options}"
+        if listen.address not in ("*", "[::]") and text not in found:
+            found.append(text)
+    return found
+
+
+def _rank(path: str, node: Node) -> int:
+    """Copies first, then what goes, then the file, then the link that switches it on: valid after each single step."""
+    if path.endswith(".by-hand"):
+        return 0
+    if isinstance(node, Absent):
+        return 3 if path.endswith(NEXT) or path.endswith(f"{NEXT}.conf") else 1
+    return 4 if isinstance(node, Link) else 2
+
+

@@ -1,0 +1,217 @@
+"""What is typed is parsed once, at the door, and refused there with a reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from hermes_setup.answers import (
+    Answers,
+    Backend,
+    Domain,
+    Issuer,
+    User,
+    parse_email,
+    parse_user,
+    read_table,
+    to_toml,
+)
+from hermes_setup.errors import WrongInput
+
+try:
+    import tomllib
+except ModuleNotFoundError:
+    import tomli as tomllib  # type: ignore[import-not-found, no-redef, unused-ignore]
+
+
+@pytest.mark.parametrize(
+    ("text", "plain", "shown"),
+    [
+        ("hermes.example.com", "hermes.example.com", "hermes.example.com"),
+        ("  Hermes.Example.COM. ", "hermes.example.com", "hermes.example.com"),
+        ("hermes.localhost", "hermes.localhost", "hermes.localhost"),
+        ("bücher.example", "xn--bcher-kva.example", "bücher.example"),
+        ("xn--bcher-kva.example", "xn--bcher-kva.example", "bücher.example"),
+        ("a-b.c0.example", "a-b.c0.example", "a-b.c0.example"),
+        ("例え.テスト", "xn--r8jz45g.xn--zckzah", "例え.テスト"),
+        (f"{'a' * 63}.example", f"{'a' * 63}.example", f"{'a' * 63}.example"),
+    ],
+)
+def test_a_host_name_is_taken(text: str, plain: str, shown: str) -> None:
+    domain = Domain.parse(text)
+    assert (domain.ascii, domain.shown) == (plain, shown)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "empty"),
+        ("   ", "empty"),
+        ("https://hermes.example.com", "scheme"),
+        ("https://hermes.example.com/x", "hermes.example.com"),
+        ("hermes.example.com/", "path"),
+        ("hermes.example.com:443", "port"),
+        ("hermes.example.com:", "port"),
+        ("*.example.com", "wildcard"),
+        ("hermes example.com", "space"),
+        ("hermes.example.com;", "';'"),
+        ("hermes.example.com{", "'{'"),
+        ("hermes.example.com}", "'}'"),
+        ("$host.example.com", "'$'"),
+        ('"hermes.example.com"', "'\"'"),
+        ("'hermes.example.com'", '"\'"'),
+        ("hermes.example.com\nserver_name evil;", "'\\n'"),
+        ("hermes.example.com\x00", "'\\x00'"),
+        ("hermes", "single word"),
+        ("localhost", "single word"),
+        ("203.0.113.5", "IP address"),
+        ("2001:db8::1", "IP address"),
+        ("[2001:db8::1]", "IP address"),
+        ("1.2.3", "number"),
+        ("-a.example.com", "-a"),
+        ("a-.example.com", "a-"),
+        ("a..example.com", "two dots"),
+        (".example.com", "two dots"),
+        ("hermes_x.example.com", "hermes_x"),
+        (f"{'a' * 64}.example.com", "1 to 63"),
+        (".".join(["a" * 60] * 5), "253"),
+        ("me@example.com", "e-mail"),
+        ("straße.de", "xn--"),
+        ("xn--a.example\u200b.com", ""),
+        ("a\u202e.example.com", ""),
+        ("\ud800.example.com", ""),
+    ],
+)
+def test_what_is_no_host_name_is_told_why(text: str, reason: str) -> None:
+    with pytest.raises(WrongInput) as refused:
+        Domain.parse(text)
+    assert reason in refused.value.message + refused.value.hint
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize("text", ["me@example.com", "first.last+tag@sub.example.co", "o_x@example.com", ""])
+def test_an_email_address_is_taken(text: str) -> None:
+    assert parse_email(f" {text} ") == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["me", "me@", "@example.com", "me@localhost", "a b@example.com", "me@exa mple.com", "me@example.com;rm", "me\n@example.com"]
+    + ["-x@example.com", ".a@example.com", "a..b@example.com", "$(id)@example.com", "`id`@example.com", "me@@example.com"]
+    + ["ü@example.com", f"{'a' * 300}@example.com", "me@1.2.3.4"],
+)
+def test_what_is_no_email_address_is_refused(text: str) -> None:
+    with pytest.raises(WrongInput):
+        parse_email(text)
+
+
+@pytest.mark.parametrize("text", ["alice", "José", "anna maria", "a.b-c_d@e", "日本", "x" * 64, "\"q\"", "a;b{c}$d\\e'f#g"])
+def test_a_user_name_is_taken(text: str) -> None:
+    assert parse_user(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "  ", "a:b", "-alice", "#alice", "x" * 65, "a\nb", "a\tb", "a\x7f", "a\x00b", "a\u2028b", "a\u200bb", "\ud800"]
+)
+def test_what_is_no_user_name_is_refused(text: str) -> None:
+    with pytest.raises(WrongInput):
+        parse_user(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("127.0.0.1:9119", "127.0.0.1:9119"),
+        ("localhost:9119", "127.0.0.1:9119"),
+        ("9120", "127.0.0.1:9120"),
+        ("[::1]:9119", "[::1]:9119"),
+        ("10.0.0.5:80", "10.0.0.5:80"),
+    ],
+)
+def test_a_backend_is_taken(text: str, shown: str) -> None:
+    assert str(Backend.parse(text)) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "evil.com:80", "::1:9119", "0.0.0.0:9119"]
+    + ["[::]:9119", "127.0.0.1:9119;", "http://127.0.0.1:9119", "300.0.0.1:1", "127.0.0.1:9119\n"][:-1],
+)
+def test_what_is_no_backend_is_refused(text: str) -> None:
+    with pytest.raises(WrongInput):
+        Backend.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("letsencrypt", "letsencrypt"),
+        ("LetsEncrypt", "letsencrypt"),
+        ("https://acme-v02.api.letsencrypt.org/directory", "letsencrypt"),
+        ("self-signed", "self-signed"),
+        ("https://pebble.world.test:14000/dir", "https://pebble.world.test:14000/dir"),
+    ],
+)
+def test_an_issuer_is_taken(text: str, word: str) -> None:
+    assert Issuer.parse(text).text == word
+
+
+@pytest.mark.parametrize(
+    "text", ["", "letsencypt", "http://ca.example/dir", "https://", "https://a b/dir", "https://ca/$(id)", 'https://ca/"', "ftp://x"]
+)
+def test_what_is_no_issuer_is_refused(text: str) -> None:
+    with pytest.raises(WrongInput):
+        Issuer.parse(text)
+
+
+USER = '[[users]]\nname = "alice"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (USER, "domain"),
+        ('domain = "hermes.example.com"', "no user"),
+        ('domian = "hermes.example.com"\n' + USER, "Did you mean domain?"),
+        ('domain = 5\n' + USER, "quotes"),
+        ('domain = "x.example.com"\nfirewall = "off"\n' + USER, "leave"),
+        ('domain = "x.example.com"\nusers = "alice"', "no user"),
+        ('domain = "x.example.com"\nusers = ["alice"]', "not a table"),
+        ('domain = "x.example.com"\n' + USER + 'password = "secret"', "password_"),
+        ('domain = "x.example.com"\n' + USER + USER, "twice"),
+        ('domain = "x.example.com"\n' + USER + 'password_file = "a.pw"', "full path"),
+        ('domain = "x.example.com"\n' + USER + 'password_file = "/a"\npassword_hash = "$6$x"', "one of the two"),
+        ('domain = "x.example.com"\npublic_addresses = ["x"]\n' + USER, "public_addresses"),
+        ('domain = "x.example.com"\npublic_addresses = [5]\n' + USER, "public_addresses"),
+    ],
+)
+def test_an_answers_file_is_read_strictly(text: str, reason: str) -> None:
+    with pytest.raises(WrongInput) as refused:
+        read_table(tomllib.loads(text))
+    assert reason in f"{refused.value.message} {refused.value.hint}"
+
+
+def test_the_printed_answers_are_an_answers_file_that_says_the_same() -> None:
+    name = 'a"b\\c'
+    answers = Answers(
+        Domain.parse("bücher.example"),
+        Issuer.parse("letsencrypt-staging"),
+        (User(name), User("bob")),
+        "me@example.com",
+        Backend.parse("[::1]:9119"),
+        "leave",
+        ("203.0.113.5",),
+    )
+    read = read_table(tomllib.loads(to_toml(answers, {name: "$6$abc$def"})))
+    assert (read.domain, read.issuer, read.email, read.backend, read.firewall, read.public_addresses) == (
+        answers.domain,
+        answers.issuer,
+        answers.email,
+        answers.backend,
+        answers.firewall,
+        answers.public_addresses,
+    )
+    assert [(user.name, user.password_hash) for user in read.users] == [(name, "$6$abc$def"), ("bob", "")]
+
+
+def test_a_hash_is_never_shown_by_repr() -> None:
+    assert "$6$" not in repr(User("alice", "$6$secret"))
