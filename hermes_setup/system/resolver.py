@@ -144,10 +144,10 @@ def _parse(wire: bytes, query: dns.message.Message) -> dns.message.Message | Non
     import dns.message
 
     try:
-        # A truncated message may end in the middle of a record; its TC flag is what is wanted of it.
-        answer = dns.message.from_wire(wire, ignore_trailing=True, raise_on_truncation=False)
+        answer = dns.message.from_wire(wire, ignore_trailing=True, raise_on_truncation=True)
     except dns.message.Truncated as error:
-        return error.message()  # type: ignore[no-any-return, no-untyped-call]
+        # It may end in the middle of a record; its TC flag is all that is wanted of it.
+        answer = error.message()  # type: ignore[no-untyped-call]
     except (dns.exception.DNSException, ValueError):
         return None
     return answer if query.is_response(answer) else None
