@@ -1,0 +1,283 @@
+"""One contract for every System: the one in memory is held to what the real one does."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hermes_setup import durable
+from hermes_setup.errors import CommandFailed, HermesSetupError
+from hermes_setup.host import ABSENT, File, Folder, Link, Request, Special, System
+from hermes_setup.system.local import Local
+from hermes_setup.system.overlay import Nothing, Overlay
+
+ME = pwd.getpwuid(os.getuid()).pw_name
+US = grp.getgrgid(os.getgid()).gr_name
+
+
+def mine(text: str, mode: int = 0o644) -> File:
+    return File(text.encode(), mode, ME, US)
+
+
+@pytest.fixture(params=["local", "overlay", "overlay over local"])
+def system(request: pytest.FixtureRequest, tmp_path: Path) -> System:
+    os.umask(0o077)
+    match request.param:
+        case "local":
+            return Local(str(tmp_path))
+        case "overlay":
+            return Overlay(Nothing())
+        case _:
+            return Overlay(Local(str(tmp_path)))
+
+
+def test_what_was_put_is_there(system: System) -> None:
+    for path, node in {
+        "/etc/a": mine("text"),
+        "/etc/secret": mine("hash", 0o600),
+        "/etc/link": Link("a"),
+        "/srv/folder": Folder(0o750, ME, US),
+    }.items():
+        system.put(path, node)
+        assert system.look(path) == node
+    assert system.names("/etc") == ("a", "link", "secret")
+
+
+def test_what_replaces_a_link_replaces_the_link_itself(system: System) -> None:
+    system.put("/etc/a", mine("a"))
+    system.put("/etc/b", Link("a"))
+    system.put("/etc/b", mine("b"))
+    assert (system.look("/etc/a"), system.look("/etc/b")) == (mine("a"), mine("b"))
+    system.put("/etc/b", Link("/nowhere"))
+    assert system.look("/etc/b") == Link("/nowhere")
+
+
+def test_putting_twice_is_putting_once(system: System) -> None:
+    for _ in range(2):
+        system.put("/etc/a", mine("a"))
+        system.put("/etc/f", Folder(0o755, ME, US))
+        system.put("/etc/gone", ABSENT)
+    assert system.names("/etc") == ("a", "f")
+
+
+def test_what_is_removed_is_absent(system: System) -> None:
+    system.put("/etc/a", mine("a"))
+    system.put("/etc/f", Folder(0o755, ME, US))
+    system.put("/etc/a", ABSENT)
+    system.put("/etc/f", ABSENT)
+    assert system.look("/etc/a") == system.look("/etc/f") == ABSENT
+    assert system.names("/etc") == ()
+
+
+@pytest.mark.parametrize("node", [mine("x"), Link("x"), ABSENT])
+def test_a_folder_with_something_in_it_is_never_replaced(system: System, node: File | Link) -> None:
+    system.put("/etc/f/a", mine("a"))
+    with pytest.raises(HermesSetupError) as refused:
+        system.put("/etc/f", node)
+    assert refused.value.hint
+    assert system.look("/etc/f/a") == mine("a")
+
+
+def test_a_folder_does_not_replace_a_file(system: System) -> None:
+    system.put("/etc/a", mine("a"))
+    with pytest.raises(HermesSetupError):
+        system.put("/etc/a", Folder())
+    assert system.look("/etc/a") == mine("a")
+
+
+def test_what_was_never_there_is_absent(system: System) -> None:
+    assert system.look("/no/such/path") == ABSENT
+    assert system.names("/no/such") == ()
+
+
+def test_special_things_are_never_written(system: System) -> None:
+    with pytest.raises(HermesSetupError):
+        system.put("/etc/x", Special("a socket"))
+
+
+def test_an_overlay_leaves_what_is_below_it_alone(tmp_path: Path) -> None:
+    below = Local(str(tmp_path))
+    below.put("/etc/a", mine("a"))
+    below.put("/etc/b", mine("b"))
+    over = Overlay(below)
+    over.put("/etc/a", ABSENT)
+    over.put("/etc/c", mine("c"))
+    over.run(["rm", "-rf", str(tmp_path)], gives="all is gone")
+    assert over.names("/etc") == ("b", "c")
+    assert over.given("all is gone")
+    assert not below.given("all is gone")
+    assert below.names("/etc") == ("a", "b")
+
+
+# -- the real one only ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Local:
+    return Local(str(tmp_path))
+
+
+def test_folders_made_on_the_way_can_be_read_by_nginx_whatever_the_umask(local: Local, tmp_path: Path) -> None:
+    os.umask(0o077)
+    local.put("/var/www/x/file", mine("x"))
+    assert oct((tmp_path / "var/www/x").stat().st_mode & 0o777) == "0o755"
+
+
+def test_nothing_half_written_is_ever_seen_or_left(local: Local, tmp_path: Path) -> None:
+    local.put("/etc/a", mine("old"))
+    (tmp_path / "etc" / os.path.basename(durable.beside("/etc/a"))).write_text("left by a power cut")
+    local.put("/etc/a", mine("new"))
+    assert local.names("/etc") == ("a",)
+    assert local.look("/etc/a") == mine("new")
+
+
+def test_a_full_disk_is_said_and_the_old_content_stays(local: Local) -> None:
+    local.put("/etc/a", mine("old"))
+    import resource
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(HermesSetupError, match="could not be written"):
+            local.put("/etc/a", mine("x" * 5000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert local.names("/etc") == ("a",)
+    assert local.look("/etc/a") == mine("old")
+
+
+def test_a_socket_or_device_is_special(local: Local, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert isinstance(local.look("/pipe"), Special)
+
+
+def test_a_question_has_a_deadline_and_never_raises(local: Local) -> None:
+    began = time.monotonic()
+    assert local.ask(["sleep", "30"], seconds=0.2).code == 124
+    assert time.monotonic() - began < 5
+    assert local.ask(["no-such-command-here"]).code == 127
+    assert local.ask(["sh", "-c", "echo out; echo err >&2; exit 3"]) == local.ask(["sh", "-c", "echo out; echo err >&2; exit 3"])
+
+
+def test_a_command_that_fails_shows_what_it_said(local: Local) -> None:
+    with pytest.raises(CommandFailed) as failed:
+        local.run(["sh", "-c", "echo this is why >&2; exit 7"])
+    assert (failed.value.code, failed.value.output) == (7, "this is why\n")
+    with pytest.raises(CommandFailed, match="could not be started"):
+        local.run(["no-such-command-here"])
+
+
+def test_a_killed_command_is_explained(local: Local) -> None:
+    with pytest.raises(CommandFailed, match="memory"):
+        local.run(["sh", "-c", "kill -9 $$"])
+
+
+def test_an_interrupted_command_is_ended_with_all_its_children(local: Local, tmp_path: Path) -> None:
+    def interrupt() -> None:
+        for _ in range(200):
+            if (tmp_path / "pid").exists():
+                break
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        local.run(["sh", "-c", f"sleep 100 & echo $! > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; wait"])
+    child = int((tmp_path / "pid").read_text())
+    for _ in range(200):
+        try:
+            state = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            break
+        if state == "Z":
+            break
+        time.sleep(0.02)
+    else:
+        pytest.fail("the child lives on")
+
+
+def test_a_wait_ends_as_soon_as_it_may_and_at_its_deadline(local: Local) -> None:
+    looks = iter([False, False, True])
+    assert local.wait(lambda: next(looks), seconds=5)
+    assert not local.wait(lambda: False, seconds=0.1)
+
+
+def test_the_environment_of_a_command_is_known(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANG", "de_DE.UTF-8")
+    monkeypatch.setenv("HERMES_SECRET", "x")
+    monkeypatch.setenv("https_proxy", "http://proxy:1")
+    told = local.ask(["env"]).out
+    assert "LC_ALL=C.UTF-8" in told
+    assert "https_proxy=http://proxy:1" in told
+    assert "HERMES_SECRET" not in told
+
+
+def serve(answer: bytes) -> tuple[int, Callable[[], bytes]]:
+    import socket
+
+    server = socket.create_server(("127.0.0.1", 0))
+    got: list[bytes] = []
+
+    def one() -> None:
+        with server, server.accept()[0] as peer:
+            got.append(peer.recv(65536))
+            peer.sendall(answer)
+
+    thread = threading.Thread(target=one, daemon=True)
+    thread.start()
+
+    def seen() -> bytes:
+        thread.join(5)
+        return got[0]
+
+    return server.getsockname()[1], seen
+
+
+def test_a_request_goes_to_the_address_with_the_name_as_host(local: Local) -> None:
+    port, seen = serve(b"HTTP/1.1 301 Moved\r\nLocation: https://x/\r\nContent-Length: 2\r\n\r\nhi")
+    answer = local.fetch(Request("127.0.0.1", port, "hermes.example.com", "/a?b"))
+    assert (answer.status, answer.header("location"), answer.body) == (301, "https://x/", b"hi")
+    assert b"GET /a?b HTTP/1.1\r\nHost: hermes.example.com\r\n" in seen()
+
+
+def test_an_upgrade_is_answered_with_101(local: Local) -> None:
+    port, _ = serve(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x02hi")
+    answer = local.fetch(Request("127.0.0.1", port, "x", headers=(("Connection", "Upgrade"),)))
+    assert answer.status == 101
+
+
+@pytest.mark.parametrize("said", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200"])
+def test_what_is_not_http_is_no_answer(local: Local, said: bytes) -> None:
+    port, _ = serve(said)
+    answer = local.fetch(Request("127.0.0.1", port, "x"))
+    assert answer.status == 0 or said.startswith(b"HTTP")
+    assert answer.error or answer.status
+
+
+def test_nobody_there_is_said(local: Local) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    assert local.fetch(Request("127.0.0.1", port, "x")).error == "refused"
+
+
+def test_silence_ends_by_its_deadline(local: Local) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        began = time.monotonic()
+        answer = local.fetch(Request("127.0.0.1", server.getsockname()[1], "x", seconds=0.3))
+    assert answer.error == "timeout"
+    assert time.monotonic() - began < 3
+    assert sys.version_info >= (3, 10)

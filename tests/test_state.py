@@ -1,0 +1,101 @@
+"""The program's own notes: who is at work, what was wished for, what was there before."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hermes_setup.answers import Answers, Backend, Domain, Issuer, User
+from hermes_setup.changes import ABSENT, File, Folder, Link, Place, Run, Stamp
+from hermes_setup.errors import Busy, HermesSetupError
+from hermes_setup.state import State, from_table, to_table
+
+ANSWERS = Answers(
+    Domain.parse("bücher.example"),
+    Issuer.parse("https://ca.example/dir"),
+    (User("alice", "$6$x$y", "answers"), User("José")),
+    "me@example.com",
+    Backend.parse("[::1]:9120"),
+    "leave",
+    ("203.0.113.5",),
+    ("bob",),
+    ("00ff",),
+)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> State:
+    return State(str(tmp_path / "hermes-setup"))
+
+
+def test_answers_come_back_as_they_were_given(state: State) -> None:
+    assert state.answers() is None
+    state.agree(ANSWERS)
+    assert state.answers() == ANSWERS
+    assert from_table(to_table(ANSWERS.settled())) == ANSWERS.settled()
+
+
+def test_only_root_may_read_them(state: State) -> None:
+    os.umask(0)
+    state.agree(ANSWERS)
+    assert oct(os.stat(state.folder).st_mode & 0o777) == "0o700"
+    assert oct(os.stat(f"{state.folder}/answers.json").st_mode & 0o777) == "0o600"
+
+
+def test_agreeing_ends_the_draft(state: State) -> None:
+    state.keep_draft({"domain": "x.example.com"})
+    assert state.draft() == {"domain": "x.example.com"}
+    state.agree(ANSWERS)
+    assert state.draft() is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"domain": "x"}', "\0", '{"domain": 5, "certificate": "self-signed"}'])
+def test_answers_that_cannot_be_read_are_said_and_not_guessed(state: State, text: str) -> None:
+    state.agree(ANSWERS)
+    Path(state.folder, "answers.json").write_text(text)
+    with pytest.raises(HermesSetupError) as refused:
+        state.answers()
+    assert "answers.json" in refused.value.message
+    assert "mv " in refused.value.hint
+
+
+def test_a_second_run_is_told_who_is_at_work(state: State) -> None:
+    with state.lock("hermes-setup apply"), pytest.raises(Busy) as busy, State(state.folder).lock("hermes-setup"):
+        pass
+    assert f"process {os.getpid()} (hermes-setup apply), since" in busy.value.message
+    assert busy.value.exit_code == 75
+    with state.lock("again"):
+        pass
+
+
+def test_a_run_that_changes_nothing_leaves_no_journal(state: State) -> None:
+    state.begin()
+    assert state.last_run() is None
+
+
+def test_the_journal_gives_back_every_kind_of_change(state: State) -> None:
+    pairs = [
+        (Place("/a", File(b"\xff\0new", 0o640, "root", "www-data"), "w"), Place("/a", File(b"old", 0o600, "nobody"), "w")),
+        (Place("/l", Link("x"), "w"), Place("/l", ABSENT, "w")),
+        (Place("/f", Folder(0o755), "w"), Place("/f", Link("y"), "w")),
+        (Stamp("/s", File(b"1", 0o600), "w"), Stamp("/s", ABSENT, "w")),
+        (Run(("ufw", "allow", "80/tcp"), "w"), Run(("ufw", "delete", "allow", "80/tcp"), "w")),
+    ]
+    journal = state.begin()
+    for number, (change, undo) in enumerate(pairs):
+        journal.remember("first" if number < 2 else "second", change, undo)
+    last = state.last_run()
+    assert last is not None
+    assert list(last.recall()) == pairs
+    assert list(last.recall("first")) == pairs[:2]
+
+
+def test_only_the_newest_runs_are_kept(state: State) -> None:
+    for number in range(25):
+        state.begin().remember("s", Place("/a", File(b"x"), "w"), Place("/a", File(str(number).encode()), "w"))
+    assert len(os.listdir(f"{state.folder}/runs")) == 20
+    last = state.last_run()
+    assert last is not None
+    assert last.recall()[0][1] == Place("/a", File(b"24"), "w")
