@@ -55,7 +55,7 @@ recipe_debian() {  # $1 suite, $2 directory
     mmdebstrap --mode=root --variant=minbase --format=directory --aptopt="$2.apt" \
         --dpkgopt=force-unsafe-io \
         --include=systemd,systemd-sysv,dbus,iproute2,python3,ca-certificates,sudo,openssh-server,procps \
-        --customize-hook='rm -f "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/dpkg/dpkg.cfg.d/99mmdebstrap "$1"/etc/resolv.conf "$1"/etc/machine-id; : >"$1"/etc/machine-id; echo vps >"$1"/etc/hostname; printf "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n" >"$1"/etc/hosts' \
+        --customize-hook='rm -f "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/dpkg/dpkg.cfg.d/99mmdebstrap "$1"/etc/resolv.conf "$1"/etc/machine-id; mv "$1"/etc/apt/sources.list.d/*.list "$1"/etc/apt/sources.list; : >"$1"/etc/machine-id; echo vps >"$1"/etc/hostname; printf "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n" >"$1"/etc/hosts' \
         "$1" "$2" "$2.list"
 }
 recipe_ready() {

@@ -68,6 +68,10 @@ class Process:
     argv: tuple[str, ...]
 
 
+def _children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
+
+
 class Daemon:
     """A command that runs in the background of a machine until it ends or stop() is called."""
 
@@ -87,9 +91,11 @@ class Daemon:
         return self.popen.poll()
 
     def stop(self, number: signal.Signals = signal.SIGTERM, timeout: float = 10) -> int:
-        """It has ended, by this signal or after `timeout` seconds by SIGKILL."""
+        """It has ended, by this signal to its first process, or after `timeout` seconds by SIGKILL to all of its group."""
+        while self.popen.poll() is None and not (children := _children(self.popen.pid)):
+            time.sleep(0.01)  # it has not entered the machine yet
         if self.popen.poll() is None:
-            os.killpg(self.popen.pid, number)
+            os.kill(children[0], number)
             try:
                 self.popen.wait(timeout)
             except subprocess.TimeoutExpired:
@@ -111,6 +117,7 @@ class Machine:
         self.resolve: Callable[[str], str] = lambda host: "127.0.0.1"
         self.addresses: tuple[str, ...] = ()
         self._close_first: list[Callable[[], None]] = []
+        self._daemons: list[subprocess.Popen[bytes]] = []
         self._logs = itertools.count(1)
         self._disk = DISKS / f"{os.getpid()}-{next(_numbers)}"
         self._disk.mkdir(parents=True)
@@ -141,8 +148,7 @@ class Machine:
             raise RuntimeError(f"machine {self.name} did not start: {holder.stderr.read().decode()}")
         holder.stdout.close()
         holder.stderr.close()
-        children = Path(f"/proc/{holder.pid}/task/{holder.pid}/children").read_text("ascii")
-        return holder, int(children.split()[0])
+        return holder, _children(holder.pid)[0]
 
     def __enter__(self) -> Machine:
         return self
@@ -163,6 +169,8 @@ class Machine:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
         self._holder.wait()
+        for daemon in self._daemons:
+            daemon.wait()
         os.close(self.net)
         self._forget_disk()
 
@@ -204,19 +212,18 @@ class Machine:
 
         No terminal; the environment is a fresh login's plus `env`, nothing of the test's own.
         """
-        popen = subprocess.Popen(
+        with subprocess.Popen(
             self._enter(argv, env, user, cwd),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-        )
-        try:
-            out, err = popen.communicate(input.encode() if isinstance(input, str) else input, timeout)
-        except BaseException:
-            os.killpg(popen.pid, signal.SIGKILL)
-            popen.wait()
-            raise
+        ) as popen:
+            try:
+                out, err = popen.communicate(input.encode() if isinstance(input, str) else input, timeout)
+            except BaseException:
+                os.killpg(popen.pid, signal.SIGKILL)
+                raise
         ran = Ran(tuple(argv), popen.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
         if check and ran.code:
             raise CommandFailed(f"{' '.join(argv)} ended with {ran.code}\n--- stdout\n{ran.out}\n--- stderr\n{ran.err}")
@@ -240,6 +247,7 @@ class Machine:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._daemons.append(popen)
         return Daemon(tuple(argv), popen, log)
 
     def spawn(

@@ -205,8 +205,16 @@ def test_a_bare_server_installs_packages_and_reaches_nothing_else(world: World, 
     bare.run(["/opt/venv/bin/pip", "install", "-q", "passlib==1.7.4"])
     with pytest.raises((http.client.HTTPException, OSError)):
         world.fetch("http://pypi.org/", host="example.org", timeout=3)
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="No route"):
         world.fetch("http://192.0.2.1/", timeout=3)
+
+
+def test_a_daemon_stops_as_it_likes_to(machine: Machine) -> None:
+    daemon = machine.start(["sh", "-c", "trap 'echo bye; sleep 0.3; exit 5' TERM; echo up; while :; do sleep 0.1; done"])
+    machine.wait_for(lambda: "up" in daemon.output, "it runs")
+    assert daemon.stop() == 5
+    assert daemon.output == "up\nbye\n"
+    assert machine.processes() == []
 
 
 def test_nothing_is_left_of_a_closed_world(lab: None) -> None:
