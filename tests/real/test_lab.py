@@ -14,8 +14,9 @@ import dns.rcode
 import dns.resolver
 import pexpect
 import pytest
-from conftest import BOTH, DOMAIN
 from cryptography import x509
+
+from conftest import BOTH, DOMAIN
 from lab import (
     PEBBLE_URL,
     STAGING,
@@ -210,7 +211,9 @@ def test_a_bare_server_installs_packages_and_reaches_nothing_else(world: World, 
 
 
 def test_a_daemon_stops_as_it_likes_to(machine: Machine) -> None:
-    daemon = machine.start(["sh", "-c", "trap 'echo bye; sleep 0.3; exit 5' TERM; echo up; while :; do sleep 0.1; done"])
+    daemon = machine.start(
+        ["sh", "-c", "trap 'echo bye; sleep 0.3; exit 5' TERM; echo up; while :; do sleep 0.1; done"]
+    )
     machine.wait_for(lambda: "up" in daemon.output, "it runs")
     assert daemon.stop() == 5
     assert daemon.output == "up\nbye\n"
