@@ -1,0 +1,262 @@
+"""Questions at the keyboard. Talk goes to stderr, so that stdout stays free for data.
+
+    asker()     Keyboard where the cursor may be moved (questionary), Lines elsewhere (TERM=dumb, a screen reader, a pipe)
+
+Rules that both keep: "<" and Enter goes back, everywhere, with no key that a slow line could tear apart (Esc and the
+arrow keys begin with the same byte). ^C and ^D raise KeyboardInterrupt. A password never appears on the screen. What
+is typed ahead is an answer.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import textwrap
+from typing import TYPE_CHECKING, TextIO
+
+from hermes_setup.ui.terminal import Terminal, one_line
+from hermes_setup.wizard import BACK, Asker, Back, Question
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import questionary
+    from prompt_toolkit.application import Application
+    from prompt_toolkit.filters import Filter
+    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+    from prompt_toolkit.output import Output
+    from questionary import Style
+
+INTRODUCTION = "Enter takes what stands in [brackets]. < and Enter goes back. Ctrl-C stops."
+_BACK_WORD = "<"
+
+
+def asker(terminal: Terminal | None = None) -> Asker:
+    """The asker that suits this terminal."""
+    terminal = terminal or Terminal.here()
+    return Keyboard(terminal) if terminal.moves else Lines(terminal)
+
+
+class Lines:
+    """Asks line by line and moves no cursor; a choice is a number."""
+
+    def __init__(self, terminal: Terminal, stream: TextIO | None = None) -> None:
+        self._terminal = terminal
+        self._stream = stream or sys.stderr
+        self._introduced = False
+
+    def tell(self, line: str) -> None:
+        """The line stands on the screen, wrapped at words."""
+        for part in textwrap.wrap(self._safe(line), self._width()) or [""]:
+            self._stream.write(part + "\n")
+        self._stream.flush()
+
+    def ask(self, question: Question, error: str = "") -> str | Back:
+        """What was typed; of a choice its value."""
+        self._about(question, error)
+        match question.kind:
+            case "choice":
+                text = self._choose(question)
+            case "password":
+                text = self._hidden(f"? {self._safe(question.text)}: ")
+            case "confirm":
+                marks = {"yes": " [Y/n]", "no": " [y/N]"}.get(question.default, " [y/n]")
+                text = self._line(f"? {self._safe(question.text)}{marks} ") or question.default
+            case "text":
+                text = self._text(question)
+        return BACK if text.strip() == _BACK_WORD else text
+
+    def _about(self, question: Question, error: str) -> None:
+        """What was wrong, or what the question is about; a made-up password on a line of its own, easy to copy."""
+        if not self._introduced:
+            self._introduced = True
+            self.tell(INTRODUCTION)
+        if error:
+            self.tell(f"! {error}")
+        else:
+            self._stream.write("\n")
+            hint = "(< goes back)" if question.back and question.kind != "choice" else ""
+            if question.help or hint:
+                self.tell(f"{question.help} {hint}".strip())
+        if question.secret:
+            self._stream.write(f"\n    {question.secret}\n\n")
+        self._stream.flush()
+
+    def _text(self, question: Question) -> str:
+        shown = self._safe(question.typed or question.default)
+        text = self._line(f"? {self._safe(question.text)}{f' [{shown}]' if shown else ''}: ")
+        return text if text.strip() else question.typed or question.default
+
+    def _choose(self, question: Question) -> str:
+        number = next((n for n, c in enumerate(question.choices, 1) if c.value == question.default), 0)
+        for index, choice in enumerate(question.choices, 1):
+            self.tell(f"  {index}) {choice.label}")
+        if question.back:
+            self.tell("  <) go back")
+        text = self._line(f"? {self._safe(question.text)}{f' [{number}]' if number else ''}: ").strip()
+        if not text:
+            return question.default
+        if text.isdecimal() and text.isascii() and 1 <= int(text) <= len(question.choices):
+            return question.choices[int(text) - 1].value
+        return text
+
+    def _line(self, prompt: str) -> str:
+        self._stream.write(prompt)
+        self._stream.flush()
+        raw = sys.stdin.buffer.readline()
+        if not raw:
+            self._stream.write("\n")
+            raise KeyboardInterrupt
+        return raw.decode("utf-8", "surrogateescape").rstrip("\r\n")  # what is not UTF-8 is refused by the parsers
+
+    def _hidden(self, prompt: str) -> str:
+        import getpass
+
+        try:
+            return getpass.getpass(prompt, stream=self._stream)
+        except EOFError:
+            raise KeyboardInterrupt from None
+
+    def _safe(self, text: str) -> str:
+        return one_line(text, unicode=self._terminal.unicode)
+
+    def _width(self) -> int:
+        return max(20, shutil.get_terminal_size().columns - 1)
+
+
+class Keyboard(Lines):
+    """Asks with questionary: a line that can be edited, a list to walk through."""
+
+    def ask(self, question: Question, error: str = "") -> str | Back:
+        """What was typed; of a choice its value."""
+        import questionary
+
+        self._about(question, error)
+        text, style, output = self._safe(question.text), _style(), _output()
+        match question.kind:
+            case "choice":
+                asked = self._list(question, text, style, output)
+            case "password":
+                asked = questionary.password(f"{text}:", qmark="?", style=style, output=output)
+            case "confirm":
+                marks = {"yes": "[Y/n]", "no": "[y/N]"}.get(question.default, "[y/n]")
+                asked = questionary.text(f"{text} {marks}", qmark="?", style=style, output=output)
+            case "text":
+                proposal = f" [{self._safe(question.default)}]" if question.default and not question.typed else ""
+                typed = one_line(question.typed)
+                asked = questionary.text(
+                    f"{text}{proposal}:",
+                    default=typed,
+                    qmark="?",
+                    style=style,
+                    output=output,
+                    key_bindings=_back_key(typed),
+                )
+        try:
+            answer: str | Back = asked.unsafe_ask()
+        except EOFError:
+            raise KeyboardInterrupt from None
+        if isinstance(answer, Back) or answer.strip() == _BACK_WORD:
+            return BACK
+        if question.kind in ("text", "confirm") and not question.typed and not answer.strip():
+            return question.default
+        return answer
+
+    def _list(self, question: Question, text: str, style: Style, output: Output) -> questionary.Question:
+        import questionary
+
+        lines = [(str(n), self._safe(c.label), c.value) for n, c in enumerate(question.choices, 1)]
+        values = [value for _, _, value in lines]
+        choices = [questionary.Choice(f"{key}) {label}", value) for key, label, value in lines]
+        if question.back:
+            choices.append(questionary.Choice(f"{_BACK_WORD}) go back", BACK))
+        asked = questionary.select(
+            text,
+            choices,
+            default=question.default if question.default in values else None,
+            qmark="?",
+            pointer=">",
+            instruction="(number or arrow keys, then Enter)",
+            use_jk_keys=False,
+            style=style,
+            output=output,
+        )
+        for window in asked.application.layout.find_all_windows():
+            window.wrap_lines = _always()
+        keys = [*(key for key, _, _ in lines), *([_BACK_WORD] if question.back else [])]
+        _list_keys(asked.application, keys)
+        return asked
+
+
+def _style() -> Style:
+    """Bold and nothing else: it reads well on any background."""
+    from questionary import Style
+
+    plain = ("answer", "pointer", "highlighted", "selected", "instruction", "text", "separator")
+    return Style([("qmark", "bold"), ("question", "bold"), *((name, "noinherit") for name in plain)])
+
+
+def _output() -> Output:
+    """prompt_toolkit's view of the terminal: stderr, or stdout where stderr is redirected.
+
+    It never asks where the cursor is: a console that does not answer makes prompt_toolkit wait and complain, and an
+    answer that comes late over a slow line ends up in the next question.
+    """
+    from prompt_toolkit.output.vt100 import Vt100_Output
+
+    stream = sys.stderr if sys.stderr.isatty() else sys.stdout
+    output = Vt100_Output.from_pty(stream, term=os.environ.get("TERM"), enable_bell=False)
+    output.enable_cpr = False
+    return output
+
+
+def _back_key(typed: str) -> KeyBindings:
+    """ "<" replaces the untouched text that stands there, so that it is typed the same way everywhere."""
+    from prompt_toolkit.key_binding import KeyBindings
+
+    keys = KeyBindings()
+
+    @keys.add(_BACK_WORD)
+    def _(event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        if buffer.text == typed:
+            buffer.text = ""
+        buffer.insert_text(_BACK_WORD)
+
+    return keys
+
+
+def _list_keys(application: Application[object], keys: Sequence[str]) -> None:
+    """A key moves to its line; ^D, and a SIGINT from elsewhere, stop.
+
+    questionary's own shortcuts know no "<", and it binds only the key ^C.
+    """
+    from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
+    from prompt_toolkit.keys import Keys
+    from questionary.prompts.common import InquirerControl
+
+    lines = next(c for c in application.layout.find_all_controls() if isinstance(c, InquirerControl))
+    bindings = KeyBindings()
+
+    @bindings.add(Keys.ControlD)
+    @bindings.add(Keys.SIGINT)
+    def _(event: KeyPressEvent) -> None:
+        event.app.exit(exception=KeyboardInterrupt, style="class:aborting")
+
+    def point(index: int) -> None:
+        @bindings.add(keys[index])
+        def _(event: KeyPressEvent) -> None:  # noqa: ARG001 - prompt_toolkit's shape of a handler
+            lines.pointed_at = index
+
+    for index, key in enumerate(keys):
+        if len(key) == 1:
+            point(index)
+    present = application.key_bindings
+    application.key_bindings = merge_key_bindings([*([present] if present else []), bindings])
+
+
+def _always() -> Filter:
+    from prompt_toolkit.filters import to_filter
+
+    return to_filter(True)  # noqa: FBT003 - prompt_toolkit's own way of saying "always"

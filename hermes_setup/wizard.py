@@ -1,0 +1,753 @@
+"""Which question comes next. Pure: no screen, no keyboard, no machine.
+
+    walk(draft, known, asker, keep)    asks until nothing is missing
+    next_question(draft, known)        the question whose answer is missing, None when nothing is
+    take(draft, question, text, known) the draft with that answer, or WrongInput
+
+A Draft holds the answers so far, and is kept after each of them. An answer that is there is not asked again; going
+back means to stand in an earlier Draft. A password is never part of a Draft: it is hashed as soon as it is right.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
+
+from hermes_setup import passwords
+from hermes_setup.answers import Answers, Backend, Domain, Issuer, User, parse_email, parse_user
+from hermes_setup.errors import WrongInput
+
+PRIVATE_ENDINGS = ("localhost", "local", "test", "internal", "home.arpa", "lan", "invalid", "example", "onion")
+"""No public CA signs names under these (RFC 2606, 6761, 6762, 7686, 8375; ICANN's .internal); .lan is only custom."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One line of a list: `value` is the answer, `label` what is read."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question, as data. `flag` is what answers it where nobody can be asked.
+
+    `default` is the machine's proposal, taken by Enter alone (of a choice: its value). `typed` is the user's own
+    earlier text, there to be edited. `secret` is a made-up password that the question shows.
+    """
+
+    key: str
+    text: str
+    help: str
+    flag: str
+    kind: Literal["text", "password", "choice", "confirm"] = "text"
+    default: str = ""
+    typed: str = ""
+    choices: tuple[Choice, ...] = ()
+    back: bool = False
+    secret: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Back:
+    """The answer that is none: the question before this one is wanted."""
+
+
+BACK = Back()
+
+
+class Asker(Protocol):
+    """Someone to ask: a keyboard, or a list of answers in a test."""
+
+    def ask(self, question: Question, error: str = "") -> str | Back:
+        """The answer as it was typed; `error` says what was wrong with the one before. ^C raises KeyboardInterrupt."""
+        ...
+
+    def tell(self, line: str) -> None:
+        """The line has been shown."""
+        ...
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the machine says already: proposals, and what need not be asked."""
+
+    fqdn: str = ""  # a guess at this server's name
+    backends: tuple[Backend, ...] = ()  # those that proved to be Hermes
+    addresses: tuple[str, ...] = ()  # of this server
+    users: tuple[str, ...] = ()  # who has a line in the password file
+    login: str = ""  # who is at the keyboard (SUDO_USER), a guess at the first name
+    previous: Answers | None = None
+    given: tuple[User, ...] = ()  # users of this conversation, who may have been gone back over
+
+
+Place = Literal["name", "password", "own", "more", "done"]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The answers so far. None: not asked yet. `at` is how far the conversation about users has come."""
+
+    domain: Domain | None = None
+    email: str | None = None
+    issuer: Issuer | None = None
+    users: tuple[User, ...] = ()
+    backend: Backend | None = None
+    other_ca: bool = False
+    at: Place = "name"
+    name: str = ""  # of the user whose password comes next
+
+    @property
+    def complete(self) -> bool:
+        """True when Answers can be made of it."""
+        mail = self.email is not None or (self.issuer is not None and self.issuer.self_signed)
+        return self.domain is not None and self.issuer is not None and mail and bool(self.users) and self.at == "done"
+
+    def answers(self, base: Answers | None = None) -> Answers:
+        """The Answers; what was never asked here (the firewall, ...) is as in `base`. Call it when `complete`."""
+        if self.domain is None or self.issuer is None:
+            raise ValueError("the draft is not complete")
+        made = Answers(self.domain, self.issuer, self.users, self.email or "", self.backend)
+        if base is None:
+            return made
+        return replace(made, firewall=base.firewall, public_addresses=base.public_addresses)
+
+    @classmethod
+    def again(cls, previous: Answers) -> Draft:
+        """A draft for changing the answers of a machine that is set up: all is asked anew but its users."""
+        return cls(users=previous.users, at="done") if previous.users else cls()
+
+    def to_table(self) -> dict[str, object]:
+        """The draft as JSON holds it. Hashes, never a password."""
+        table: dict[str, object] = {"at": "password" if self.at == "own" else self.at, "name": self.name}
+        if self.domain is not None:
+            table["domain"] = self.domain.ascii
+        if self.email is not None:
+            table["email"] = self.email
+        if self.issuer is not None:
+            table["certificate"] = self.issuer.text
+        if self.backend is not None:
+            table["backend"] = str(self.backend)
+        table["users"] = [{"name": user.name, "hash": user.hash, "origin": user.origin} for user in self.users]
+        return table
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, object]) -> Draft:
+        """What `to_table` gave. Raises WrongInput for anything else: then it is asked from the start."""
+        domain, email, issuer, backend = (_text(table, key) for key in ("domain", "email", "certificate", "backend"))
+        at, name = _text(table, "at"), _text(table, "name") or ""
+        users = table.get("users")
+        if at not in ("name", "password", "more", "done") or not isinstance(users, list):
+            raise _torn()
+        if (at == "password") != bool(name) or (at in ("more", "done") and not users):
+            raise _torn()
+        return cls(
+            domain=None if domain is None else Domain.parse(domain),
+            email=None if email is None else parse_email(email),
+            issuer=None if issuer is None else Issuer.parse(issuer),
+            users=tuple(_user(entry) for entry in users),
+            backend=None if backend is None else Backend.parse(backend),
+            at=at,  # type: ignore[arg-type]  # one of the four words, seen above
+            name=parse_user(name) if name else "",
+        )
+
+
+def _text(table: Mapping[str, object], key: str) -> str | None:
+    value = table.get(key)
+    if value is not None and not isinstance(value, str):
+        raise _torn()
+    return value
+
+
+def _user(entry: object) -> User:
+    if not isinstance(entry, dict):
+        raise _torn()
+    name, hashed, origin = (entry.get(key) for key in ("name", "hash", "origin"))
+    if not isinstance(name, str) or not isinstance(hashed, str) or origin not in ("answers", "menu"):
+        raise _torn()
+    if hashed and not passwords.is_hash(hashed):
+        raise _torn()
+    return User(parse_user(name), hashed, origin)
+
+
+def _torn() -> WrongInput:
+    return WrongInput("The answers kept from last time cannot be read.", hint="Answer the questions once more.")
+
+
+# ---- the questions, in their order ----
+
+
+def next_question(draft: Draft, known: Known) -> Question | None:
+    """The first question whose answer is missing; None when all are there."""
+    if draft.domain is None:
+        return _ask_domain(known)
+    if draft.issuer is None:
+        return _ask_ca(known) if draft.other_ca else _ask_certificate(draft.domain, known)
+    if draft.email is None and not draft.issuer.self_signed:
+        return _ask_email(known)
+    match draft.at:
+        case "name":
+            return _ask_name(draft, known)
+        case "password":
+            return _ask_how(draft.name, known)
+        case "own":
+            return _ask_password(draft.name)
+        case "more":
+            return _ask_more(draft)
+        case "done":
+            return _ask_backend(known) if draft.backend is None and len(known.backends) > 1 else None
+
+
+def take(draft: Draft, question: Question, text: str, known: Known) -> Draft:
+    """The draft with that answer in it. Raises WrongInput, with the reason and what to type instead."""
+    match question.key:
+        case "domain":
+            return replace(draft, domain=Domain.parse(text))
+        case "certificate":
+            value = chosen(question, text)
+            return replace(draft, other_ca=True) if value == "other" else replace(draft, issuer=Issuer.parse(value))
+        case "ca":
+            issuer = Issuer.parse(text)
+            return replace(draft, issuer=issuer, other_ca=False)
+        case "email":
+            return replace(draft, email=parse_email("" if text.strip() == "-" else text))
+        case "name":
+            return replace(draft, name=_new_name(draft, text), at="password")
+        case "how":
+            if chosen(question, text) == "own":
+                return replace(draft, at="own")
+            return with_user(draft, _as_before(draft.name, known))
+        case "password":
+            return with_user(draft, _hashed(draft.name, text))
+        case "more":
+            return replace(draft, at="name" if says_yes(text) else "done")
+        case "backend":
+            return replace(draft, backend=Backend.parse(chosen(question, text)))
+    raise AssertionError(question.key)
+
+
+def with_user(draft: Draft, user: User) -> Draft:
+    """The draft with that user, and nobody half named."""
+    return replace(draft, users=(*draft.users, user), name="", at="more")
+
+
+def says_yes(text: str) -> bool:
+    """True for yes, False for no. Raises WrongInput for anything else: a yes is never guessed."""
+    word = text.strip().lower()
+    if word in ("y", "yes"):
+        return True
+    if word in ("n", "no"):
+        return False
+    raise WrongInput("That is neither yes nor no.", hint="Type y or n.")
+
+
+def chosen(question: Question, text: str) -> str:
+    """The value of one of the question's choices. Raises WrongInput for anything else."""
+    value = text.strip()
+    if value not in (choice.value for choice in question.choices):
+        raise WrongInput("That is none of the choices.", hint=f"Type a number from 1 to {len(question.choices)}.")
+    return value
+
+
+def private(domain: Domain) -> bool:
+    """True for a name that no public CA signs."""
+    return any(domain.ascii.endswith(f".{ending}") for ending in PRIVATE_ENDINGS)
+
+
+def _ask_domain(known: Known) -> Question:
+    here = " or ".join(known.addresses[:2])
+    return Question(
+        "domain",
+        "Domain",
+        "The name that you will open in the browser, like hermes.example.com."
+        + (f" Its DNS record has to point to this server ({here})." if here else ""),
+        "domain",
+        default="" if known.previous else _domain_or_nothing(known.fqdn),
+        typed=known.previous.domain.shown if known.previous else "",
+    )
+
+
+def _domain_or_nothing(text: str) -> str:
+    try:
+        domain = Domain.parse(text)
+    except WrongInput:
+        return ""
+    return "" if domain.ascii.endswith((".localdomain", ".internal", ".local")) else domain.shown
+
+
+def _ask_certificate(domain: Domain, known: Known) -> Question:
+    choices = [
+        Choice("letsencrypt", "Let's Encrypt: free, browsers trust it"),
+        Choice("letsencrypt-staging", "Let's Encrypt, practice: browsers warn"),
+        Choice("self-signed", "Self-signed: no CA, browsers warn"),
+        Choice("other", "Another ACME CA"),
+    ]
+    default, about = "letsencrypt", "It proves to browsers that this is your server. Let's Encrypt suits nearly all."
+    if private(domain):
+        default, about = "self-signed", f"No public CA signs names like {domain.shown}, so this server signs it itself."
+    elif known.previous:
+        words = [choice.value for choice in choices]
+        default = known.previous.issuer.text if known.previous.issuer.text in words else "other"
+    return Question("certificate", "Certificate", about, "certificate", "choice", default, choices=tuple(choices))
+
+
+def _ask_ca(known: Known) -> Question:
+    return Question(
+        "ca",
+        "ACME directory",
+        "The https:// address that your CA gives for ACME clients.",
+        "certificate",
+        typed=known.previous.issuer.directory if known.previous and not known.previous.issuer.public else "",
+    )
+
+
+def _ask_email(known: Known) -> Question:
+    before = known.previous.email if known.previous else ""
+    return Question(
+        "email",
+        "E-mail",
+        f"Only the certificate authority gets it. May stay empty{' (type -)' if before else ''}.",
+        "email",
+        typed=before,
+    )
+
+
+def _ask_name(draft: Draft, known: Known) -> Question:
+    login = known.login if not draft.users and known.login != "root" else ""
+    try:
+        guess = parse_user(login) if login else ""
+    except WrongInput:
+        guess = ""
+    about = "Who may sign in to the dashboard? A short name, like alice." if not draft.users else "The next one's name."
+    return Question("name", "User name", about, "[[users]] name", default=guess)
+
+
+def _ask_how(name: str, known: Known) -> Question:
+    choices = [Choice("make", "Make one up, and show it once"), Choice("own", "I type my own, twice")]
+    about = "It guards a program that can do anything here, so make it hard to guess."
+    if name in known.users or any(user.name == name for user in known.given):
+        choices.insert(0, Choice("keep", "Keep the one from before"))
+        about = f"{name} has a password already."
+    return Question(
+        "how",
+        f"Password for {name}",
+        about,
+        "--generate or --password-stdin",
+        "choice",
+        choices[0].value,
+        choices=tuple(choices),
+    )
+
+
+def _ask_password(name: str) -> Question:
+    return Question(
+        "password",
+        f"Password for {name}",
+        f"{passwords.SHORTEST} characters or more; three or four unrelated words are good.",
+        "--password-stdin",
+        "password",
+    )
+
+
+def _ask_again(name: str) -> Question:
+    return Question("again", f"Again, for {name}", "", "--password-stdin", "password", back=True)
+
+
+def _ask_saved(name: str, password: str) -> Question:
+    return Question(
+        "saved",
+        "Have you saved it? (n: it is shown once more at the end)",
+        f"The new password for {name}. Put it into your password manager now.",
+        "--generate",
+        "confirm",
+        back=True,
+        secret=password,
+    )
+
+
+def _ask_more(draft: Draft) -> Question:
+    names = ", ".join(user.name for user in draft.users)
+    return Question(
+        "more", "Another user?", f"So far: {names}. Users can be added later, too.", "[[users]]", "confirm", "no"
+    )
+
+
+def _ask_backend(known: Known) -> Question:
+    return Question(
+        "backend",
+        "Which Hermes?",
+        "More than one Hermes dashboard runs here; choose the one to open.",
+        "backend",
+        "choice",
+        str(known.backends[0]),
+        choices=tuple(Choice(str(backend), str(backend)) for backend in known.backends),
+    )
+
+
+GO_AHEAD = Question(
+    "go",
+    "Go ahead?",
+    "Nothing has been changed yet. y makes these changes, n leaves everything as it is.",
+    "--yes",
+    "confirm",
+    back=True,
+)
+"""No default: only a clear yes changes a machine."""
+
+
+def _new_name(draft: Draft, text: str) -> str:
+    name = parse_user(text)
+    if any(user.name == name for user in draft.users):
+        raise WrongInput(f"{name} is there already.", hint="Type another name.")
+    return name
+
+
+def _as_before(name: str, known: Known) -> User:
+    return next((user for user in known.given if user.name == name), User(name))
+
+
+def _hashed(name: str, text: str) -> User:
+    return User(name, passwords.hash_password(passwords.check_password(text, user=name)))
+
+
+# ---- the conversation ----
+
+
+def walk(
+    draft: Draft, known: Known, asker: Asker, keep: Callable[[Draft], None], *, back: bool = False
+) -> tuple[Draft, dict[str, str]]:
+    """Nothing is missing in the draft any more; `keep` was called after every answer.
+
+    What is in the draft already is told, a line each, and not asked; one can go back to it. `back` starts at the last
+    question, as Back at "Go ahead?" wants it. The second value holds the made-up passwords that the user asked to see
+    once more at the end; all others have been shown and are known here no longer.
+    """
+    known = replace(known, given=(*known.given, *draft.users))
+    trail = _steps(draft, known)
+    said = _texts(draft, trail, known)
+    later: dict[str, str] = {}
+    if not back:
+        for line in _told(draft):
+            asker.tell(line)
+    elif trail:
+        draft = trail.pop()
+    while (plain := next_question(draft, known)) is not None:
+        spot = _spot(draft, plain)
+        question = replace(_as_said(plain, said.get(spot, "")), back=bool(trail))
+        heard = _hear(question, draft, known, asker, later)
+        if isinstance(heard, Back):
+            if trail:
+                draft = trail.pop()
+            else:
+                asker.tell("This is the first question. Ctrl-C stops; nothing has been changed.")
+            continue
+        text, after = heard
+        if plain.kind != "password":
+            said[spot] = text
+        if after.domain is not None and after.domain != draft.domain and after.domain.ascii != after.domain.shown:
+            asker.tell(f"{after.domain.shown} is written {after.domain.ascii} in DNS and in the certificate.")
+        known = replace(known, given=_newest(known.given, after.users))
+        trail.append(draft)
+        draft = after
+        keep(draft)
+    return draft, {name: password for name, password in later.items() if any(user.name == name for user in draft.users)}
+
+
+def _hear(
+    question: Question, draft: Draft, known: Known, asker: Asker, later: dict[str, str]
+) -> tuple[str, Draft] | Back:
+    """The answer and the draft with it, once it is right. Each wrong one is told why, in place."""
+    error: str | None = ""
+    while True:
+        text = asker.ask(question, error or "")
+        if isinstance(text, Back):
+            return text
+        try:
+            if question.key == "how" and chosen(question, text) == "make":
+                error = ""
+                user = _made_up(draft.name, asker, later)
+                if user is not None:
+                    return text, with_user(draft, user)
+                continue
+            if question.key == "password":
+                passwords.check_password(text, user=draft.name)
+                error = _typed_again(draft.name, text, asker)
+                if error is not None:
+                    continue
+                later.pop(draft.name, None)
+            return text, take(draft, question, text, known)
+        except WrongInput as wrong:
+            error = told(wrong)
+            question = replace(question, typed=text) if question.kind == "text" else question
+
+
+def _made_up(name: str, asker: Asker, later: dict[str, str]) -> User | None:
+    """A user with a new password that has been shown; None when the user would rather go back."""
+    password = passwords.make_password()
+    question, error = _ask_saved(name, password), ""
+    while True:
+        reply = asker.ask(question, error)
+        if isinstance(reply, Back):
+            return None
+        try:
+            saved = says_yes(reply)
+        except WrongInput as wrong:
+            error, question = told(wrong), replace(question, secret="")
+            continue
+        later.pop(name, None)
+        if not saved:
+            later[name] = password
+        return User(name, passwords.hash_password(password))
+
+
+def _typed_again(name: str, first: str, asker: Asker) -> str | None:
+    """None when it was typed the same again; else what to say before it is asked anew ("" after going back)."""
+    reply = asker.ask(_ask_again(name))
+    if isinstance(reply, Back):
+        return ""
+    if unicodedata.normalize("NFC", reply) == unicodedata.normalize("NFC", first):
+        return None
+    return "The two are not the same, so neither was taken. Type the password again."
+
+
+def told(wrong: WrongInput) -> str:
+    """What was wrong and what to type instead, in one text."""
+    return f"{wrong.message} {wrong.hint}".strip()
+
+
+def _newest(given: Sequence[User], users: Sequence[User]) -> tuple[User, ...]:
+    now = {user.name for user in users}
+    return (*(user for user in given if user.name not in now), *users)
+
+
+def _as_said(question: Question, text: str) -> Question:
+    """The question with the earlier answer to be edited, or chosen beforehand."""
+    if not text or question.kind == "password":
+        return question
+    if question.kind == "text":
+        return replace(question, typed=text)
+    if question.kind == "choice" and text not in (choice.value for choice in question.choices):
+        return question
+    return question if question.key == "how" else replace(question, default=text)
+
+
+def _spot(draft: Draft, question: Question) -> tuple[str, int]:
+    """Where in the conversation this question stands: the second user's name is another spot than the first one's."""
+    return question.key, len(draft.users) if question.key in ("name", "how", "own", "more") else 0
+
+
+def _steps(draft: Draft, known: Known) -> list[Draft]:
+    """The drafts in which the questions behind these answers stood, oldest first."""
+    steps: list[Draft] = []
+    now = Draft()
+    if known.previous is not None and draft.users == known.previous.users:
+        now = Draft.again(known.previous)
+    goals = [
+        replace(now, domain=draft.domain),
+        replace(now, domain=draft.domain, issuer=draft.issuer),
+        replace(now, domain=draft.domain, issuer=draft.issuer, email=draft.email),
+    ]
+    for goal in goals:
+        if goal != now:
+            steps.append(now)
+            now = goal
+    if not now.users:
+        for user in draft.users:
+            steps.append(replace(now, at="name"))
+            now = with_user(now, user)
+            if user is not draft.users[-1] or draft.at != "more":
+                steps.append(now)
+    if draft.backend is not None:
+        steps.append(replace(now, at="done"))
+    if draft.at == "password":
+        steps.append(replace(now, at="name"))
+    return steps
+
+
+def _texts(draft: Draft, steps: Sequence[Draft], known: Known) -> dict[tuple[str, int], str]:
+    """What was answered at each of those steps, as far as it may be known again."""
+    said: dict[tuple[str, int], str] = {}
+    for step in steps:
+        question = next_question(step, known)
+        if question is None:
+            continue
+        count = len(step.users)
+        match question.key:
+            case "domain" if draft.domain:
+                text = draft.domain.shown
+            case "certificate" if draft.issuer:
+                words = [choice.value for choice in question.choices]
+                text = draft.issuer.text if draft.issuer.text in words else "other"
+                said["ca", 0] = draft.issuer.directory if text == "other" else ""
+            case "email":
+                text = draft.email or ""
+            case "name":
+                text = draft.users[count].name if count < len(draft.users) else draft.name
+            case "more":
+                text = "yes" if count < len(draft.users) or draft.at in ("name", "password", "own") else "no"
+            case "backend":
+                text = str(draft.backend)
+            case _:
+                text = ""
+        said[_spot(step, question)] = text
+    return said
+
+
+def _told(draft: Draft) -> list[str]:
+    """A line for each answer that is there already."""
+    lines = []
+    if draft.domain is not None:
+        lines.append(f"Domain: {draft.domain.label} (from last time)")
+    if draft.issuer is not None:
+        lines.append(f"Certificate: {draft.issuer.text} (from last time)")
+    if draft.email is not None:
+        lines.append(f"E-mail: {draft.email or 'none'} (from last time)")
+    if draft.users:
+        lines.append(f"Users: {', '.join(user.name for user in draft.users)} (from last time, with their passwords)")
+    if draft.backend is not None:
+        lines.append(f"Hermes: {draft.backend} (from last time)")
+    return lines
+
+
+def agreed(asker: Asker, question: Question) -> bool | Back:
+    """A clear yes or no to a question of kind confirm, or Back."""
+    error = ""
+    while True:
+        reply = asker.ask(question, error)
+        if isinstance(reply, Back):
+            return reply
+        try:
+            return says_yes(reply)
+        except WrongInput as wrong:
+            error = told(wrong)
+
+
+# ---- a machine that is set up ----
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is wanted of a machine that is set up. `user` has the new hash ("add", "passwd") or only the name ("remove")."""
+
+    do: Literal["add", "passwd", "remove", "check", "change", "quit"]
+    user: User | None = None
+
+
+def menu(users: Sequence[str], asker: Asker) -> tuple[Wish, dict[str, str]]:
+    """What the user wants, with all that it needs; and the made-up passwords to show once more at the end.
+
+    `users` are those who can sign in now. Back in a question of the menu leads to the menu, and in the menu it quits.
+    """
+    question = Question(
+        "menu",
+        "What next?",
+        f"Who can sign in: {', '.join(users) or 'nobody'}.",
+        "users add | passwd | remove, doctor",
+        "choice",
+        "add",
+        choices=(
+            Choice("add", "Add a user"),
+            Choice("passwd", "Change a password"),
+            Choice("remove", "Remove a user"),
+            Choice("check", "Check everything"),
+            Choice("change", "Change the answers (domain, certificate, ...)"),
+            Choice("quit", "Quit"),
+        ),
+    )
+    error = ""
+    while True:
+        reply = asker.ask(question, error)
+        error = ""
+        if isinstance(reply, Back):
+            return Wish("quit"), {}
+        try:
+            wish, later = _wish(chosen(question, reply), users, asker)
+        except WrongInput as wrong:
+            error = told(wrong)
+            continue
+        if wish is not None:
+            return wish, later
+
+
+def new_password(name: str, asker: Asker) -> tuple[User, dict[str, str]] | Back:
+    """That user with a new password, made up or typed twice; the dict is as `walk` has it."""
+    later: dict[str, str] = {}
+    start = Draft(at="password", name=name)
+    draft, blank = start, Known()
+    while True:
+        question = _ask_password(name) if draft.at == "own" else _ask_how(name, blank)
+        heard = _hear(replace(question, back=True), draft, blank, asker, later)
+        if isinstance(heard, Back):
+            if draft == start:
+                return heard
+            draft = start
+            continue
+        draft = heard[1]
+        if draft.users:
+            return draft.users[0], later
+
+
+def _wish(do: str, users: Sequence[str], asker: Asker) -> tuple[Wish | None, dict[str, str]]:
+    match do:
+        case "check" | "change" | "quit":
+            return Wish(do), {}
+        case "add":
+            name = _another_name(users, asker)
+        case "remove" if len(users) < 2:
+            raise WrongInput(
+                "The last user cannot be removed: nobody could sign in any more.", hint="Add another user first."
+            )
+        case _:
+            name = _one_of(users, do, asker)
+    if isinstance(name, Back):
+        return None, {}
+    if do == "remove":
+        sure = agreed(
+            asker,
+            Question("sure", f"Remove {name}?", f"{name} is signed out at once.", "--yes", "confirm", "no", back=True),
+        )
+        return (Wish("remove", User(name)) if sure is True else None), {}
+    made = new_password(name, asker)
+    if isinstance(made, Back):
+        return None, {}
+    return Wish("add" if do == "add" else "passwd", made[0]), made[1]
+
+
+def _another_name(users: Sequence[str], asker: Asker) -> str | Back:
+    question = Question("name", "User name", "Who may sign in to the dashboard, too?", "NAME", back=True)
+    there, error = Draft(users=tuple(User(name) for name in users)), ""
+    while True:
+        reply = asker.ask(question, error)
+        if isinstance(reply, Back):
+            return reply
+        try:
+            return _new_name(there, reply)
+        except WrongInput as wrong:
+            error, question = told(wrong), replace(question, typed=reply)
+
+
+def _one_of(users: Sequence[str], do: str, asker: Asker) -> str | Back:
+    question = Question(
+        "who",
+        "Who?",
+        "Whose password is changed?" if do == "passwd" else "Who may not sign in any more?",
+        "NAME",
+        "choice",
+        users[0] if users else "",
+        choices=tuple(Choice(name, name) for name in users),
+        back=True,
+    )
+    if not users:
+        raise WrongInput("Nobody can sign in yet.", hint="Add a user first.")
+    error = ""
+    while True:
+        reply = asker.ask(question, error)
+        if isinstance(reply, Back):
+            return reply
+        try:
+            return chosen(question, reply)
+        except WrongInput as wrong:
+            error = told(wrong)
