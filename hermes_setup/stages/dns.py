@@ -190,7 +190,9 @@ class Look:
         said = self.known.get(own)
         if (said and said.status in DEFINITE) or (said is None and self.elapsed < HEDGE):
             return [own]
-        return [own, *self._want_public(name, kind)] if not self._public_knows(name, kind) else []
+        if self._public_knows(name, kind):
+            return []
+        return [own] if said and self.elapsed >= LATE else [own, *self._want_public(name, kind)]
 
     def _want_public(self, name: str, kind: str) -> list[Question]:
         return [Question(name, kind, server) for server in PUBLIC]
@@ -258,7 +260,7 @@ class Look:
         answered = any(self._definite(name, "A", server) and self._definite(name, "AAAA", server) for server in servers)
         if self.elapsed >= (PATIENCE if answered else LATE):
             direct = [question for question in direct if question in self.known]
-            found = [question for question in found if answered and question in self.known] if answered else found
+            found = [question for question in found if question in self.known] if answered else found
         return found + direct
 
     def _want_first(self, name: str, kind: str, servers: Sequence[str]) -> list[Question]:
@@ -458,10 +460,10 @@ class _Judge:
         self.stops = Severity.NOTE if self.trust == "self-signed" else Severity.BLOCK
         self.warns = Severity.NOTE if self.trust == "self-signed" else Severity.WARN
         self.families = (facts.a, facts.aaaa)
-        inner = (*facts.here, "127.0.0.1", "::1") if self.trust != "letsencrypt" else ()
+        inner = facts.here if self.trust != "letsencrypt" else ()
         outer = tuple(address for address in facts.here if _outer(address))
         self.ours = tuple(dict.fromkeys(self.told or (*outer, *facts.outside, *inner)))
-        self.values = tuple(value for family in self.families for value in family.truth.values)
+        self.lagging, self.values = self.weighed()
 
     def findings(self) -> tuple[Finding, ...]:
         """In the order in which one would mend them."""
@@ -555,7 +557,7 @@ class _Judge:
 
     def missing(self) -> Finding:
         """The name, or an address behind it, does not exist."""
-        here = tuple(each for each in self.facts.locally if each in self.ours)
+        here = tuple(each for each in self.facts.locally if self.mine(each))
         if self.trust != "letsencrypt" and here:
             return self.finding(
                 "dns.missing",
@@ -593,8 +595,8 @@ class _Judge:
 
     def misdirected(self) -> tuple[Finding, ...]:
         """Addresses that are not this server's, by what they are."""
-        wrong = [value for value in self.values if value not in self.ours]
-        good = tuple(value for value in self.values if value in self.ours)
+        wrong = [value for value in self.values if not self.mine(value)]
+        good = tuple(value for value in self.values if self.mine(value))
         proxied = tuple(value for value in wrong if _cloudflares(value))
         inner = tuple(value for value in wrong if not _outer(value))
         rest = [value for value in wrong if value not in proxied and value not in inner]
@@ -607,7 +609,7 @@ class _Judge:
         if unknown:
             found.append(self.unknown(unknown))
         rest = [value for value in rest if value not in unknown]
-        sixes = tuple(value for value in rest if _version(value) == 6)  # noqa: PLR2004
+        sixes = tuple(value for value in rest if _version(value) == 6)
         if rest and len(sixes) == len(rest) and not self.has(6) and not proxied:
             found.append(self.no_ipv6(sixes))
         elif rest:
@@ -626,12 +628,12 @@ class _Judge:
 
     def one_wrong(self, good: tuple[str, ...], wrong: tuple[str, ...]) -> Finding:
         """Some lead here and some do not."""
-        if all(_version(each) == 6 for each in wrong) and any(_version(each) == 4 for each in good):  # noqa: PLR2004
+        if all(_version(each) == 6 for each in wrong) and any(_version(each) == 4 for each in good):
             why = (
                 "The certificate authority and most browsers try IPv6 (the AAAA record) first, so they reach another "
                 "machine although the A record is right."
             )
-        elif all(_version(each) == 4 for each in wrong) and all(_version(each) == 6 for each in good):  # noqa: PLR2004
+        elif all(_version(each) == 4 for each in wrong) and all(_version(each) == 6 for each in good):
             why = "Whoever has no IPv6 reaches another machine."
         else:
             why = "Each visit takes one of the addresses by chance, the certificate authority's too, and may reach another machine."
@@ -696,34 +698,43 @@ class _Judge:
 
     # -- caches and copies ------------------------------------------------------------------------------------------
 
-    def inconsistent(self) -> tuple[Finding, ...]:
-        """Every address is right, but some of the zone's servers do not have them all; or see `findings`."""
-        lacking = self.lacking()
-        if not lacking:
-            return ()
-        return (
-            self.finding(
-                "dns.inconsistent",
-                self.warns,
-                f"The name servers of {self.zone_name()} do not agree on {self.label}: {_and(lacking)} has no address for it.",
-                "Mostly a change that has not reached all of them yet. Whoever asks the one that lags behind does not find "
-                "this server.",
-                "Wait some minutes and run this again. If it stays so, tell your DNS provider that its name servers differ.",
-            ),
-        )
+    def weighed(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The name servers that lag behind the right ones, and the addresses that count.
 
-    def lacking(self) -> tuple[str, ...]:
-        """The servers that have neither address, while others of the zone do."""
+        Where some servers give only addresses of ours and others do not, the right ones are the newer ones: nobody sets
+        a record to this server by mistake.
+        """
         by_server: dict[str, list[Records]] = {}
         for family in self.families:
             for said in family.zone:
                 by_server.setdefault(said.server, []).append(said)
-        sure = {
-            server: any(said.values for said in told)
-            for server, told in by_server.items()
-            if all(said.status in DEFINITE for said in told)
+        told = {
+            server: tuple(value for said in every for value in said.values)
+            for server, every in by_server.items()
+            if all(said.status in DEFINITE for said in every)
         }
-        return tuple(server for server, has in sure.items() if not has) if any(sure.values()) else ()
+        right = [server for server, values in told.items() if values and all(map(self.mine, values))]
+        wrong = tuple(server for server in told if server not in right)
+        if right and wrong:
+            return wrong, tuple(dict.fromkeys(value for server in right for value in told[server]))
+        return (), tuple(value for family in self.families for value in family.truth.values)
+
+    def inconsistent(self) -> tuple[Finding, ...]:
+        """Some of the zone's servers have the right addresses, and others have not."""
+        if not self.lagging:
+            return ()
+        old = {value for f in self.families for said in f.zone if said.server in self.lagging for value in said.values}
+        says = _and(sorted(value for value in old if not self.mine(value))) or "no address"
+        return (
+            self.finding(
+                "dns.inconsistent",
+                self.warns,
+                f"The name servers of {self.zone_name()} do not agree on {self.label}: {_and(self.lagging)} still says {says}.",
+                "Mostly a change that has not reached all of them yet. Whoever asks the one that lags behind does not find "
+                "this server; the certificate authority may be among them.",
+                "Wait some minutes and run this again. If it stays so, tell your DNS provider that its name servers differ.",
+            ),
+        )
 
     def stale(self) -> tuple[Finding, ...]:
         """The zone is right, and this machine's own resolver does not know yet."""
@@ -731,7 +742,9 @@ class _Judge:
         for family in self.families:
             zone_knows = any(said.status in DEFINITE for said in family.zone)
             missed = bool(family.truth.values) and family.own.status in ("nodata", "nxdomain")
-            if zone_knows and (missed or any(value not in self.ours for value in family.own.values if self.elsewhere(value))):
+            # A network may have a view of its own, in which the name is one of our inner addresses: that is not old.
+            other = any(not self.mine(value) and value not in self.facts.here for value in family.own.values)
+            if zone_knows and (missed or other):
                 old.append(family.own)
         if not old:
             return ()
@@ -746,10 +759,6 @@ class _Judge:
                 "Nothing to do: the certificate authority asks the name servers themselves. Your browser may need as long.",
             ),
         )
-
-    def elsewhere(self, value: str) -> bool:
-        """True unless our own network has a view of its own, in which the name is one of our inner addresses."""
-        return value not in self.facts.here
 
     # -- CAA --------------------------------------------------------------------------------------------------------
 
@@ -777,7 +786,7 @@ class _Judge:
             )
         refused = refusal(said.values)
         record = f'{at}.  CAA  0 issue "letsencrypt.org"'
-        own = f" (or only for this name:  {self.name}.  CAA  0 issue \"letsencrypt.org\")" if at != self.name else ""
+        own = f'\nor, only for this name:  {self.name}.  CAA  0 issue "letsencrypt.org"' if at != self.name else ""
         if refused is None:
             if not _accounts(said.values):
                 return ()
@@ -796,8 +805,8 @@ class _Judge:
             "nobody": ("lets no certificate authority sign", f"Replace it at your DNS provider by:  {record}{own}"),
             "method": (
                 "lets Let's Encrypt sign, but not by the way used here (http-01)",
-                f"Add at your DNS provider:  {record}; validationmethods=http-01\"".replace('org";', "org;")
-                + '\nor take "; validationmethods=..." out of the record that is there.',
+                f'Add at your DNS provider:  {at}.  CAA  0 issue "letsencrypt.org; validationmethods=http-01"\n'
+                'or take "; validationmethods=..." out of the record that is there.',
             ),
             "critical": (
                 "holds a property marked critical which Let's Encrypt does not know",
@@ -840,21 +849,28 @@ class _Judge:
             lines.append(f"this server by the answers: {', '.join(self.told)}")
         return "\n".join(lines)
 
+    def mine(self, address: str) -> bool:
+        """True for an address of this server, as far as the certificate's authority is concerned."""
+        loops = self.trust != "letsencrypt" and not self.told and ipaddress.ip_address(address).is_loopback
+        return loops or address in self.ours
+
     def candidates(self) -> tuple[str, ...]:
         """The addresses to put into records: one a family, if possible one that the internet can reach."""
-        usable = [each for each in self.ours if not ipaddress.ip_address(each).is_loopback] or list(self.ours)
-        usable.sort(key=lambda each: not _outer(each))
+        usable = sorted(self.ours, key=lambda each: not _outer(each))
         return tuple(each for v in (4, 6) for each in [a for a in usable if _version(a) == v][:1])
 
     def has(self, version: int) -> bool:
-        """True when an address of that family, which others can reach, is known to be this server's."""
-        return any(_version(each) == version for each in self.candidates() if not ipaddress.ip_address(each).is_loopback)
+        """True when this server has an address of that family which others can reach."""
+        outer = (each for each in self.facts.here if _outer(each))
+        return any(_version(each) == version for each in (*outer, *self.candidates()))
 
     def may_be_nat(self, version: int) -> bool:
         """True when this server may have a public address of that family which nobody could tell."""
         if self.told or any(_version(each) == version and _outer(each) for each in self.ours):
             return False
-        return not self.facts.here or any(_version(each) == version for each in self.facts.here)
+        # Address translation is rare for IPv6, and a private IPv6 address common: every VPN gives one.
+        private = version == 4 and any(_version(each) == 4 for each in self.facts.here)
+        return private or not self.facts.here
 
     def settings(self) -> str:
         """The records to set, for a name that has none."""
@@ -872,16 +888,16 @@ class _Judge:
             if not bad:
                 continue
             fits = known.get(version)
-            if fits and fits not in self.values:
+            if fits and fits not in self.values and not any(self.mine(v) and _version(v) == version for v in self.values):
                 parts.append(f"Set at your DNS provider:  {_record(self.name, fits)}  (instead of {_and(bad)})")
-                if version == 6:  # noqa: PLR2004
+                if version == 6:
                     parts[-1] += f", or {_deletions(self.name, bad)}"
-            elif version == 6 and not fits:  # noqa: PLR2004
+            elif version == 6 and not fits:
                 parts.append(f"At your DNS provider, {_deletions(self.name, bad)}, or give the server that address")
             else:
                 parts.append(f"At your DNS provider, {_deletions(self.name, bad)}")
-        others = [each for v, each in known.items() if v not in {_version(w) for w in wrong} and each not in self.values]
-        if others and not any(value in self.ours for value in self.values):
+        others = [each for v, each in known.items() if v not in {_version(w) for w in wrong}]
+        if others and not any(self.mine(value) for value in self.values):
             parts.insert(0, f"Set at your DNS provider:  {_record(self.name, others[0])}")
         return "\n".join(parts) + self._drop_alias()
 
@@ -889,7 +905,7 @@ class _Judge:
         """How to say that the program is wrong."""
         if self.told:
             return ""
-        return "\nIf an address in the record does lead to this server, list all of its addresses in the answers file: public_addresses = [\"...\"]"
+        return "\nIf an address in the record does lead to this server, list all of its addresses in the answers file:  public_addresses = [\"...\"]"
 
     def zone_name(self) -> str:
         """A name for the domain as a whole, good enough for talk."""
@@ -1008,11 +1024,11 @@ def _worst(every: Iterable[Records]) -> Records:
 
 
 def _record(name: str, address: str) -> str:
-    return f"{name}.  {'AAAA' if _version(address) == 6 else 'A'}  {address}"  # noqa: PLR2004
+    return f"{name}.  {'AAAA' if _version(address) == 6 else 'A'}  {address}"
 
 
 def _deletions(name: str, addresses: tuple[str, ...]) -> str:
-    kind = "AAAA" if _version(addresses[0]) == 6 else "A"  # noqa: PLR2004
+    kind = "AAAA" if _version(addresses[0]) == 6 else "A"
     return f"delete the {kind} record{'s' if len(addresses) > 1 else ''} {_and(addresses)} of {name}"
 
 
@@ -1025,7 +1041,7 @@ def _told(said: Records) -> str:
 
 
 def _and(words: Sequence[str]) -> str:
-    return " and ".join(words) if len(words) < 3 else f"{', '.join(words[:-1])} and {words[-1]}"  # noqa: PLR2004
+    return " and ".join(words) if len(words) < 3 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _or(words: Sequence[str]) -> str:

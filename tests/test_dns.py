@@ -1,0 +1,762 @@
+"""DNS: what is asked, what comes of it, and what one name server says."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from hermes_setup.answers import Answers, Domain, Issuer
+from hermes_setup.findings import Finding, Severity
+from hermes_setup.host import Link, Node, Ran, Records
+from hermes_setup.stages import dns as stage
+from hermes_setup.stages.dns import Dns, Facts, Family, Look, Question, refusal
+from hermes_setup.system import resolver
+from hermes_setup.system.overlay import Nothing
+
+NAME = "hermes.example.com"
+V4, V6 = "198.51.100.10", "2001:db8::10"
+ELSE4, ELSE6 = "203.0.113.9", "2001:db8:9::9"
+NS1, NS2 = "198.51.100.53", "198.51.100.54"
+CLOUD4, CLOUD6 = "104.16.1.1", "2606:4700::6810:101"
+LE, STAGING, SELF, ACME = "letsencrypt", "letsencrypt-staging", "self-signed", "https://ca.internal/dir"
+
+
+def answers(certificate: str = LE, *, name: str = NAME, told: Sequence[str] = ()) -> Answers:
+    return Answers(Domain.parse(name), Issuer.parse(certificate), (), public_addresses=tuple(told))
+
+
+def ok(*values: str, ttl: int = 300, server: str = "") -> Records:
+    return Records("ok", tuple(values), ttl, server)
+
+
+NODATA, GONE = Records("nodata", ttl=60), Records("nxdomain", ttl=60)
+SERVFAIL, REFUSED, SILENT, DEAD = Records("servfail"), Records("refused"), Records("timeout"), Records("error")
+
+
+def family(kind: str, said: Records, own: Records | None = None, public: Sequence[Records] = ()) -> Family:
+    return Family(kind, (replace(said, server=NS1),), tuple(public), said if own is None else own)
+
+
+def seen(a: Records = NODATA, aaaa: Records = NODATA, **more: object) -> Facts:
+    given: dict[str, object] = {"here": (V4, V6), **more}
+    return Facts(a=family("A", a), aaaa=family("AAAA", aaaa), **given)  # type: ignore[arg-type]
+
+
+def check(facts: Facts, certificate: str = LE, **more: object) -> list[Finding]:
+    return list(Dns().check(answers(certificate, **more), facts))  # type: ignore[arg-type]
+
+
+def codes(found: Sequence[Finding]) -> list[str]:
+    return [finding.code for finding in found]
+
+
+# -- from facts to findings -----------------------------------------------------------------------------------------
+
+V4_ONLY = (V4,)
+NAT = ("10.0.0.5",)
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        pytest.param(seen(ok(V4), ok(V6)), [], id="both right"),
+        pytest.param(seen(ok(V4)), [], id="only A, right"),
+        pytest.param(seen(NODATA, ok(V6)), [], id="only AAAA, right"),
+        pytest.param(seen(NODATA, ok(V6), here=(V6,)), [], id="a server with IPv6 only"),
+        pytest.param(seen(ok(V4), here=NAT, outside=V4_ONLY), [], id="behind NAT, the outside view fits"),
+        pytest.param(seen(GONE, GONE), ["dns.missing"], id="no such name"),
+        pytest.param(seen(), ["dns.missing"], id="a name without addresses"),
+        pytest.param(seen(ok(ELSE4)), ["dns.foreign"], id="another server"),
+        pytest.param(seen(ok(ELSE4), ok(ELSE6)), ["dns.foreign"], id="another server, both families: one finding"),
+        pytest.param(seen(ok(ELSE4), ok(ELSE6), here=V4_ONLY), ["dns.foreign"], id="another server, and no IPv6 here"),
+        pytest.param(seen(ok(V4, ELSE4)), ["dns.one-wrong"], id="one of two A records"),
+        pytest.param(seen(ok(V4), ok(ELSE6)), ["dns.one-wrong"], id="A right, AAAA wrong"),
+        pytest.param(seen(ok(ELSE4), ok(V6)), ["dns.one-wrong"], id="AAAA right, A wrong"),
+        pytest.param(seen(ok(V4), ok(ELSE6), here=V4_ONLY), ["dns.no-ipv6-here"], id="AAAA, no IPv6 here"),
+        pytest.param(seen(NODATA, ok(ELSE6), here=V4_ONLY), ["dns.no-ipv6-here"], id="only AAAA, no IPv6 here"),
+        pytest.param(seen(ok(V4), ok(ELSE6), here=(V4, "fd7a::1")), ["dns.no-ipv6-here"], id="a VPN's IPv6 is none"),
+        pytest.param(seen(ok(CLOUD4, "104.16.2.1"), ok(CLOUD6)), ["dns.cloudflare"], id="Cloudflare: one finding"),
+        pytest.param(seen(ok(CLOUD4), here=NAT), ["dns.cloudflare"], id="Cloudflare, address unknown"),
+        pytest.param(seen(ok("10.0.0.5"), here=NAT, outside=V4_ONLY), ["dns.private"], id="a private address"),
+        pytest.param(seen(ok("127.0.0.1")), ["dns.private"], id="loopback"),
+        pytest.param(seen(ok("100.64.1.1")), ["dns.private"], id="a carrier's shared space"),
+        pytest.param(seen(ok(V4), here=NAT), ["dns.unknown-address"], id="NAT, no outside view"),
+        pytest.param(seen(ok(V4), here=()), ["dns.unknown-address"], id="no address at all"),
+        pytest.param(seen(ok(ELSE4), here=NAT, outside=V4_ONLY), ["dns.foreign"], id="NAT, and another server"),
+        pytest.param(seen(SERVFAIL, SERVFAIL), ["dns.servfail"], id="both SERVFAIL: one finding"),
+        pytest.param(seen(REFUSED, REFUSED), ["dns.refused"], id="both REFUSED"),
+        pytest.param(seen(SILENT, SILENT), ["dns.timeout"], id="both silent"),
+        pytest.param(seen(DEAD, DEAD), ["dns.timeout"], id="no network"),
+        pytest.param(seen(NODATA, SERVFAIL), ["dns.servfail"], id="no A, and AAAA fails"),
+        pytest.param(seen(ok(V4), SERVFAIL), ["dns.servfail"], id="A right, AAAA fails"),
+        pytest.param(seen(SILENT, SILENT, caa=((NAME, SILENT),)), ["dns.timeout"], id="CAA too: still one finding"),
+        pytest.param(seen(ok(V4), caa=((NAME, NODATA), ("example.com", SERVFAIL))), ["dns.caa-servfail"], id="CAA fails"),
+        pytest.param(seen(ok(V4), caa=((NAME, SILENT),)), ["dns.caa-servfail"], id="CAA is silent"),
+        pytest.param(seen(ok(V4), caa=((NAME, GONE), ("com", NODATA))), [], id="no CAA anywhere"),
+    ],
+)
+def test_what_is_found(facts: Facts, expected: list[str]) -> None:
+    found = check(facts)
+    assert codes(found) == expected
+    assert all(finding.what and finding.why and finding.do for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("facts", "lines"),
+    [
+        pytest.param(seen(), [f"{NAME}.  A  {V4}", f"{NAME}.  AAAA  {V6}"], id="missing, both families"),
+        pytest.param(seen(here=(V6,)), [f"{NAME}.  AAAA  {V6}"], id="missing, IPv6 only"),
+        pytest.param(seen(here=NAT, outside=V4_ONLY), [f"{NAME}.  A  {V4}"], id="missing, NAT"),
+        pytest.param(seen(ok(ELSE4)), [f"{NAME}.  A  {V4}", ELSE4], id="foreign"),
+        pytest.param(seen(ok(ELSE4), here=(V6,)), [f"{NAME}.  AAAA  {V6}", f"delete the A record {ELSE4}"], id="v4 to v6"),
+        pytest.param(
+            seen(ok(V4), ok(ELSE6), here=V4_ONLY),
+            [f"delete the AAAA record {ELSE6}", "or give the server that address"],
+            id="no IPv6 here",
+        ),
+        pytest.param(seen(ok(V4, ELSE4)), [f"delete the A record {ELSE4}"], id="one of two"),
+        pytest.param(seen(ok(V4), ok(ELSE6)), [f"{NAME}.  AAAA  {V6}", f"delete the AAAA record {ELSE6}"], id="AAAA"),
+        pytest.param(seen(ok(CLOUD4)), ["DNS only", "Full (strict)", V4], id="Cloudflare"),
+        pytest.param(seen(ok(ELSE4), here=NAT), [f'public_addresses = ["{ELSE4}"]'], id="unknown"),
+        pytest.param(
+            seen(ok(ELSE4), chain=("old.example.net",)), [f"{NAME}.  CNAME  old.example.net."], id="an alias in the way"
+        ),
+        pytest.param(
+            seen(ok(V4), caa=((NAME, NODATA), ("example.com", ok('0 issue "other.org"')))),
+            ['example.com.  CAA  0 issue "letsencrypt.org"', f'{NAME}.  CAA  0 issue "letsencrypt.org"'],
+            id="CAA on a parent",
+        ),
+    ],
+)
+def test_the_exact_record_to_set_is_given(facts: Facts, lines: list[str]) -> None:
+    [finding] = check(facts)
+    for line in lines:
+        assert line in finding.do
+
+
+def test_a_family_that_is_right_is_not_told_to_change() -> None:
+    for facts in (seen(ok(V4), ok(ELSE6)), seen(ok(V4, ELSE4), ok(V6)), seen(ok(V4), ok(ELSE6), here=V4_ONLY)):
+        [finding] = check(facts)
+        assert f"A  {V4}" not in finding.do.replace("AAAA", "")
+
+
+def test_a_wrong_aaaa_says_that_it_is_tried_first() -> None:
+    [finding] = check(seen(ok(V4), ok(ELSE6)))
+    assert "first" in finding.why
+    assert ELSE6 in finding.what
+    assert f"AAAA at {NS1}: {ELSE6} (TTL 300 s)" in finding.evidence
+
+
+@pytest.mark.parametrize("certificate", [LE, STAGING, ACME])
+@pytest.mark.parametrize("facts", [seen(), seen(ok(ELSE4)), seen(SERVFAIL, SERVFAIL), seen(ok(CLOUD4)), seen(SILENT, SILENT)])
+def test_a_ca_that_looks_stops_the_set_up(certificate: str, facts: Facts) -> None:
+    assert [finding.severity for finding in check(facts, certificate)] == [Severity.BLOCK]
+
+
+@pytest.mark.parametrize("facts", [seen(), seen(ok(ELSE4)), seen(SERVFAIL, SERVFAIL), seen(ok(CLOUD4)), seen(SILENT, ok(V6))])
+def test_self_signed_only_gets_notes(facts: Facts) -> None:
+    assert [finding.severity for finding in check(facts, SELF)] == [Severity.NOTE]
+
+
+def test_one_family_that_fails_beside_a_right_one_only_warns() -> None:
+    [finding] = check(seen(ok(V4), SERVFAIL))
+    assert finding.severity is Severity.WARN
+    assert "AAAA" in finding.what
+
+
+def test_cloudflare_only_warns_once_there_is_a_certificate() -> None:
+    [finding] = check(seen(ok(CLOUD4), certificate=True))
+    assert finding.severity is Severity.WARN
+
+
+def test_what_the_user_says_overrules_what_is_seen() -> None:
+    assert check(seen(ok(ELSE4)), told=[ELSE4]) == []
+    assert codes(check(seen(ok(V4)), told=[ELSE4])) == ["dns.foreign"]
+    assert codes(check(seen(ok(ELSE4), here=NAT), told=[V4])) == ["dns.foreign"]
+
+
+@pytest.mark.parametrize("address", ["10.0.0.5", "127.0.0.1", "127.0.1.1"])
+def test_for_a_private_ca_every_address_of_this_machine_counts(address: str) -> None:
+    assert check(seen(ok(address), here=NAT), ACME) == []
+    assert codes(check(seen(ok(address), here=NAT))) == ["dns.private"]
+
+
+@pytest.mark.parametrize(
+    ("certificate", "locally", "severity"),
+    [
+        (ACME, ("10.0.0.5",), Severity.WARN),
+        (ACME, ("127.0.1.1",), Severity.WARN),
+        (ACME, (ELSE4,), Severity.BLOCK),
+        (ACME, (), Severity.BLOCK),
+        (LE, ("10.0.0.5",), Severity.BLOCK),
+        (SELF, ("127.0.0.1",), Severity.NOTE),
+    ],
+)
+def test_a_name_from_etc_hosts_will_do_for_a_private_ca(
+    certificate: str, locally: tuple[str, ...], severity: Severity
+) -> None:
+    [finding] = check(seen(GONE, GONE, here=NAT, locally=locally), certificate)
+    assert (finding.code, finding.severity) == ("dns.missing", severity)
+
+
+def test_names_that_cannot_be_public_are_told_so() -> None:
+    [finding] = check(seen(GONE, GONE), name="hermes.local")
+    assert "self-signed" in finding.do
+
+
+def zone_says(a: dict[str, Records], own: Records = NODATA, aaaa: Records = NODATA) -> Facts:
+    zone = tuple(replace(said, server=server) for server, said in a.items())
+    six = tuple(replace(aaaa, server=server) for server in a)
+    return Facts(a=Family("A", zone, (), own), aaaa=Family("AAAA", six, (), aaaa), here=(V4, V6))
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        pytest.param(zone_says({NS1: ok(V4), NS2: ok(ELSE4)}, ok(V4)), ["dns.inconsistent"], id="one still has the old one"),
+        pytest.param(zone_says({NS1: ok(V4), NS2: NODATA}, ok(V4)), ["dns.inconsistent"], id="one has none"),
+        pytest.param(zone_says({NS1: ok(V4), NS2: GONE}, ok(V4)), ["dns.inconsistent"], id="one does not know the name"),
+        pytest.param(zone_says({NS1: ok(V4), NS2: SILENT}, ok(V4)), [], id="one is silent"),
+        pytest.param(zone_says({NS1: ok(V4), NS2: REFUSED}, ok(V4)), [], id="one does not serve the zone"),
+        pytest.param(zone_says({NS1: ok(ELSE4), NS2: NODATA}, ok(ELSE4)), ["dns.foreign"], id="none is right"),
+        pytest.param(zone_says({NS1: ok(V4)}, ok(ELSE4)), ["dns.stale-cache"], id="our resolver has the old one"),
+        pytest.param(zone_says({NS1: ok(V4)}, GONE), ["dns.stale-cache"], id="our resolver remembers that there was none"),
+        pytest.param(zone_says({NS1: ok(V4)}, SILENT), [], id="our resolver is silent"),
+        pytest.param(zone_says({NS1: ok(ELSE4)}, ok(V4)), ["dns.foreign"], id="our resolver alone has the right one"),
+        pytest.param(zone_says({NS1: SILENT}, ok(V4)), ["dns.timeout"], id="AAAA unknown"),
+        pytest.param(zone_says({NS1: SILENT}, ok(V4), ok(V6)), [], id="port 53 closed: our resolver is believed"),
+    ],
+)
+def test_servers_and_caches_that_differ(facts: Facts, expected: list[str]) -> None:
+    if expected == ["dns.timeout"]:
+        facts = replace(facts, aaaa=Family("AAAA", (SILENT,), (), SILENT))
+    found = check(facts)
+    assert codes(found) == expected
+    if expected and expected[0] in ("dns.inconsistent", "dns.stale-cache", "dns.timeout"):
+        assert found[0].severity is Severity.WARN
+
+
+def test_an_old_answer_says_how_long_it_stays() -> None:
+    [finding] = check(zone_says({NS1: ok(V4)}, ok(ELSE4, ttl=1750)))
+    assert "30 minutes" in finding.why
+    assert ELSE4 in finding.what
+
+
+def test_a_view_of_the_name_inside_the_own_network_is_not_old() -> None:
+    facts = zone_says({NS1: ok(V4)}, ok("10.0.0.5"))
+    assert check(replace(facts, here=("10.0.0.5",), outside=(V4,))) == []
+
+
+def test_signatures_that_resolvers_reject_are_told_although_the_zone_answers() -> None:
+    bad = Family("A", (ok(V4, server=NS1),), (SERVFAIL, SILENT), SERVFAIL)
+    facts = Facts(a=bad, aaaa=family("AAAA", NODATA), here=(V4,))
+    [finding] = check(facts)
+    assert finding.code == "dns.servfail"
+    assert "DS" in finding.do
+    assert check(replace(facts, a=replace(bad, public=(ok(V4),)))) == []
+
+
+# -- CAA ------------------------------------------------------------------------------------------------------------
+
+LETS = '0 issue "letsencrypt.org"'
+
+
+@pytest.mark.parametrize(
+    ("records", "reason"),
+    [
+        ([LETS], None),
+        (['0 issue "LetsEncrypt.ORG"'], None),
+        (['0 ISSUE "letsencrypt.org"'], None),
+        (['128 issue "letsencrypt.org"'], None),
+        (['0 issue "other.org"', LETS], None),
+        (['0 issue ";"', LETS], None),
+        (['0 iodef "mailto:me@example.com"'], None),
+        (['0 issuewild ";"'], None),
+        (['0 issuewild "letsencrypt.org"', '0 issue "other.org"'], "issuer"),
+        (['0 issue "other.org"'], "issuer"),
+        (['0 issue "notletsencrypt.org"'], "issuer"),
+        (['0 issue ";"'], "nobody"),
+        (['0 issue ""'], "nobody"),
+        (['0 issue "letsencrypt.org; validationmethods=dns-01"'], "method"),
+        (['0 issue "letsencrypt.org; validationmethods=dns-01,http-01"'], None),
+        (['0 issue "letsencrypt.org;validationmethods=dns-01"', LETS], None),
+        (['0 issue "letsencrypt.org; accounturi=https://acme-v02.api.letsencrypt.org/acme/acct/1"'], None),
+        (['128 tbs "x"', LETS], "critical"),
+        (['0 tbs "x"', LETS], None),
+    ],
+)
+def test_who_may_sign(records: list[str], reason: str | None) -> None:
+    assert refusal(records) == reason
+    found = check(seen(ok(V4), caa=((NAME, ok(*records)),)))
+    assert ("dns.caa" in [f.code for f in found if f.severity is Severity.BLOCK]) == (reason is not None)
+
+
+def test_a_record_bound_to_an_account_is_noted() -> None:
+    [finding] = check(seen(ok(V4), caa=((NAME, ok('0 issue "letsencrypt.org; accounturi=https://x/1"')),)))
+    assert (finding.code, finding.severity) == ("dns.caa", Severity.NOTE)
+    assert check(seen(ok(V4), caa=((NAME, ok('0 issue "letsencrypt.org; accounturi=https://x/1"', LETS)),))) == []
+
+
+def test_caa_is_nobodys_business_for_other_issuers() -> None:
+    facts = seen(ok(V4), caa=((NAME, ok('0 issue ";"')),))
+    assert check(facts, ACME) == []
+    assert check(facts, SELF) == []
+    assert codes(check(facts, STAGING)) == ["dns.caa"]
+
+
+# -- what is asked --------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class World(Nothing):
+    """A machine and the DNS it can see. `zone`: what is so; `cached`: what its own resolver says instead."""
+
+    zone: dict[tuple[str, str], Records] = field(default_factory=dict)
+    cached: dict[tuple[str, str], Records] = field(default_factory=dict)
+    at: dict[str, Callable[[str, str], Records | None]] = field(default_factory=dict)  # servers that differ
+    here: tuple[str, ...] = (V4, V6)
+    mirror: str = ""
+    hosts: str = ""
+    own: Records | None = None  # how the machine's own resolver fails
+    public: Records | None = SILENT  # how public resolvers do
+    asked: list[Question] = field(default_factory=list)
+    files: dict[str, Node] = field(default_factory=dict)
+
+    def look(self, path: str) -> Node:
+        return self.files.get(path) or super().look(path)
+
+    def addresses(self) -> tuple[str, ...]:
+        return self.here
+
+    def ask(self, argv: Sequence[str], *, seconds: float = 4.0) -> Ran:
+        assert list(argv[:2]) == ["getent", "ahosts"]
+        self.asked.append(Question(argv[2], "ahosts"))
+        return Ran(0, self.hosts, "") if self.hosts else Ran(2, "", "")
+
+    def known(self, name: str, kind: str) -> Records:
+        if (name, kind) in self.zone:
+            return self.zone[name, kind]
+        return NODATA if any(name == n or n.endswith("." + name) for n, _ in self.zone) else GONE
+
+    def dns(self, name: str, kind: str, *, server: str = "", seconds: float = 3.0) -> Records:
+        self.asked.append(Question(name, kind, server))
+        return replace(self._dns(name, kind, server), server=server)
+
+    def _dns(self, name: str, kind: str, server: str) -> Records:
+        if server in self.at and (said := self.at[server](name, kind)):
+            return said
+        if name in ("myip.opendns.com", "o-o.myaddr.l.google.com"):
+            if not self.mirror or (":" in self.mirror) != (":" in server):
+                return DEAD
+            return ok(f'"{self.mirror}"' if kind == "TXT" else self.mirror)
+        if server == "":
+            return self.own or self.cached.get((name, kind)) or self.resolve(name, kind)
+        if server in stage.PUBLIC:
+            return self.public or self.resolve(name, kind)
+        return self.known(name, kind)
+
+    def resolve(self, name: str, kind: str, hops: int = 0) -> Records:
+        alias = self.known(name, "CNAME")
+        if hops > 8:
+            return SERVFAIL
+        return self.resolve(alias.values[0][:-1], kind, hops + 1) if alias.values and kind != "CNAME" else self.known(name, kind)
+
+
+def world(a: Sequence[str] = (V4,), aaaa: Sequence[str] = (V6,), **more: object) -> World:
+    zone = {
+        ("example.com", "NS"): ok("ns1.example.net.", "ns2.example.net."),
+        ("ns1.example.net", "A"): ok(NS1),
+        ("ns2.example.net", "A"): ok(NS2),
+        ("com", "SOA"): ok("x"),
+        **({(NAME, "A"): ok(*a)} if a else {}),
+        **({(NAME, "AAAA"): ok(*aaaa)} if aaaa else {}),
+    }
+    return World(zone=zone, **more)  # type: ignore[arg-type]
+
+
+def findings(machine: World, certificate: str = LE, seconds: float = 4.0, **more: object) -> list[Finding]:
+    wish = answers(certificate, **more)  # type: ignore[arg-type]
+    dns = Dns(seconds)
+    return list(dns.check(wish, dns.inspect(wish, machine)))
+
+
+def silent_here(_name: str, _kind: str) -> Records:
+    return SILENT
+
+
+def test_a_right_name_is_found_right_with_few_questions() -> None:
+    machine = world()
+    assert findings(machine) == []
+    servers = [question.server for question in machine.asked]
+    assert set(servers) == {"", NS1, NS2}, "neither public resolvers nor the view from outside"
+    assert sorted(q.kind for q in machine.asked if q.server == NS1) == ["A", "AAAA"]
+    assert len(machine.asked) == len(set(machine.asked)) <= 20
+    assert Question("com", "NS") not in machine.asked
+
+
+@pytest.mark.parametrize(
+    ("machine", "certificate", "expected"),
+    [
+        pytest.param(world((), ()), LE, ["dns.missing"], id="missing"),
+        pytest.param(World(), LE, ["dns.missing"], id="nothing of the domain exists"),
+        pytest.param(world((ELSE4,), ()), LE, ["dns.foreign"], id="foreign"),
+        pytest.param(world((V4,), (), here=NAT, mirror=V4), LE, [], id="NAT"),
+        pytest.param(world((ELSE4,), (), here=NAT, mirror=V4), LE, ["dns.foreign"], id="NAT, foreign"),
+        pytest.param(world((V4,), (), here=NAT), LE, ["dns.unknown-address"], id="NAT that cannot be seen through"),
+        pytest.param(world((), (V6,), here=(V6,)), LE, [], id="IPv6 only"),
+        pytest.param(world((V4,), (ELSE6,), here=(V4,)), LE, ["dns.no-ipv6-here"], id="no IPv6"),
+        pytest.param(world(cached={(NAME, "A"): ok(ELSE4)}), LE, ["dns.stale-cache"], id="stale"),
+        pytest.param(world(cached={(NAME, "A"): GONE, (NAME, "AAAA"): GONE}), LE, ["dns.stale-cache"], id="stale nothing"),
+        pytest.param(
+            world((V4,), (), at={NS2: lambda _n, k: ok(ELSE4) if k == "A" else None}), LE, ["dns.inconsistent"], id="differ"
+        ),
+        pytest.param(world(at={NS1: lambda *_: REFUSED, NS2: lambda *_: REFUSED}), LE, [], id="53 closed, own knows"),
+        pytest.param(
+            world(at={NS1: lambda *_: SERVFAIL, NS2: lambda *_: SERVFAIL}, own=SERVFAIL), LE, ["dns.servfail"], id="servfail"
+        ),
+        pytest.param(world(own=DEAD, public=None), LE, [], id="own resolver dead, public ones know"),
+        pytest.param(world(own=SERVFAIL, public=None), LE, [], id="own resolver broken, public ones know"),
+        pytest.param(world((ELSE4,), (), own=DEAD, public=None), LE, ["dns.foreign"], id="own dead, foreign"),
+        pytest.param(
+            world(own=DEAD, public=DEAD, at={NS1: lambda *_: DEAD, NS2: lambda *_: DEAD}), LE, ["dns.timeout"], id="no network"
+        ),
+        pytest.param(world((), (), hosts="10.0.0.5 STREAM hermes\n", here=NAT), ACME, ["dns.missing"], id="/etc/hosts"),
+        pytest.param(world(("10.0.0.5",), (), here=NAT), ACME, [], id="a private CA and name"),
+        pytest.param(world((), ()), SELF, ["dns.missing"], id="self-signed"),
+    ],
+)
+def test_from_the_network_to_the_findings(machine: World, certificate: str, expected: list[str]) -> None:
+    assert codes(findings(machine, certificate)) == expected
+
+
+def test_a_localhost_name_is_never_asked_for() -> None:
+    machine = world()
+    assert findings(machine, SELF, name="hermes.localhost") == []
+    assert machine.asked == []
+    [finding] = findings(machine, LE, name="hermes.localhost")
+    assert (finding.code, finding.severity) == ("dns.missing", Severity.BLOCK)
+    assert machine.asked == []
+
+
+def test_a_private_ca_may_sign_for_a_localhost_name() -> None:
+    machine = world(hosts="::1  STREAM hermes.localhost\n::1  DGRAM\n127.0.0.1 STREAM\n")
+    assert [f.severity for f in findings(machine, ACME, name="hermes.localhost")] == [Severity.WARN]
+    assert machine.asked == [Question("hermes.localhost", "ahosts")]
+
+
+def test_an_alias_is_followed_into_another_zone_past_the_cache() -> None:
+    machine = world((), ())
+    machine.zone |= {
+        (NAME, "CNAME"): ok("box.provider.net."),
+        ("provider.net", "NS"): ok("ns.provider.net."),
+        ("ns.provider.net", "A"): ok("192.0.2.53"),
+        ("box.provider.net", "A"): ok(ELSE4),
+    }
+    machine.cached = {(NAME, "CNAME"): GONE, (NAME, "A"): GONE, (NAME, "AAAA"): GONE}  # from before it was made
+    [finding] = findings(machine)
+    assert finding.code == "dns.foreign"
+    assert Question("box.provider.net", "A", "192.0.2.53") in machine.asked
+    assert "CNAME  box.provider.net." in finding.do
+    machine.zone["box.provider.net", "A"] = ok(V4)
+    assert codes(findings(machine)) == ["dns.stale-cache"]
+
+
+def test_an_alias_that_leads_in_a_circle_ends() -> None:
+    machine = world((), ())
+    machine.zone |= {(NAME, "CNAME"): ok("b.example.com."), ("b.example.com", "CNAME"): ok(f"{NAME}.")}
+    assert codes(findings(machine)) == ["dns.missing", "dns.caa-servfail"]
+
+
+def test_a_refusing_caa_record_is_looked_up_past_the_cache() -> None:
+    machine = world(cached={("example.com", "CAA"): ok('0 issue "other.org"')})
+    assert findings(machine) == []
+    machine.zone["example.com", "CAA"] = ok('0 issue "other.org"')
+    assert codes(findings(machine)) == ["dns.caa"]
+    machine.zone[NAME, "CAA"] = ok(LETS)
+    assert findings(machine) == []
+
+
+def test_the_nearest_caa_set_counts_and_a_failure_nearer_still_refuses() -> None:
+    machine = world(cached={(NAME, "CAA"): SERVFAIL, ("example.com", "CAA"): ok(LETS)}, public=SERVFAIL)
+    assert codes(findings(machine)) == ["dns.caa-servfail"]
+    assert findings(machine, ACME) == []
+
+
+def test_what_the_user_says_makes_the_view_from_outside_needless() -> None:
+    machine = world((ELSE4,), (), here=NAT, mirror=V4)
+    assert findings(machine, told=[ELSE4]) == []
+    assert not [question for question in machine.asked if question.name == "myip.opendns.com"]
+
+
+def test_both_mirrors_are_asked_and_a_broken_one_does_no_harm() -> None:
+    machine = world((V4,), (), here=NAT, mirror=V4, at={"208.67.222.222": lambda *_: ok("127.0.0.1", "nonsense")})
+    assert findings(machine) == []
+
+
+def test_the_certificate_that_is_there_is_seen() -> None:
+    machine = world((CLOUD4,), (), files={f"/etc/letsencrypt/live/{NAME}/fullchain.pem": Link("x")})
+    assert [finding.severity for finding in findings(machine)] == [Severity.WARN]
+
+
+def test_a_name_with_many_labels_is_climbed() -> None:
+    name = ".".join(["x"] * 60) + ".example.com"
+    machine = world()
+    machine.zone[name, "A"] = ok(V4)
+    assert findings(machine, name=name) == []
+
+
+def test_it_changes_nothing() -> None:
+    assert Dns().plan(answers(), Facts()) == ()
+
+
+# -- the deadline ---------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Blocking(World):
+    """Whatever `blocks` says never comes back."""
+
+    blocks: Callable[[Question], bool] = lambda _question: True
+    never: threading.Event = field(default_factory=threading.Event)
+
+    def dns(self, name: str, kind: str, *, server: str = "", seconds: float = 3.0) -> Records:
+        if self.blocks(Question(name, kind, server)):
+            self.asked.append(Question(name, kind, server))
+            self.never.wait()
+        return super().dns(name, kind, server=server, seconds=seconds)
+
+
+def blocking(blocks: Callable[[Question], bool], **more: object) -> Blocking:
+    return Blocking(blocks=blocks, **{**world(**more).__dict__})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("certificate", [LE, SELF, ACME])
+def test_a_network_that_swallows_everything_is_left_at_the_deadline(certificate: str) -> None:
+    machine = blocking(lambda _question: True)
+    began = time.monotonic()
+    assert codes(findings(machine, certificate, seconds=0.3)) == ["dns.timeout"]
+    assert time.monotonic() - began < 2
+    machine.never.set()
+
+
+@pytest.mark.parametrize(
+    ("blocks", "expected"),
+    [
+        pytest.param(lambda q: q.server == NS2, [], id="one name server"),
+        pytest.param(lambda q: q.server in (NS1, NS2), [], id="port 53 outward, all name servers"),
+        pytest.param(lambda q: q.server != "", [], id="port 53 outward, public resolvers too"),
+        pytest.param(lambda q: q.server == "", [], id="the own resolver, public ones answer"),
+        pytest.param(lambda q: q.kind == "CAA", ["dns.caa-servfail"], id="CAA"),
+        pytest.param(lambda q: q.kind == "AAAA" and q.name == NAME, ["dns.timeout"], id="AAAA"),
+    ],
+)
+def test_silence_of_some_is_made_up_for_by_others(blocks: Callable[[Question], bool], expected: list[str]) -> None:
+    machine = blocking(blocks, public=None)
+    assert codes(findings(machine, seconds=0.8)) == expected
+    machine.never.set()
+
+
+def test_silent_name_servers_beside_one_that_answered_are_not_waited_for() -> None:
+    known = {
+        Question("example.com", "NS"): ok("ns1.example.net.", "ns2.example.net."),
+        Question("ns1.example.net", "A"): ok(NS1),
+        Question("ns2.example.net", "A"): ok(NS2),
+        Question(NAME, "A", NS1): ok(V4),
+        Question(NAME, "AAAA", NS1): ok(V6),
+    }
+    known |= {Question(name, "NS"): NODATA for name in (NAME, "com")}
+    early = Look(NAME, "acme", (V4, V6), False, known, 0.1)
+    assert Question(NAME, "A", NS2) in early.wanted()
+    assert Question(NAME, "A", NS2) not in replace(early, elapsed=0.4).wanted()
+
+
+def test_a_mistake_in_the_host_is_not_swallowed() -> None:
+    machine = world(at={NS1: lambda *_: 1 / 0})  # type: ignore[arg-type, return-value]
+    with pytest.raises(ZeroDivisionError):
+        findings(machine)
+
+
+def test_cloudflares_ranges_are_read() -> None:
+    ranges = stage.cloudflare()
+    assert len(ranges) == 22
+    assert {net.version for net in ranges} == {4, 6}
+
+
+# -- one name server ------------------------------------------------------------------------------------------------
+
+Reply = Callable[[bytes, bool], "bytes | None"]
+
+
+@contextmanager
+def name_server(reply: Reply, *, tcp: bool = True) -> Iterator[int]:
+    """Answers on 127.0.0.1, UDP and TCP, at the port it gives."""
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.bind(("127.0.0.1", 0))
+    port = udp.getsockname()[1]
+    stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if tcp:
+        stream.bind(("127.0.0.1", port))
+        stream.listen()
+    over = threading.Event()
+
+    def by_udp() -> None:
+        while not over.is_set():
+            wire, asker = udp.recvfrom(65535)
+            if wire and (said := reply(wire, False)):
+                udp.sendto(said, asker)
+
+    def by_tcp() -> None:
+        while not over.is_set():
+            asker, _ = stream.accept()
+            with asker:
+                length = int.from_bytes(asker.recv(2), "big")
+                if length and (said := reply(asker.recv(length), True)):
+                    asker.sendall(len(said).to_bytes(2, "big") + said)
+
+    threads = [threading.Thread(target=each, daemon=True) for each in ((by_udp, by_tcp) if tcp else (by_udp,))]
+    for thread in threads:
+        thread.start()
+    try:
+        yield port
+    finally:
+        over.set()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wake:
+            wake.sendto(b"", ("127.0.0.1", port))
+        if tcp:
+            socket.create_connection(("127.0.0.1", port)).close()
+        for thread in threads:
+            thread.join(5)
+        udp.close()
+        stream.close()
+
+
+def saying(*lines: str, code: str = "NOERROR", authority: Sequence[str] = (), truncate: bool = False) -> Reply:
+    """Answers every question with these records, in zone-file form."""
+
+    def reply(wire: bytes, by_tcp: bool) -> bytes:
+        import dns.flags
+        import dns.message
+        import dns.rcode
+        import dns.rrset
+
+        answer = dns.message.make_response(dns.message.from_wire(wire))
+        answer.set_rcode(dns.rcode.from_text(code))
+        if truncate and not by_tcp:
+            answer.flags |= dns.flags.TC
+            return answer.to_wire()
+        for section, texts in ((answer.answer, lines), (answer.authority, authority)):
+            for text in texts:
+                name, ttl, kind, value = text.split(" ", 3)
+                section.append(dns.rrset.from_text(name, int(ttl), "IN", kind, value))
+        return answer.to_wire(max_size=65535)
+
+    return reply
+
+
+SOA = "example.com. 3600 SOA ns.example.com. me.example.com. 1 2 3 4 60"
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "expected"),
+    [
+        (saying(f"{NAME}. 77 A {V4}"), "A", ok(V4, ttl=77)),
+        (saying(f"{NAME}. 77 AAAA {V6}"), "AAAA", ok(V6, ttl=77)),
+        (saying(f"{NAME}. 77 CNAME b.example.com.", f"b.example.com. 30 A {V4}"), "A", ok(V4, ttl=30)),
+        (saying(f"{NAME}. 77 CNAME b.example.com."), "A", Records("nodata", ttl=77)),
+        (saying(f"{NAME}. 77 CNAME b.example.com."), "CNAME", ok("b.example.com.", ttl=77)),
+        (saying(f'{NAME}. 77 CAA 0 issue "letsencrypt.org; a=b"'), "CAA", ok('0 issue "letsencrypt.org; a=b"', ttl=77)),
+        (saying(f'{NAME}. 77 TXT "{V4}"'), "TXT", ok(f'"{V4}"', ttl=77)),
+        (saying(f"{NAME}. 77 NS ns.example.net."), "NS", ok("ns.example.net.", ttl=77)),
+        (saying(authority=[SOA]), "A", Records("nodata", ttl=60)),
+        (saying(code="NXDOMAIN", authority=[SOA]), "A", Records("nxdomain", ttl=60)),
+        (saying(authority=["example.com. 60 NS ns.example.com."]), "A", Records("error")),
+        (saying(code="SERVFAIL"), "A", Records("servfail")),
+        (saying(code="REFUSED"), "A", Records("refused")),
+        (saying(code="YXRRSET"), "A", Records("error")),
+        (saying(f"{NAME}. 77 A {V4}", truncate=True), "A", ok(V4, ttl=77)),
+        (lambda _wire, _tcp: None, "A", Records("timeout")),
+        (lambda _wire, _tcp: b"nonsense", "A", Records("timeout")),
+        (lambda wire, tcp: saying(f"{NAME}. 77 A {V4}")(bytes([wire[0] ^ 1]) + wire[1:], tcp), "A", Records("timeout")),
+        (saying(f"{NAME}. 60 A {V4}", code="NXDOMAIN"), "A", Records("error")),
+    ],
+)
+def test_what_a_server_says(reply: Reply, kind: str, expected: Records) -> None:
+    with name_server(reply) as port:
+        said = resolver.lookup(NAME, kind, server="127.0.0.1", seconds=0.4 if expected.status == "timeout" else 4, port=port)
+    assert said == replace(expected, server="127.0.0.1")
+
+
+def test_a_server_from_before_edns_is_asked_again_without() -> None:
+    def old(wire: bytes, by_tcp: bool) -> bytes | None:
+        import dns.message
+
+        edns = dns.message.from_wire(wire).edns >= 0
+        return saying(code="FORMERR")(wire, by_tcp) if edns else saying(f"{NAME}. 77 A {V4}")(wire, by_tcp)
+
+    with name_server(old) as port:
+        assert resolver.lookup(NAME, "A", server="127.0.0.1", port=port).values == (V4,)
+
+
+def test_a_datagram_that_is_lost_is_sent_again() -> None:
+    seen_before: list[bytes] = []
+
+    def lossy(wire: bytes, by_tcp: bool) -> bytes | None:
+        seen_before.append(wire)
+        return saying(f"{NAME}. 77 A {V4}")(wire, by_tcp) if len(seen_before) > 1 else None
+
+    with name_server(lossy) as port:
+        assert resolver.lookup(NAME, "A", server="127.0.0.1", port=port).values == (V4,)
+    assert seen_before[0] == seen_before[1]
+
+
+def test_a_long_answer_whose_tcp_is_closed_is_an_error() -> None:
+    with name_server(saying(truncate=True), tcp=False) as port:
+        assert resolver.lookup(NAME, "A", server="127.0.0.1", port=port).status == "error"
+
+
+def test_a_closed_port_is_told_at_once() -> None:
+    with name_server(saying()) as port:
+        pass
+    began = time.monotonic()
+    assert resolver.lookup(NAME, "A", server="127.0.0.1", seconds=30, port=port).status == "error"
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("name", ["x" * 64 + ".example.com", "a..b", "x." * 130 + "com"])
+def test_a_name_that_cannot_be_asked_for_is_an_error(name: str) -> None:
+    assert resolver.lookup(name, "A", server="127.0.0.1", port=1).status == "error"
+
+
+def test_an_address_that_is_none_is_an_error() -> None:
+    assert resolver.lookup(NAME, "A", server="not an address").status == "error"
+
+
+def test_the_machines_own_servers_are_asked_in_turn(tmp_path: Path) -> None:
+    conf = tmp_path / "resolv.conf"
+    conf.write_text("# one that is not there, one that is\nsearch x\nnameserver 127.0.0.9\nnameserver 127.0.0.1\n")
+    with name_server(saying(f"{NAME}. 77 A {V4}")) as port:
+        assert resolver.lookup(NAME, "A", port=port, resolv_conf=str(conf)) == ok(V4, ttl=77)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("nameserver 192.0.2.1\nnameserver 2001:db8::1\n", ("192.0.2.1", "2001:db8::1")),
+        ("", ("127.0.0.1",)),
+        ("nameserver\n;nameserver 192.0.2.1\n#nameserver 192.0.2.1\n", ("127.0.0.1",)),
+        ("nameserver 1\nnameserver 2\nnameserver 3\nnameserver 4\n", ("1", "2", "3")),
+    ],
+)
+def test_which_servers_a_machine_uses(tmp_path: Path, text: str, expected: tuple[str, ...]) -> None:
+    conf = tmp_path / "resolv.conf"
+    conf.write_text(text)
+    assert resolver.own_servers(str(conf)) == expected
+    assert resolver.own_servers(str(tmp_path / "none")) == ("127.0.0.1",)
