@@ -97,7 +97,9 @@ NAT = ("10.0.0.5",)
         pytest.param(seen(NODATA, SERVFAIL), ["dns.servfail"], id="no A, and AAAA fails"),
         pytest.param(seen(ok(V4), SERVFAIL), ["dns.servfail"], id="A right, AAAA fails"),
         pytest.param(seen(SILENT, SILENT, caa=((NAME, SILENT),)), ["dns.timeout"], id="CAA too: still one finding"),
-        pytest.param(seen(ok(V4), caa=((NAME, NODATA), ("example.com", SERVFAIL))), ["dns.caa-servfail"], id="CAA fails"),
+        pytest.param(
+            seen(ok(V4), caa=((NAME, NODATA), ("example.com", SERVFAIL))), ["dns.caa-servfail"], id="CAA fails"
+        ),
         pytest.param(seen(ok(V4), caa=((NAME, SILENT),)), ["dns.caa-servfail"], id="CAA is silent"),
         pytest.param(seen(ok(V4), caa=((NAME, GONE), ("com", NODATA))), [], id="no CAA anywhere"),
     ],
@@ -115,7 +117,9 @@ def test_what_is_found(facts: Facts, expected: list[str]) -> None:
         pytest.param(seen(here=(V6,)), [f"{NAME}.  AAAA  {V6}"], id="missing, IPv6 only"),
         pytest.param(seen(here=NAT, outside=V4_ONLY), [f"{NAME}.  A  {V4}"], id="missing, NAT"),
         pytest.param(seen(ok(ELSE4)), [f"{NAME}.  A  {V4}", ELSE4], id="foreign"),
-        pytest.param(seen(ok(ELSE4), here=(V6,)), [f"{NAME}.  AAAA  {V6}", f"delete the A record {ELSE4}"], id="v4 to v6"),
+        pytest.param(
+            seen(ok(ELSE4), here=(V6,)), [f"{NAME}.  AAAA  {V6}", f"delete the A record {ELSE4}"], id="v4 to v6"
+        ),
         pytest.param(
             seen(ok(V4), ok(ELSE6), here=V4_ONLY),
             [f"delete the AAAA record {ELSE6}", "or give the server that address"],
@@ -155,12 +159,16 @@ def test_a_wrong_aaaa_says_that_it_is_tried_first() -> None:
 
 
 @pytest.mark.parametrize("certificate", [LE, STAGING, ACME])
-@pytest.mark.parametrize("facts", [seen(), seen(ok(ELSE4)), seen(SERVFAIL, SERVFAIL), seen(ok(CLOUD4)), seen(SILENT, SILENT)])
+@pytest.mark.parametrize(
+    "facts", [seen(), seen(ok(ELSE4)), seen(SERVFAIL, SERVFAIL), seen(ok(CLOUD4)), seen(SILENT, SILENT)]
+)
 def test_a_ca_that_looks_stops_the_set_up(certificate: str, facts: Facts) -> None:
     assert [finding.severity for finding in check(facts, certificate)] == [Severity.BLOCK]
 
 
-@pytest.mark.parametrize("facts", [seen(), seen(ok(ELSE4)), seen(SERVFAIL, SERVFAIL), seen(ok(CLOUD4)), seen(SILENT, ok(V6))])
+@pytest.mark.parametrize(
+    "facts", [seen(), seen(ok(ELSE4)), seen(SERVFAIL, SERVFAIL), seen(ok(CLOUD4)), seen(SILENT, ok(V6))]
+)
 def test_self_signed_only_gets_notes(facts: Facts) -> None:
     assert [finding.severity for finding in check(facts, SELF)] == [Severity.NOTE]
 
@@ -220,14 +228,20 @@ def zone_says(a: dict[str, Records], own: Records = NODATA, aaaa: Records = NODA
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
-        pytest.param(zone_says({NS1: ok(V4), NS2: ok(ELSE4)}, ok(V4)), ["dns.inconsistent"], id="one still has the old one"),
+        pytest.param(
+            zone_says({NS1: ok(V4), NS2: ok(ELSE4)}, ok(V4)), ["dns.inconsistent"], id="one still has the old one"
+        ),
         pytest.param(zone_says({NS1: ok(V4), NS2: NODATA}, ok(V4)), ["dns.inconsistent"], id="one has none"),
-        pytest.param(zone_says({NS1: ok(V4), NS2: GONE}, ok(V4)), ["dns.inconsistent"], id="one does not know the name"),
+        pytest.param(
+            zone_says({NS1: ok(V4), NS2: GONE}, ok(V4)), ["dns.inconsistent"], id="one does not know the name"
+        ),
         pytest.param(zone_says({NS1: ok(V4), NS2: SILENT}, ok(V4)), [], id="one is silent"),
         pytest.param(zone_says({NS1: ok(V4), NS2: REFUSED}, ok(V4)), [], id="one does not serve the zone"),
         pytest.param(zone_says({NS1: ok(ELSE4), NS2: NODATA}, ok(ELSE4)), ["dns.foreign"], id="none is right"),
         pytest.param(zone_says({NS1: ok(V4)}, ok(ELSE4)), ["dns.stale-cache"], id="our resolver has the old one"),
-        pytest.param(zone_says({NS1: ok(V4)}, GONE), ["dns.stale-cache"], id="our resolver remembers that there was none"),
+        pytest.param(
+            zone_says({NS1: ok(V4)}, GONE), ["dns.stale-cache"], id="our resolver remembers that there was none"
+        ),
         pytest.param(zone_says({NS1: ok(V4)}, SILENT), [], id="our resolver is silent"),
         pytest.param(zone_says({NS1: ok(ELSE4)}, ok(V4)), ["dns.foreign"], id="our resolver alone has the right one"),
         pytest.param(zone_says({NS1: SILENT}, ok(V4)), ["dns.timeout"], id="AAAA unknown"),
@@ -366,7 +380,11 @@ class World(Nothing):
         alias = self.known(name, "CNAME")
         if hops > 8:
             return SERVFAIL
-        return self.resolve(alias.values[0][:-1], kind, hops + 1) if alias.values and kind != "CNAME" else self.known(name, kind)
+        return (
+            self.resolve(alias.values[0][:-1], kind, hops + 1)
+            if alias.values and kind != "CNAME"
+            else self.known(name, kind)
+        )
 
 
 def world(a: Sequence[str] = (V4,), aaaa: Sequence[str] = (V6,), **more: object) -> World:
@@ -413,19 +431,30 @@ def test_a_right_name_is_found_right_with_few_questions() -> None:
         pytest.param(world((), (V6,), here=(V6,)), LE, [], id="IPv6 only"),
         pytest.param(world((V4,), (ELSE6,), here=(V4,)), LE, ["dns.no-ipv6-here"], id="no IPv6"),
         pytest.param(world(cached={(NAME, "A"): ok(ELSE4)}), LE, ["dns.stale-cache"], id="stale"),
-        pytest.param(world(cached={(NAME, "A"): GONE, (NAME, "AAAA"): GONE}), LE, ["dns.stale-cache"], id="stale nothing"),
         pytest.param(
-            world((V4,), (), at={NS2: lambda _n, k: ok(ELSE4) if k == "A" else None}), LE, ["dns.inconsistent"], id="differ"
+            world(cached={(NAME, "A"): GONE, (NAME, "AAAA"): GONE}), LE, ["dns.stale-cache"], id="stale nothing"
+        ),
+        pytest.param(
+            world((V4,), (), at={NS2: lambda _n, k: ok(ELSE4) if k == "A" else None}),
+            LE,
+            ["dns.inconsistent"],
+            id="differ",
         ),
         pytest.param(world(at={NS1: lambda *_: REFUSED, NS2: lambda *_: REFUSED}), LE, [], id="53 closed, own knows"),
         pytest.param(
-            world(at={NS1: lambda *_: SERVFAIL, NS2: lambda *_: SERVFAIL}, own=SERVFAIL), LE, ["dns.servfail"], id="servfail"
+            world(at={NS1: lambda *_: SERVFAIL, NS2: lambda *_: SERVFAIL}, own=SERVFAIL),
+            LE,
+            ["dns.servfail"],
+            id="servfail",
         ),
         pytest.param(world(own=DEAD, public=None), LE, [], id="own resolver dead, public ones know"),
         pytest.param(world(own=SERVFAIL, public=None), LE, [], id="own resolver broken, public ones know"),
         pytest.param(world((ELSE4,), (), own=DEAD, public=None), LE, ["dns.foreign"], id="own dead, foreign"),
         pytest.param(
-            world(own=DEAD, public=DEAD, at={NS1: lambda *_: DEAD, NS2: lambda *_: DEAD}), LE, ["dns.timeout"], id="no network"
+            world(own=DEAD, public=DEAD, at={NS1: lambda *_: DEAD, NS2: lambda *_: DEAD}),
+            LE,
+            ["dns.timeout"],
+            id="no network",
         ),
         pytest.param(world((), (), hosts="10.0.0.5 STREAM hermes\n", here=NAT), ACME, ["dns.missing"], id="/etc/hosts"),
         pytest.param(world(("10.0.0.5",), (), here=NAT), ACME, [], id="a private CA and name"),
@@ -572,7 +601,7 @@ def test_silent_name_servers_beside_one_that_answered_are_not_waited_for() -> No
         Question(NAME, "AAAA", NS1): ok(V6),
     }
     known |= {Question(name, "NS"): NODATA for name in (NAME, "com")}
-    early = Look(NAME, "acme", (V4, V6), False, known, 0.1)
+    early = Look(NAME, "acme", (V4, V6), told=False, known=known, elapsed=0.1)
     assert Question(NAME, "A", NS2) in early.wanted()
     assert Question(NAME, "A", NS2) not in replace(early, elapsed=0.4).wanted()
 
@@ -591,7 +620,8 @@ def test_cloudflares_ranges_are_read() -> None:
 
 # -- one name server ------------------------------------------------------------------------------------------------
 
-Reply = Callable[[bytes, bool], "bytes | None"]
+Reply = Callable[[bytes, bool], "bytes | None"]  # the question, and whether it came by TCP
+UDP, TCP = False, True
 
 
 @contextmanager
@@ -610,7 +640,7 @@ def name_server(reply: Reply, *, tcp: bool = True) -> Iterator[int]:
     def by_udp() -> None:
         while not over.is_set():
             wire, asker = udp.recvfrom(65535)
-            if wire and (said := reply(wire, False)):
+            if wire and (said := reply(wire, UDP)):
                 udp.sendto(said, asker)
 
     def by_tcp() -> None:
@@ -618,7 +648,7 @@ def name_server(reply: Reply, *, tcp: bool = True) -> Iterator[int]:
             asker, _ = stream.accept()
             with asker:
                 length = int.from_bytes(asker.recv(2), "big")
-                if length and (said := reply(asker.recv(length), True)):
+                if length and (said := reply(asker.recv(length), TCP)):
                     asker.sendall(len(said).to_bytes(2, "big") + said)
 
     threads = [threading.Thread(target=each, daemon=True) for each in ((by_udp, by_tcp) if tcp else (by_udp,))]
@@ -690,7 +720,9 @@ SOA = "example.com. 3600 SOA ns.example.com. me.example.com. 1 2 3 4 60"
 )
 def test_what_a_server_says(reply: Reply, kind: str, expected: Records) -> None:
     with name_server(reply) as port:
-        said = resolver.lookup(NAME, kind, server="127.0.0.1", seconds=0.4 if expected.status == "timeout" else 4, port=port)
+        said = resolver.lookup(
+            NAME, kind, server="127.0.0.1", seconds=0.4 if expected.status == "timeout" else 4, port=port
+        )
     assert said == replace(expected, server="127.0.0.1")
 
 

@@ -16,7 +16,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -84,7 +84,7 @@ class Family:
     kind: str
     zone: tuple[Records, ...] = ()
     public: tuple[Records, ...] = ()  # asked only where the others did not do
-    own: Records = Records("error")
+    own: Records = field(default_factory=lambda: Records("error"))
 
     @property
     def truth(self) -> Records:
@@ -414,7 +414,9 @@ def _ask(
         else:
             said = host.dns(question.name, question.kind, server=question.server, seconds=seconds)
             if question.kind in ("A", "AAAA"):
-                said = Records(said.status, tuple(_address(value) or value for value in said.values), said.ttl, said.server)
+                said = Records(
+                    said.status, tuple(_address(value) or value for value in said.values), said.ttl, said.server
+                )
     except Exception as error:  # noqa: BLE001 - raised again where the answer is read
         said = error
     inbox.put((question, said))
@@ -684,7 +686,8 @@ class _Judge:
 
     def unknown(self, wrong: tuple[str, ...]) -> Finding:
         """It may be right: the server stands behind an address translation that could not be seen through."""
-        here = f"only private addresses ({_and(self.facts.here)})" if self.facts.here else "no address that could be seen"
+        private = _and([each for each in self.facts.here if _version(each) == _version(wrong[0]) and not _outer(each)])
+        here = f"only private addresses ({private})" if private else "no address that could be seen"
         told = ", ".join(f'"{value}"' for value in wrong)
         return self.finding(
             "dns.unknown-address",
@@ -805,8 +808,8 @@ class _Judge:
             "nobody": ("lets no certificate authority sign", f"Replace it at your DNS provider by:  {record}{own}"),
             "method": (
                 "lets Let's Encrypt sign, but not by the way used here (http-01)",
-                f'Add at your DNS provider:  {at}.  CAA  0 issue "letsencrypt.org; validationmethods=http-01"\n'
-                'or take "; validationmethods=..." out of the record that is there.',
+                f'Add at your DNS provider:  {at}.  CAA  0 issue "letsencrypt.org; validationmethods=http-01"'
+                + '\nor take "; validationmethods=..." out of the record that is there.',
             ),
             "critical": (
                 "holds a property marked critical which Let's Encrypt does not know",
@@ -827,7 +830,9 @@ class _Judge:
 
     # -- words ------------------------------------------------------------------------------------------------------
 
-    def finding(self, code: str, severity: Severity, what: str, why: str, do: str, evidence: str = "") -> Finding:
+    def finding(  # noqa: PLR0917 - in the order in which a finding is read
+        self, code: str, severity: Severity, what: str, why: str, do: str, evidence: str = ""
+    ) -> Finding:
         """A finding with what everybody said as its evidence."""
         return Finding(code, severity, what, why, do, evidence or self.evidence())
 
@@ -835,10 +840,8 @@ class _Judge:
         """Who said what, a line each."""
         lines = []
         for family in self.families if self.facts.asked else ():
-            for said in family.zone:
-                lines.append(f"{family.kind} at {said.server}: {_told(said)}")
-            for said in family.public:
-                lines.append(f"{family.kind} at public resolver {said.server or '?'}: {_told(said)}")
+            lines += [f"{family.kind} at {said.server}: {_told(said)}" for said in family.zone]
+            lines += [f"{family.kind} at public resolver {said.server}: {_told(said)}" for said in family.public]
             lines.append(f"{family.kind} at this machine's resolver: {_told(family.own)}")
         if self.facts.chain:
             lines.append(f"CNAME: {' -> '.join((self.name, *self.facts.chain))}")
@@ -888,7 +891,11 @@ class _Judge:
             if not bad:
                 continue
             fits = known.get(version)
-            if fits and fits not in self.values and not any(self.mine(v) and _version(v) == version for v in self.values):
+            if (
+                fits
+                and fits not in self.values
+                and not any(self.mine(v) and _version(v) == version for v in self.values)
+            ):
                 parts.append(f"Set at your DNS provider:  {_record(self.name, fits)}  (instead of {_and(bad)})")
                 if version == 6:
                     parts[-1] += f", or {_deletions(self.name, bad)}"
@@ -905,7 +912,7 @@ class _Judge:
         """How to say that the program is wrong."""
         if self.told:
             return ""
-        return "\nIf an address in the record does lead to this server, list all of its addresses in the answers file:  public_addresses = [\"...\"]"
+        return '\nIf an address in the record does lead to this server, list all of its addresses in the answers file:  public_addresses = ["..."]'
 
     def zone_name(self) -> str:
         """A name for the domain as a whole, good enough for talk."""
@@ -918,7 +925,11 @@ class _Judge:
 
     def _wait(self) -> str:
         ttl = max((family.truth.ttl for family in self.families if family.truth.values), default=0)
-        return f"\nThen run this again; caches keep the old record for up to {_span(ttl)}." if ttl else "\nThen run this again."
+        return (
+            f"\nThen run this again; caches keep the old record for up to {_span(ttl)}."
+            if ttl
+            else "\nThen run this again."
+        )
 
 
 # -- CAA records ----------------------------------------------------------------------------------------------------
@@ -948,7 +959,13 @@ def refusal(records: Iterable[str], issuer: str = "letsencrypt.org", method: str
 
 def _accounts(records: Iterable[str], issuer: str = "letsencrypt.org") -> bool:
     """True when every record that lets this CA sign by http-01 is bound to an account."""
-    fits = [p for r in records if refusal((r,)) is None for _, tag, name, p in [_parse_caa(r)] if tag == "issue" and name == issuer]
+    fits = [
+        p
+        for r in records
+        if refusal((r,)) is None
+        for _, tag, name, p in [_parse_caa(r)]
+        if tag == "issue" and name == issuer
+    ]
     return bool(fits) and all("accounturi" in parameters for parameters in fits)
 
 
@@ -1053,7 +1070,7 @@ def _low(text: str) -> str:
 
 
 def _span(seconds: int) -> str:
-    """ "40 seconds", "5 minutes", "3 hours"."""
+    """As one says it: "40 seconds", "5 minutes", "3 hours"."""
     for size, word in ((3600, "hours"), (60, "minutes")):
         if seconds >= 2 * size:
             return f"{-(-seconds // size)} {word}"

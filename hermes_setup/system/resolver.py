@@ -163,7 +163,8 @@ def _read(answer: dns.message.Message, server: str) -> Records:
     if code not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         named = {dns.rcode.SERVFAIL: "servfail", dns.rcode.REFUSED: "refused", dns.rcode.NOTAUTH: "refused"}
         return Records(named.get(code, "error"), server=server)
-    assert isinstance(answer, dns.message.QueryMessage)
+    if not isinstance(answer, dns.message.QueryMessage):
+        return Records("error", server=server)
     chain = answer.resolve_chaining()
     if code == dns.rcode.NXDOMAIN:
         return Records("nxdomain", ttl=chain.minimum_ttl, server=server)
