@@ -14,7 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
-    from typing import NoReturn
+    from typing import Any, NoReturn
+
 
     from hermes_setup.answers import Answers
     from hermes_setup.engine import AnyStage, Event
@@ -125,7 +126,7 @@ def _interrupted(code: int, words: str, argv: list[str]) -> int:
     return code
 
 
-_under_way: dict[str, object] = {}
+_under_way: dict[str, Any] = {}
 
 
 def _bug(argv: list[str]) -> int:
@@ -308,7 +309,7 @@ def _read_answers(path: str) -> AnswersFileType:
     try:
         import tomllib
     except ModuleNotFoundError:  # Python 3.10
-        import tomli as tomllib  # type: ignore[import-not-found, no-redef, unused-ignore]
+        import tomli as tomllib
     example = "sudo hermes-setup apply --answers FILE.toml"
     try:
         with open(path, "rb") as file:
@@ -452,9 +453,9 @@ def _new_hash(name: str, flags: dict[str, str]) -> tuple[str, dict[str, str]]:
             hint="Add --generate (one is made up and printed), or --password-stdin and send it on stdin.",
         )
     from hermes_setup import wizard
-    from hermes_setup.ui.ask import Keyboard
+    from hermes_setup.ui.ask import asker
 
-    asked = wizard.new_password(name, Keyboard())
+    asked = wizard.new_password(name, asker())
     if isinstance(asked, wizard.Back):
         raise WrongInput("No password was given, so nothing was changed.", hint="Run it again when you have one.")
     return asked[0].hash, asked[1]
@@ -578,9 +579,9 @@ def _draft(state: State) -> DraftType:
 def _ask_all(state: State, draft: DraftType, previous: Answers | None, *, dry: bool) -> int:
     """The questions, the plan, "Go ahead?", and back from there to the questions when that is wanted."""
     from hermes_setup import wizard
-    from hermes_setup.ui.ask import Keyboard
+    from hermes_setup.ui.ask import asker
 
-    keyboard = Keyboard()
+    keyboard = asker()
     known = _known(previous)
 
     def keep(now: DraftType) -> None:
@@ -626,14 +627,14 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
 
     from hermes_setup import wizard
     from hermes_setup.ui import show
-    from hermes_setup.ui.ask import Keyboard
+    from hermes_setup.ui.ask import asker
 
     unfinished = any(user.hash for user in stored.users) or bool(stored.gone or stored.revoked)
     if unfinished:
         _say(f"The set-up of {stored.domain.label} was begun and not finished. It goes on from where it stopped.")
         return _carry_out(stored, state, {}, dry=dry)
     show.welcome_back(stored, tuple(_lines()))
-    wish, made_up = wizard.menu(tuple(_lines()), Keyboard())
+    wish, made_up = wizard.menu(tuple(_lines()), asker())
     others = tuple(user for user in stored.users if wish.user is None or user.name != wish.user.name)
     match wish.do:
         case "quit":
@@ -758,10 +759,10 @@ def _work(
 
 def _go_ahead(*, back: bool) -> str:
     from hermes_setup import wizard
-    from hermes_setup.ui.ask import Keyboard
+    from hermes_setup.ui.ask import asker
 
     question = wizard.Question("go", "Go ahead?", "Nothing has been changed yet.", "--yes", "confirm", "no", back=back)
-    answer = wizard.agreed(Keyboard(), question)
+    answer = wizard.agreed(asker(), question)
     return "back" if isinstance(answer, wizard.Back) else ("yes" if answer else "no")
 
 

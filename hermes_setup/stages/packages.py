@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from hermes_setup import nginx
 from hermes_setup.answers import Answers
-from hermes_setup.changes import Change, Run
+from hermes_setup.changes import Change, Probe, Run
+from hermes_setup.errors import HermesSetupError
 from hermes_setup.findings import Finding, block, warn
-from hermes_setup.host import Absent, File, Host
+from hermes_setup.host import Absent, File, Host, System
 
 APT = {
     "DEBIAN_FRONTEND": "noninteractive",
@@ -123,6 +124,8 @@ class Packages:
                     hint="Look at: sudo dpkg --configure -a",
                 )
             )
+        if facts.missing and facts.lock_holder:
+            changes.append(Probe(wait_for_apt, f"wait for {facts.lock_holder} to finish with the packages"))
         if facts.missing:
             names = " and ".join(facts.missing) if len(facts.missing) < 3 else ", ".join(facts.missing)  # noqa: PLR2004
             if not facts.lists:
@@ -141,10 +144,24 @@ class Packages:
                     gives="packages",
                     env=APT,
                     seconds=1800,
-                    hint="Look at: sudo apt-get install " + " ".join(facts.missing),
+                    hint="Does this server reach the internet? Look at: sudo apt-get update; sudo apt-get install "
+                    + " ".join(facts.missing),
                 )
             )
         return changes
+
+
+def wait_for_apt(system: System) -> Sequence[Finding]:
+    """Nobody holds apt's or dpkg's locks. Raises HermesSetupError when someone still does after ten minutes.
+
+    apt-get waits for dpkg's lock by itself (DPkg::Lock::Timeout), but never for the one of its lists.
+    """
+    if not system.wait(lambda: not _holder(system), seconds=600):
+        raise HermesSetupError(
+            f"{_holder(system)} is still installing packages after ten minutes.",
+            hint="Look what it does: ps aux | grep -e apt -e dpkg ; when it has ended, run hermes-setup again.",
+        )
+    return ()
 
 
 def _holder(host: Host) -> str:

@@ -1,0 +1,5 @@
+"""`python -m hermes_setup` is the command `hermes-setup`."""
+
+from hermes_setup.cli import main
+
+main()
