@@ -417,18 +417,25 @@ def _hashed(name: str, text: str) -> User:
 
 
 def walk(
-    draft: Draft, known: Known, asker: Asker, keep: Callable[[Draft], None], *, back: bool = False
+    draft: Draft,
+    known: Known,
+    asker: Asker,
+    keep: Callable[[Draft], None],
+    *,
+    back: bool = False,
+    later: Mapping[str, str] | None = None,
 ) -> tuple[Draft, dict[str, str]]:
     """Nothing is missing in the draft any more; `keep` was called after every answer.
 
-    What is in the draft already is told, a line each, and not asked; one can go back to it. `back` starts at the last
-    question, as Back at "Go ahead?" wants it. The second value holds the made-up passwords that the user asked to see
-    once more at the end; all others have been shown and are known here no longer.
+    What is in the draft already is told, a line each, and not asked; one can go back to it. The second value holds the
+    made-up passwords that the user asked to see once more at the end; all others have been shown and are known here no
+    longer. After Back at "Go ahead?", call it again with `back`, which starts at the last question, and with `later`,
+    what it gave before.
     """
     known = replace(known, given=(*known.given, *draft.users))
     trail = _steps(draft, known)
     said = _texts(draft, trail, known)
-    later: dict[str, str] = {}
+    end = dict(later or {})
     if not back:
         for line in _told(draft):
             asker.tell(line)
@@ -437,7 +444,7 @@ def walk(
     while (plain := next_question(draft, known)) is not None:
         spot = _spot(draft, plain)
         question = replace(_as_said(plain, said.get(spot, "")), back=bool(trail))
-        heard = _hear(question, draft, known, asker, later)
+        heard = _hear(question, draft, known, asker, end)
         if isinstance(heard, Back):
             if trail:
                 draft = trail.pop()
@@ -453,7 +460,7 @@ def walk(
         trail.append(draft)
         draft = after
         keep(draft)
-    return draft, {name: password for name, password in later.items() if any(user.name == name for user in draft.users)}
+    return draft, {name: password for name, password in end.items() if any(user.name == name for user in draft.users)}
 
 
 def _hear(

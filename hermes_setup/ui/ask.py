@@ -212,7 +212,7 @@ def _output() -> Output:
 
 
 def _back_key(typed: str) -> KeyBindings:
-    """ "<" replaces the untouched text that stands there, so that it is typed the same way everywhere."""
+    """Typing "<" replaces the untouched text that stands there, so that going back is typed the same way everywhere."""
     from prompt_toolkit.key_binding import KeyBindings
 
     keys = KeyBindings()

@@ -1,0 +1,474 @@
+"""The wizard as a conversation: a list of answers in, a draft out. No terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hermes_setup import passwords
+from hermes_setup.answers import Answers, Backend, Domain, Issuer, User
+from hermes_setup.errors import WrongInput
+from hermes_setup.wizard import (
+    BACK,
+    GO_AHEAD,
+    Asker,
+    Back,
+    Draft,
+    Known,
+    Question,
+    Wish,
+    agreed,
+    menu,
+    new_password,
+    next_question,
+    walk,
+)
+
+GOOD = "correct horse battery"
+HASH = passwords.hash_password(GOOD)
+ALICE = User("alice", HASH)
+FULL = Draft(Domain.parse("hermes.example.com"), "", Issuer.parse("letsencrypt"), (ALICE,), at="done")
+
+
+class Pressed(BaseException):
+    """^C, as far as the wizard can tell; pytest would take a real KeyboardInterrupt for its own."""
+
+
+class Script:
+    """An asker that reads its answers from a list, and remembers what it was asked."""
+
+    def __init__(self, *replies: str | Back) -> None:
+        self.replies = list(replies)
+        self.asked: list[tuple[Question, str]] = []
+        self.told: list[str] = []
+
+    def ask(self, question: Question, error: str = "") -> str | Back:
+        self.asked.append((question, error))
+        if not self.replies:
+            raise Pressed
+        return self.replies.pop(0)
+
+    def tell(self, line: str) -> None:
+        self.told.append(line)
+
+    @property
+    def keys(self) -> list[str]:
+        return [question.key for question, _ in self.asked]
+
+    @property
+    def errors(self) -> list[str]:
+        return [error for _, error in self.asked if error]
+
+
+def converse(
+    *replies: str | Back, draft: Draft = Draft(), known: Known = Known(), back: bool = False
+) -> tuple[Draft, dict[str, str], Script]:
+    script = Script(*replies)
+    checked: Asker = script
+    result, later = walk(draft, known, checked, lambda _: None, back=back)
+    assert not script.replies, "it asked less than there were answers"
+    return result, later, script
+
+
+def interrupted(*replies: str | Back, draft: Draft = Draft(), known: Known = Known()) -> tuple[list[Draft], Script]:
+    """What was kept, and what had been asked, when ^C came at the question after these answers."""
+    script, kept = Script(*replies), list[Draft]()
+    with pytest.raises(Pressed):
+        walk(draft, known, script, kept.append)
+    return kept, script
+
+
+def test_the_whole_conversation_in_its_order() -> None:
+    draft, later, script = converse(
+        "hermes.example.com", "letsencrypt", "me@example.com", "alice", "own", GOOD, GOOD, "y", "bob", "make", "y", "n"
+    )
+    assert script.keys == [
+        *("domain", "certificate", "email", "name", "how", "password", "again"),
+        *("more", "name", "how", "saved", "more"),
+    ]
+    assert draft.complete
+    assert later == {}
+    answers = draft.answers()
+    assert (answers.domain.ascii, answers.email, answers.issuer.text) == (
+        "hermes.example.com",
+        "me@example.com",
+        "letsencrypt",
+    )
+    assert [user.name for user in answers.users] == ["alice", "bob"]
+    assert passwords.verify_password(GOOD, answers.users[0].hash)
+    shown = next(question.secret for question, _ in script.asked if question.key == "saved")
+    assert passwords.verify_password(shown, answers.users[1].hash)
+
+
+def test_a_made_up_password_that_was_not_saved_is_for_the_end_screen() -> None:
+    draft, later, script = converse("a.example.com", "letsencrypt", "", "alice", "make", "n", "n")
+    assert list(later) == ["alice"]
+    assert passwords.verify_password(later["alice"], draft.users[0].hash)
+
+
+def test_only_the_last_of_several_made_up_passwords_is_for_the_end_screen() -> None:
+    draft, later, _ = converse("a.example.com", "letsencrypt", "", "alice", "make", "n", BACK, "make", "n", "n")
+    assert passwords.verify_password(later["alice"], draft.users[0].hash)
+    _, later, _ = converse("a.example.com", "letsencrypt", "", "alice", "make", "n", BACK, "own", GOOD, GOOD, "n")
+    assert later == {}
+    _, later, _ = converse(
+        "a.example.com", "letsencrypt", "", "alice", "make", "n", BACK, BACK, "bob", "make", "y", "n"
+    )
+    assert later == {}
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "hermes", "http://x.example.com/", "a b.example.com", "1.2.3.4", "x.example.com;"]
+)
+def test_a_wrong_domain_is_told_in_place_and_stands_there_to_be_edited(typed: str) -> None:
+    _, script = interrupted(typed)
+    (_, _), (question, error) = script.asked
+    assert question.key == "domain"
+    assert question.typed == typed
+    with pytest.raises(WrongInput) as wrong:
+        Domain.parse(typed)
+    assert wrong.value.message in error
+
+
+@pytest.mark.parametrize(
+    ("replies", "words"),
+    [
+        (("short",), "characters"),
+        ((GOOD, "another"), "not the same"),
+        (("alice",), "5 characters"),
+        (("aaaaaaaaaaaa",), "repeats"),
+        (("two\nlines long",), "more than one line"),
+        (("\x1b[Aarrow up",), "control character"),
+    ],
+)
+def test_a_wrong_password_is_told_without_repeating_it(replies: tuple[str, ...], words: str) -> None:
+    _, script = interrupted("a.example.com", "letsencrypt", "", "alice", "own", *replies)
+    question, error = script.asked[-1]
+    assert question.key == "password"
+    assert words in error
+    assert question.typed == ""
+    for reply in replies:
+        assert reply not in error or reply == "alice"
+
+
+def test_a_name_cannot_be_given_twice() -> None:
+    _, script = interrupted("a.example.com", "letsencrypt", "", "alice", "own", GOOD, GOOD, "y", "alice")
+    assert script.errors == ["alice is there already. Type another name."]
+
+
+@pytest.mark.parametrize("word", ["", "maybe", "ja", "yes please", "1"])
+def test_only_a_clear_yes_or_no_counts(word: str) -> None:
+    script = Script(word, "N")
+    assert agreed(script, GO_AHEAD) is False
+    assert script.errors == ["That is neither yes nor no. Type y or n."]
+    assert GO_AHEAD.default == ""
+
+
+def test_going_back_keeps_what_was_said() -> None:
+    draft, _, script = converse(
+        *("hermes.example.com", "letsencrypt-staging", "me@example.com"),
+        *(BACK, BACK, BACK),
+        *("hermes.example.org", "letsencrypt-staging", "me@example.com", "alice", "own", GOOD, GOOD, "n"),
+    )
+    assert draft.domain == Domain.parse("hermes.example.org")
+    again = [question for question, _ in script.asked[5:9]]
+    assert [(q.key, q.typed or q.default) for q in again] == [
+        ("certificate", "letsencrypt-staging"),
+        ("domain", "hermes.example.com"),
+        ("certificate", "letsencrypt-staging"),
+        ("email", "me@example.com"),
+    ]
+
+
+def test_back_at_the_first_question_says_that_there_is_none_before() -> None:
+    _, script = interrupted(BACK)
+    assert script.keys == ["domain", "domain"]
+    assert len(script.told) == 1
+    assert [question.back for question, _ in script.asked] == [False, False]
+
+
+def test_going_back_over_a_user_offers_the_password_from_before() -> None:
+    draft, _, script = converse(
+        *("a.example.com", "letsencrypt", "", "alice", "own", GOOD, GOOD, BACK, BACK, BACK, "alice", "keep", "n")
+    )
+    assert passwords.verify_password(GOOD, draft.users[0].hash)
+    how = [question for question, _ in script.asked if question.key == "how"]
+    assert "keep" not in [choice.value for choice in how[0].choices]
+    assert how[-1].default == "keep"
+
+
+def test_back_inside_the_password_questions() -> None:
+    _, script = interrupted("a.example.com", "letsencrypt", "", "alice", "own", GOOD, BACK, BACK, "make", BACK, BACK)
+    assert script.keys[4:] == ["how", "password", "again", "password", "how", "saved", "how", "name"]
+    assert script.errors == []
+
+
+def test_who_has_a_line_already_may_keep_it() -> None:
+    draft, _, _ = converse(
+        *("a.example.com", "letsencrypt", "", "alice", "keep", "n"), known=Known(users=("alice", "carol"))
+    )
+    assert draft.users == (User("alice", ""),)
+
+
+@pytest.mark.parametrize("domain", ["hermes.localhost", "box.local", "a.test", "h.internal", "nas.home.arpa"])
+def test_a_private_name_is_offered_a_self_signed_certificate(domain: str) -> None:
+    draft, _, script = converse(domain, "self-signed", "alice", "own", GOOD, GOOD, "n")
+    assert script.asked[1][0].default == "self-signed"
+    assert draft.complete
+    assert draft.answers().email == ""
+    assert "email" not in script.keys
+
+
+def test_a_public_name_is_offered_lets_encrypt() -> None:
+    _, script = interrupted("testing.example-local.com")
+    assert script.asked[1][0].default == "letsencrypt"
+
+
+def test_another_ca_is_an_address() -> None:
+    url = "https://ca.example.net/acme/directory"
+    draft, _, script = converse("a.example.com", "other", "ca", BACK, "other", url, "", "alice", "own", GOOD, GOOD, "n")
+    assert draft.issuer == Issuer.parse(url)
+    assert script.keys[:5] == ["domain", "certificate", "ca", "ca", "certificate"]
+
+
+def test_a_name_in_another_script_is_shown_in_both() -> None:
+    _, script = interrupted("bücher.example.com")
+    assert script.told == ["bücher.example.com is written xn--bcher-kva.example.com in DNS and in the certificate."]
+
+
+@pytest.mark.parametrize("found", [(), (Backend("127.0.0.1", 9119),)])
+def test_where_hermes_listens_is_not_asked_when_it_is_clear(found: tuple[Backend, ...]) -> None:
+    draft, _, script = converse(draft=FULL, known=Known(backends=found))
+    assert draft.backend is None
+    assert script.asked == []
+
+
+def test_of_two_one_is_chosen() -> None:
+    two = (Backend("127.0.0.1", 9119), Backend("::1", 9200))
+    draft, _, _ = converse("[::1]:9200", draft=FULL, known=Known(backends=two))
+    assert draft.answers().backend == two[1]
+
+
+@pytest.mark.parametrize(
+    ("fqdn", "proposal"),
+    [
+        ("vps.example.net", "vps.example.net"),
+        ("", ""),
+        ("vps", ""),
+        ("localhost.localdomain", ""),
+        ("ip-10-0-0-1.ec2.internal", ""),
+        ("no good;", ""),
+    ],
+)
+def test_the_machines_name_is_proposed_when_it_could_be_one(fqdn: str, proposal: str) -> None:
+    question = next_question(Draft(), Known(fqdn=fqdn))
+    assert question is not None
+    assert question.default == proposal
+
+
+@pytest.mark.parametrize(("login", "proposal"), [("anna", "anna"), ("root", ""), ("", ""), ("-x", "")])
+def test_who_is_at_the_keyboard_is_the_first_name_proposed(login: str, proposal: str) -> None:
+    first = next_question(replace(FULL, users=(), at="name"), Known(login=login))
+    second = next_question(replace(FULL, at="name"), Known(login=login))
+    assert first is not None and second is not None
+    assert (first.default, second.default) == (proposal, "")
+
+
+def test_answers_from_last_time_are_told_and_not_asked() -> None:
+    draft, _, script = converse("n", draft=replace(FULL, at="more"))
+    assert script.keys == ["more"]
+    assert script.told == [
+        "Domain: hermes.example.com (from last time)",
+        "Certificate: letsencrypt (from last time)",
+        "E-mail: none (from last time)",
+        "Users: alice (from last time, with their passwords)",
+    ]
+    assert draft == FULL
+
+
+def test_one_can_go_back_to_answers_from_last_time() -> None:
+    bob = User("bob", HASH)
+    start = replace(FULL, users=(ALICE, bob), at="more")
+    draft, _, script = converse(*[BACK] * 7, "b.example.com", "letsencrypt", "", "alice", "keep", "n", draft=start)
+    assert script.keys[:8] == ["more", "name", "more", "name", "email", "certificate", "domain", "domain"]
+    assert draft.domain == Domain.parse("b.example.com")
+    assert draft.users == (ALICE,)
+
+
+def test_back_at_go_ahead_returns_to_the_last_question() -> None:
+    draft, _, script = converse(BACK, "bob", "own", GOOD, GOOD, "n", draft=FULL, back=True)
+    assert script.keys[:3] == ["more", "name", "how"]
+    assert script.told == []
+    assert [user.name for user in draft.users] == ["bob"]
+
+
+@pytest.mark.parametrize(
+    ("replies", "left"),
+    [(("n",), ["alice"]), ((BACK, "alice", "keep", "n"), ["alice"]), ((BACK, "alice", "make", "y", "n"), [])],
+)
+def test_a_password_to_show_at_the_end_survives_going_back_as_long_as_it_is_the_users(
+    replies: tuple[str | Back, ...], left: list[str]
+) -> None:
+    _, later = walk(FULL, Known(), Script(*replies), lambda _: None, back=True, later={"alice": "made-up"})
+    assert list(later) == left
+
+
+def test_changing_the_answers_asks_all_but_the_users_with_the_old_ones_as_defaults() -> None:
+    old = Answers(
+        Domain.parse("old.example.com"),
+        Issuer.parse("letsencrypt-staging"),
+        (User("alice"),),
+        "me@x.org",
+        None,
+        "leave",
+    )
+    known = Known(fqdn="vps.example.net", previous=old, users=("alice",))
+    draft, _, script = converse("new.example.com", "letsencrypt", "-", draft=Draft.again(old), known=known)
+    assert [(q.key, q.typed or q.default) for q, _ in script.asked] == [
+        ("domain", "old.example.com"),
+        ("certificate", "letsencrypt-staging"),
+        ("email", "me@x.org"),
+    ]
+    answers = draft.answers(old)
+    assert answers.users == old.users
+    assert (answers.email, answers.firewall) == ("", "leave")
+
+
+def test_after_changing_the_answers_one_can_still_go_back() -> None:
+    old = Answers(Domain.parse("old.example.com"), Issuer.parse("self-signed"), (User("alice"),))
+    known = Known(previous=old)
+    draft, _, _ = converse("new.example.com", "self-signed", draft=Draft.again(old), known=known)
+    draft, _, script = converse(BACK, "x.example.com", "self-signed", draft=draft, known=known, back=True)
+    assert script.keys == ["certificate", "domain", "certificate"]
+    assert draft.users == old.users
+
+
+# ---- what is kept ----
+
+
+ANSWERS: tuple[str | Back, ...] = (
+    "hermes.example.com",
+    "other",
+    "https://ca.example.net/d",
+    "",
+    "alice",
+    "own",
+    GOOD,
+    GOOD,
+    "y",
+    "bob",
+    "make",
+    "y",
+    "n",
+)
+
+
+@pytest.mark.parametrize("count", range(len(ANSWERS)))
+def test_after_ctrl_c_at_any_question_only_the_rest_is_asked(count: int) -> None:
+    kept, before = interrupted(*ANSWERS[:count])
+    table = json.loads(json.dumps((kept or [Draft()])[-1].to_table()))
+    draft = Draft.from_table(table)
+    question = next_question(draft, Known())
+    assert question is not None
+    begun = {"ca": 1, "password": 1, "again": 2, "saved": 1}.get(before.keys[-1], 0)  # is begun anew
+    rest = ANSWERS[count - begun :]
+    assert GOOD not in json.dumps(table)
+    result, _, _ = converse(*rest, draft=draft)
+    assert [user.name for user in result.users] == ["alice", "bob"]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {},
+        {"at": "more", "name": "", "users": []},
+        {"at": "own", "name": "", "users": []},
+        {"at": "password", "name": "", "users": []},
+        {"at": "name", "name": "", "users": [{"name": "a", "hash": "plain", "origin": "menu"}]},
+        {"at": "name", "name": "", "users": [{"name": "a:b", "hash": "", "origin": "menu"}]},
+        {"at": "name", "name": "", "users": ["alice"]},
+        {"at": "name", "name": "", "users": [], "domain": 5},
+        {"at": "name", "name": "", "users": [], "domain": "no name;"},
+        {"at": ["name"], "name": "", "users": []},
+    ],
+)
+def test_a_draft_that_was_tampered_with_is_refused(table: dict[str, object]) -> None:
+    with pytest.raises(WrongInput):
+        Draft.from_table(table)
+
+
+WORDS: list[str | Back] = [
+    *(BACK, "", "hermes.example.com", "box.local", "letsencrypt", "self-signed", "other", "https://ca.example.net/d"),
+    *("me@example.com", "alice", "bob", "make", "own", "keep", GOOD, "y", "n", "\x00", "<", "127.0.0.1:9119"),
+]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(WORDS), max_size=40))
+def test_whatever_is_typed_nothing_breaks_and_no_password_is_kept(replies: list[str | Back]) -> None:
+    script, kept = Script(*replies), list[Draft]()
+    known = Known(backends=(Backend("127.0.0.1", 9119), Backend("127.0.0.1", 9200)))
+    try:
+        draft, later = walk(Draft(), known, script, kept.append)
+    except Pressed:
+        pass
+    else:
+        assert draft.complete
+        assert set(later) <= {user.name for user in draft.users}
+        assert len({user.name for user in draft.users}) == len(draft.users)
+    shown = {question.secret for question, _ in script.asked if question.secret}
+    for step in kept:
+        text = json.dumps(step.to_table())
+        assert not any(word in text or word in repr(step) for word in {GOOD, *shown})
+        back = Draft.from_table(json.loads(text))
+        assert back.users == step.users
+    for question, error in script.asked:
+        assert GOOD not in error
+        assert question.secret == "" or question.secret not in repr(question)
+
+
+# ---- a machine that is set up ----
+
+
+@pytest.mark.parametrize(
+    ("replies", "do", "name"),
+    [
+        (("add", "bob", "own", GOOD, GOOD), "add", "bob"),
+        (("add", "alice", "bob", "make", "y"), "add", "bob"),
+        (("passwd", "carol", "make", "n"), "passwd", "carol"),
+        (("remove", "alice", "y"), "remove", "alice"),
+        (("remove", "alice", "n", "check"), "check", None),
+        (("add", BACK, "passwd", BACK, "remove", BACK, "change"), "change", None),
+        (("add", "bob", BACK, "quit"), "quit", None),
+        ((BACK,), "quit", None),
+        (("nonsense", "quit"), "quit", None),
+    ],
+)
+def test_the_menu_of_a_machine_that_is_set_up(replies: Iterable[str | Back], do: str, name: str | None) -> None:
+    script = Script(*replies)
+    wish, later = menu(("alice", "carol"), script)
+    assert not script.replies
+    assert (wish.do, wish.user.name if wish.user else None) == (do, name)
+    assert bool(later) == (do == "passwd")
+    if wish.do in ("add", "passwd"):
+        assert wish.user is not None
+        assert passwords.is_hash(wish.user.hash)
+
+
+def test_the_last_user_cannot_be_removed() -> None:
+    script = Script("remove", "quit")
+    assert menu(("alice",), script) == (Wish("quit"), {})
+    assert "last user" in script.errors[0]
+
+
+def test_a_new_password_for_somebody() -> None:
+    script = Script("own", GOOD, BACK, BACK, "own", GOOD, "different", GOOD, GOOD)
+    made = new_password("alice", script)
+    assert not isinstance(made, Back)
+    assert passwords.verify_password(GOOD, made[0].hash)
+    assert new_password("alice", Script(BACK)) == BACK
