@@ -188,6 +188,7 @@ def test_what_the_user_says_overrules_what_is_seen() -> None:
     assert check(seen(ok(ELSE4)), told=[ELSE4]) == []
     assert codes(check(seen(ok(V4)), told=[ELSE4])) == ["dns.foreign"]
     assert codes(check(seen(ok(ELSE4), here=NAT), told=[V4])) == ["dns.foreign"]
+    assert codes(check(seen(ok(ELSE4), here=NAT), told=[V6])) == ["dns.foreign"]
 
 
 @pytest.mark.parametrize("address", ["10.0.0.5", "127.0.0.1", "127.0.1.1"])
@@ -604,6 +605,19 @@ def test_silent_name_servers_beside_one_that_answered_are_not_waited_for() -> No
     early = Look(NAME, "acme", (V4, V6), told=False, known=known, elapsed=0.1)
     assert Question(NAME, "A", NS2) in early.wanted()
     assert Question(NAME, "A", NS2) not in replace(early, elapsed=0.4).wanted()
+
+
+def test_public_resolvers_that_are_silent_beside_a_failure_of_our_own_are_not_waited_for() -> None:
+    late = Look(NAME, "letsencrypt", (V4,), told=True, known={Question("example.com", "NS"): SERVFAIL}, elapsed=0.3)
+    assert Question("example.com", "NS", "1.1.1.1") in late.wanted()
+    assert Question("example.com", "NS", "1.1.1.1") not in replace(late, elapsed=0.7).wanted()
+
+
+@pytest.mark.parametrize("certificate", [SELF, ACME])
+def test_public_resolvers_are_not_asked_about_names_of_a_private_network(certificate: str) -> None:
+    machine = world((), ())
+    findings(machine, certificate)
+    assert not {question.server for question in machine.asked} & set(stage.PUBLIC)
 
 
 def test_a_mistake_in_the_host_is_not_swallowed() -> None:

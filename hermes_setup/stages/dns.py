@@ -145,7 +145,8 @@ class Look:
             found += self._want_resolved(self.domain, kind)
         for name in self._chain():
             found += self._want_zone(name)
-        found += self._want_second_opinion()
+        if self.trust == "letsencrypt":
+            found += self._want_second_opinion()
         if self.trust == "letsencrypt":
             for name in _lineage(self.domain):
                 found += self._want_resolved(name, "CAA")
@@ -808,8 +809,7 @@ class _Judge:
             "nobody": ("lets no certificate authority sign", f"Replace it at your DNS provider by:  {record}{own}"),
             "method": (
                 "lets Let's Encrypt sign, but not by the way used here (http-01)",
-                f'Add at your DNS provider:  {at}.  CAA  0 issue "letsencrypt.org; validationmethods=http-01"'
-                + '\nor take "; validationmethods=..." out of the record that is there.',
+                f'Add at your DNS provider:  {at}.  CAA  0 issue "letsencrypt.org; validationmethods=http-01"\nor widen the record that is there.',
             ),
             "critical": (
                 "holds a property marked critical which Let's Encrypt does not know",
