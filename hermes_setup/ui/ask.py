@@ -194,7 +194,9 @@ def _style() -> Style:
     from questionary import Style
 
     plain = ("answer", "pointer", "highlighted", "selected", "instruction", "text", "separator")
-    return Style([("qmark", "bold"), ("question", "bold"), *((name, "noinherit") for name in plain)])
+    return Style(
+        [("qmark", "noinherit bold"), ("question", "noinherit bold"), *((name, "noinherit") for name in plain)]
+    )
 
 
 def _output() -> Output:
@@ -203,10 +205,13 @@ def _output() -> Output:
     It never asks where the cursor is: a console that does not answer makes prompt_toolkit wait and complain, and an
     answer that comes late over a slow line ends up in the next question.
     """
+    from prompt_toolkit.output import ColorDepth
     from prompt_toolkit.output.vt100 import Vt100_Output
 
     stream = sys.stderr if sys.stderr.isatty() else sys.stdout
-    output = Vt100_Output.from_pty(stream, term=os.environ.get("TERM"), enable_bell=False)
+    output = Vt100_Output.from_pty(
+        stream, term=os.environ.get("TERM"), default_color_depth=ColorDepth.DEPTH_1_BIT, enable_bell=False
+    )
     output.enable_cpr = False
     return output
 

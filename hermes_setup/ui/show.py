@@ -274,8 +274,10 @@ class Screen:
         names = [self.clean(name) for name, _ in rows]
         width = min(max(map(cell_len, names), default=0), max(8, self.console.width - 24))
         for name, (_, note) in zip(names, rows, strict=True):
-            gap = " " * max(2, width - cell_len(name) + 2) if self.terminal.screen else "\t"
-            self._row(Text(f"{name}{gap}{self.clean(note)}"))
+            if self.terminal.screen:
+                self._row(Text(f"{name}{' ' * max(2, width - cell_len(name) + 2)}{self.clean(note)}"))
+            else:
+                self.console.file.write(f"{name}\t{self.clean(note)}\n")  # rich would make spaces of the tab
 
     def doctor(self, findings: Sequence[tuple[str, Finding]], pending: Sequence[tuple[str, Change]]) -> None:
         """What the checks saw, what is not as it should be, and the sum of it."""

@@ -1,0 +1,443 @@
+"""The keyboard, for real: a pseudo-terminal, the wizard in it, and what then stands on the screen."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import pexpect
+import pyte
+import pytest
+
+from hermes_setup import passwords
+from hermes_setup.ui.terminal import Terminal, one_line, printable, says_utf8
+
+DRIVER = """
+import json, sys
+from hermes_setup.answers import Backend
+from hermes_setup.ui.ask import asker
+from hermes_setup.wizard import Draft, Known, walk
+known = Known(fqdn="vps.example.net", addresses=("203.0.113.5",), login="anna",
+              backends=(Backend("127.0.0.1", 9119), Backend("127.0.0.1", 9200)))
+start = Draft.from_table(json.load(open(sys.argv[2]))) if len(sys.argv) > 2 else Draft()
+def keep(draft):
+    with open(sys.argv[1], "w") as file:
+        json.dump(draft.to_table(), file)
+try:
+    draft, later = walk(start, known, asker(), keep)
+except KeyboardInterrupt:
+    print("STOPPED", file=sys.stderr)
+    raise SystemExit(130)
+print("DONE", *later, file=sys.stderr)
+"""
+GOOD = "correct horse battery"
+SECONDS = 20.0
+
+
+class Box:
+    """A terminal of that size with the wizard in it."""
+
+    def __init__(
+        self,
+        kept: Path,
+        *args: str,
+        rows: int = 24,
+        columns: int = 80,
+        env: Mapping[str, str] | None = None,
+        redirect: str = "",
+    ) -> None:
+        self.kept = kept
+        self.screen = pyte.HistoryScreen(columns, rows, history=1000)
+        self._stream = pyte.ByteStream(self.screen)
+        self.raw = b""
+        root = str(Path(__file__).parent.parent)
+        clean = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("LC_", "LANG", "NO_COLOR", "COLUMNS"))
+        }
+        plain = {"TERM": "xterm", "LANG": "C.UTF-8", "PYTHONPATH": root, **(env or {})}
+        command = f'exec "$0" -W error -c "$1" "$2" "${{@:3}}" {redirect}'
+        self.child = pexpect.spawn(
+            "/bin/bash",
+            ["-c", command, sys.executable, DRIVER, str(kept), *args],
+            dimensions=(rows, columns),
+            env={**clean, **plain},
+            timeout=SECONDS,
+        )
+        self.child.delaybeforesend = None
+
+    def _pump(self, seconds: float) -> bool:
+        try:
+            data: bytes = self.child.read_nonblocking(65536, seconds)  # type: ignore[assignment]  # no encoding: bytes
+        except (pexpect.TIMEOUT, pexpect.EOF) as end:
+            return not isinstance(end, pexpect.EOF)
+        self.raw += data
+        self._stream.feed(data)
+        return True
+
+    @property
+    def text(self) -> str:
+        return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
+
+    def until(self, holds: Callable[[str], bool] | str) -> str:
+        """The screen, as soon as it holds that, or as soon as its last line ends with that text."""
+        ready = holds if callable(holds) else lambda text: text.endswith(holds)
+        end = time.monotonic() + SECONDS
+        open_ = True
+        while not ready(self.text):
+            assert time.monotonic() < end and open_, f"never came: {holds!r}\n{self.text}"
+            open_ = self._pump(0.2)
+        return self.text
+
+    def type(self, keys: str) -> None:
+        self.child.send(keys)
+
+    def ended(self) -> int:
+        """Its exit status, once it is over."""
+        end = time.monotonic() + SECONDS
+        while self._pump(0.2):
+            assert time.monotonic() < end, self.text
+        self.child.close()
+        assert self.child.exitstatus is not None, f"signal {self.child.signalstatus}"
+        return self.child.exitstatus
+
+    def table(self) -> dict[str, object]:
+        loaded: dict[str, object] = json.loads(self.kept.read_text())
+        return loaded
+
+
+Open = Callable[..., Box]
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[Open]:
+    boxes: list[Box] = []
+
+    def start(*args: str, **options: object) -> Box:
+        boxes.append(Box(tmp_path / f"kept-{len(boxes)}", *args, **options))  # type: ignore[arg-type]
+        return boxes[-1]
+
+    yield start
+    for one in boxes:
+        one.child.close(force=True)
+
+
+# (what the last line of the screen ends with, what is typed then): the whole run
+RUN = [
+    ("? Domain [vps.example.net]:", "hermes.example.com\r"),
+    ("<) go back", "1\r"),
+    ("? E-mail:", "me@example.com\r"),
+    ("? User name [anna]:", "\r"),
+    ("<) go back", "2\r"),
+    ("? Password for anna:", f"{GOOD}\r"),
+    ("? Again, for anna:", f"{GOOD}\r"),
+    ("? Another user? [y/N]", "y\r"),
+    ("? User name:", "bob\r"),
+    ("<) go back", "\r"),
+    ("end) [y/n]", "y\r"),
+    ("? Another user? [y/N]", "\r"),
+    ("<) go back", "\x1b[B\r"),
+]
+
+
+def go(box: Box, steps: int = len(RUN)) -> None:
+    for number, (shown, keys) in enumerate(RUN[:steps]):
+        if keys == "1\r" or (shown, number) == ("<) go back", 12):
+            box.until(lambda text: "arrow keys" in text and text.endswith("<) go back"))
+        box.until(shown)
+        box.type(keys)
+
+
+def test_the_whole_run_by_keyboard(box: Open) -> None:
+    here = box()
+    go(here)
+    assert here.until("DONE")
+    assert here.ended() == 0
+    table = here.table()
+    users = table.pop("users")
+    assert table == {
+        **{"domain": "hermes.example.com", "certificate": "letsencrypt", "email": "me@example.com"},
+        **{"backend": "127.0.0.1:9200", "at": "done", "name": ""},
+    }
+    assert isinstance(users, list)
+    assert [user["name"] for user in users] == ["anna", "bob"]
+    assert passwords.verify_password(GOOD, users[0]["hash"])
+    assert GOOD.encode() not in here.raw
+    assert b"\x1b[6n" not in here.raw, "it asked the terminal where its cursor is"
+
+
+def test_no_line_is_wider_than_the_screen_and_each_question_says_what_it_is_about(box: Open) -> None:
+    here = box()
+    text = here.until("? Domain [vps.example.net]:")
+    assert text.splitlines() == [
+        "Enter takes what stands in [brackets]. < and Enter goes back. Ctrl-C stops.",
+        "",
+        "The name that you will open in the browser, like hermes.example.com. Its DNS",
+        "record has to point to this server (203.0.113.5).",
+        "? Domain [vps.example.net]:",
+    ]
+
+
+def test_a_wrong_answer_is_told_in_place_and_can_be_edited(box: Open) -> None:
+    here = box()
+    here.until("? Domain [vps.example.net]:")
+    here.type("https://hermes.example.com/x\r")
+    text = here.until("? Domain: https://hermes.example.com/x")
+    assert "! That is an address with its scheme; only the name is wanted." in text
+    here.type("\x1b[D\x1b[D\x7f\x7f")  # the cursor keys work in it
+    here.type("\x05\x15hermes.example.com\r")
+    here.until("go back")
+    assert here.table()["domain"] == "hermes.example.com"
+
+
+def told_and_asked_again(why: str, text: str) -> bool:
+    return why in text and text.endswith("? Password for anna:")
+
+
+def test_wrong_passwords_are_told_and_never_shown(box: Open) -> None:
+    here = box()
+    go(here, 5)
+    for wrong, why in [("qqzzx", "has 5 characters"), ("x" * 300, "longer than 256"), ("abababababab", "repeats")]:
+        here.until("? Password for anna:")
+        here.type(f"{wrong}\r")
+        here.until(partial(told_and_asked_again, why))
+    here.type(f"{GOOD}\r")
+    here.until("? Again, for anna:")
+    here.type(f"{GOOD}r\r")
+    here.until(lambda text: "not the same" in text and text.endswith("? Password for anna:"))
+    assert b"qqzzx" not in here.raw
+    assert GOOD.encode() not in here.raw
+
+
+def test_back_from_every_kind_of_question(box: Open) -> None:
+    here = box()
+    go(here, 5)
+    here.until("? Password for anna:")
+    here.type("<\r")
+    here.until(lambda text: text.endswith("go back") and "arrow" in text)
+    here.type("<\r")
+    here.until("? User name: anna")
+    here.type("<\r")
+    here.until("? E-mail: me@example.com")
+    here.type("<\r")
+    here.until("<) go back")
+    here.type("<\r")
+    here.until("? Domain: hermes.example.com")
+    here.type("<\r")
+    here.until(lambda text: "This is the first question" in text and text.endswith("? Domain: hermes.example.com"))
+    here.type("\r")
+    here.until("<) go back")
+
+
+def test_a_smaller_sign_inside_a_text_is_only_a_sign(box: Open) -> None:
+    here = box()
+    here.until("? Domain [vps.example.net]:")
+    here.type("a<b\r")
+    assert "A host name cannot hold '<'" in here.until("? Domain: a<b")
+
+
+@pytest.mark.parametrize(
+    ("key", "steps"), [*(("\x03", steps) for steps in range(len(RUN))), *(("\x04", steps) for steps in (0, 1, 5, 10))]
+)
+def test_stopping_at_each_question_ends_at_once_and_keeps_the_answers(box: Open, key: str, steps: int) -> None:
+    here = box()
+    go(here, steps)
+    here.until(lambda text: text.endswith(RUN[steps][0]) and (RUN[steps][0] != "<) go back" or "arrow" in text))
+    before = here.kept.read_text() if here.kept.exists() else None
+    here.type(key)
+    here.until("STOPPED")
+    assert here.ended() == 130
+    assert (here.kept.read_text() if here.kept.exists() else None) == before
+    if before is not None:
+        again = box(str(here.kept))
+        text = again.until(lambda text: "? " in text and "Enter takes" in text)
+        assert "(from last time)" in text
+        assert "? Domain" not in text
+
+
+@pytest.mark.parametrize("steps", [0, 1, 5])
+def test_a_signal_from_elsewhere_leaves_the_terminal_as_it_was(box: Open, steps: int) -> None:
+    here = box()
+    go(here, steps)
+    here.until(RUN[steps][0])
+    here.child.kill(signal.SIGINT)
+    here.until("STOPPED")
+    assert here.ended() == 130
+    assert here.raw.count(b"\x1b[?25l") <= here.raw.count(b"\x1b[?25h"), "the cursor is hidden"
+    assert here.raw.count(b"\x1b[?2004h") == here.raw.count(b"\x1b[?2004l"), "bracketed paste is left on"
+
+
+@pytest.mark.parametrize("size", [(12, 40), (24, 30), (50, 200)])
+@pytest.mark.parametrize("steps", [0, 1, 5])
+def test_a_resized_terminal_goes_on(box: Open, size: tuple[int, int], steps: int) -> None:
+    here = box()
+    go(here, steps)
+    here.until(RUN[steps][0])
+    here.screen.resize(*size)
+    here.child.setwinsize(*size)
+    for shown, keys in RUN[steps : steps + 1]:
+        del shown
+        here.type(keys)
+    after = RUN[steps + 1][0]
+    here.until(lambda text: after.split()[-1] in text)
+
+
+def test_forty_columns_are_enough(box: Open) -> None:
+    here = box(rows=24, columns=40)
+    go(here, 4)
+    text = here.until("<) go back")
+    assert "guards a program" in text
+    go_on = [("<) go back", "1\r"), ("end)\n [y/n]", "")]
+    here.type(go_on[0][1])
+    here.until(lambda text: "saved it?" in text)
+
+
+def test_what_is_typed_ahead_is_an_answer(box: Open) -> None:
+    here = box()
+    here.until("? Domain [vps.example.net]:")
+    here.type("hermes.example.com\r2\rme@example.com\rcarol\r")
+    here.until(lambda text: "Password for carol" in text)
+    assert here.table()["certificate"] == "letsencrypt-staging"
+
+
+def test_a_pasted_answer_with_its_line_end(box: Open) -> None:
+    here = box()
+    here.until("? Domain [vps.example.net]:")
+    here.type("\x1b[200~hermes.example.com\n\x1b[201~\r")
+    here.until("go back")
+    assert here.table()["domain"] == "hermes.example.com"
+
+
+@pytest.mark.parametrize(
+    "env", [{"TERM": "dumb"}, {"HERMES_SETUP_PLAIN": "1"}, {"TERM": ""}, {"TERM": "dumb", "LC_ALL": "C"}]
+)
+def test_a_terminal_that_only_writes_lines(box: Open, env: dict[str, str]) -> None:
+    here = box(env=env)
+    steps = [
+        ("? Domain [vps.example.net]:", "hermes.example.com\r"),
+        ("? Certificate [1]:", "9\r"),
+        ("? Certificate [1]:", "2\r"),
+        ("? E-mail:", "<\r"),
+        ("? Certificate [2]:", "\r"),
+        ("? E-mail:", "\r"),
+        ("? User name [anna]:", "\r"),
+        ("? Password for anna [1]:", "2\r"),
+        ("? Password for anna:", f"{GOOD}\r"),
+        ("? Again, for anna:", f"{GOOD}\r"),
+        ("? Another user? [y/N]", "\r"),
+        ("? Which Hermes? [1]:", "2\r"),
+    ]
+    for number, (shown, keys) in enumerate(steps):
+        if number == 2:
+            here.until(lambda text: "none of the choices" in text)
+        here.until(shown)
+        here.type(keys)
+    here.until("DONE")
+    assert here.ended() == 0
+    assert b"\x1b" not in here.raw
+    assert GOOD.encode() not in here.raw
+
+
+@pytest.mark.parametrize("key", ["\x03", "\x04"])
+@pytest.mark.parametrize("steps", [0, 3])
+def test_lines_stop_too(box: Open, key: str, steps: int) -> None:
+    here = box(env={"TERM": "dumb"})
+    for shown, keys in [("net]:", "a.example.com\r"), ("[1]:", "\r"), ("E-mail:", "\r")][:steps]:
+        here.until(shown)
+        here.type(keys)
+    here.until(["net]:", "", "", "[anna]:"][steps])
+    here.type(key)
+    here.until("STOPPED")
+    assert here.ended() == 130
+
+
+@pytest.mark.parametrize("env", [{}, {"LC_ALL": "C"}, {"LANG": "POSIX"}, {"NO_COLOR": "1"}, {"TERM": "vt100"}])
+def test_what_we_write_is_ascii_and_without_colour(box: Open, env: dict[str, str]) -> None:
+    here = box(env=env)
+    go(here)
+    here.until("DONE")
+    assert here.raw.isascii()
+    styles = set(re.findall(rb"\x1b\[([0-9;]*)m", here.raw))
+    assert styles <= {b"", b"0", b"0;1", b"0;7", b"1"}, "a colour"
+
+
+def test_stdout_stays_free_for_data(box: Open, tmp_path: Path) -> None:
+    here = box(redirect=f"> {tmp_path / 'out'}")
+    go(here)
+    here.until("DONE")
+    assert (tmp_path / "out").read_bytes() == b""
+
+
+def test_with_stderr_in_a_file_the_questions_are_lines_in_it(box: Open, tmp_path: Path) -> None:
+    here = box(redirect=f"2> {tmp_path / 'err'}")
+    here.type("hermes.example.com\n1\n")
+    here.type("\x04")
+    assert here.ended() == 130
+    assert "? Certificate [1]:" in (tmp_path / "err").read_text()
+
+
+def test_bytes_that_are_no_utf8_are_refused_and_not_a_crash(box: Open) -> None:
+    here = box(env={"TERM": "dumb"})
+    here.until("net]:")
+    here.child.send(b"b\xfccher.example.com\r")
+    here.until(lambda text: "! A host name cannot hold" in text or "cannot be" in text)
+
+
+# ---- the terminal, without one ----
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain [bold]text[/bold]", "plain [bold]text[/bold]"),
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x9b31mred", "red"),
+        ("\x1b]0;title\x07after", "after"),
+        ("\x1b]8;;http://evil/\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("\x1bPq#0;2;0;0;0\x1b\\x", "x"),
+        ("a\x00b\x08c\x7fd\x85e", "a?b?c?d?e"),
+        ("bell\x07 \x1b", "bell? ?"),
+        ("left\u202eright\u2066", "left?right?"),
+        ("\udc80", "?"),
+        ("one\r\ntwo\rthree", "one\ntwo?three"),
+        ("tab\tx", "tab    x"),
+        ("bücher 用", "bücher 用"),
+    ],
+)
+def test_nothing_that_a_terminal_obeys_gets_through(text: str, shown: str) -> None:
+    assert printable(text) == shown
+    assert "\n" not in one_line(text)
+    assert printable(text, unicode=False).isascii()
+
+
+@pytest.mark.parametrize(
+    ("environ", "utf8"),
+    [
+        ({"LANG": "en_US.UTF-8"}, True),
+        ({"LANG": "C.UTF-8"}, True),
+        ({"LANG": "de_DE.utf8@euro"}, True),
+        ({"LANG": "C"}, False),
+        ({}, False),
+        ({"LANG": "de_DE.ISO-8859-1"}, False),
+        ({"LC_ALL": "C", "LANG": "en_US.UTF-8"}, False),
+        ({"LC_CTYPE": "C.UTF-8", "LANG": "C"}, False),  # Python put it there
+        ({"LC_CTYPE": "en_US.UTF-8"}, True),
+    ],
+)
+def test_the_locale_says_whether_more_than_ascii_can_be_shown(environ: dict[str, str], utf8: bool) -> None:
+    assert says_utf8(environ) is utf8
+
+
+def test_without_a_terminal_there_is_neither_keyboard_nor_screen(tmp_path: Path) -> None:
+    with (tmp_path / "x").open("w+") as file:
+        assert Terminal.here({"TERM": "xterm"}, file, file) == Terminal(
+            keyboard=False, screen=False, moves=False, unicode=False
+        )

@@ -1,0 +1,467 @@
+"""What is drawn, as text: each screen at 80 and at 40 columns, with values that mean no good."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Sequence
+
+import pyte
+import pytest
+from rich.cells import cell_len
+
+from hermes_setup.answers import Answers, Domain, Issuer, User
+from hermes_setup.changes import Change, Place, Probe, Run, Stamp
+from hermes_setup.engine import Blocked, Did, Doing, Event, Finished, Seen, StageFailed, Started
+from hermes_setup.errors import CommandFailed, HermesSetupError, WrongInput
+from hermes_setup.findings import Finding, block, note, warn
+from hermes_setup.host import ABSENT, File, Folder, Link, Node
+from hermes_setup.ui.show import Screen, command, difference, doctor_json
+from hermes_setup.ui.terminal import Terminal
+
+PLAIN = Terminal(keyboard=False, screen=False, moves=False, unicode=True)
+ASCII = Terminal(keyboard=False, screen=False, moves=False, unicode=False)
+REAL = Terminal(keyboard=True, screen=True, moves=True, unicode=True)
+EVIL = "[bold]x[/bold] \x1b[2J\x1b]0;t\x07 [/] \x9b1m :smile: \u202e"
+WIDE = "用" * 64
+
+
+class Paper:
+    """A screen whose lines can be read."""
+
+    def __init__(self, width: int = 80, terminal: Terminal = PLAIN) -> None:
+        self.stream = io.StringIO()
+        self.screen = Screen(self.stream, terminal, width)
+
+    @property
+    def text(self) -> str:
+        return self.stream.getvalue()
+
+    @property
+    def lines(self) -> list[str]:
+        return self.text.splitlines()
+
+
+def harmless(paper: Paper, width: int = 0) -> None:
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", paper.text)
+    if width:
+        assert max(map(cell_len, paper.lines), default=0) <= width, paper.text
+
+
+def answers(*names: str, issuer: str = "letsencrypt", domain: str = "hermes.example.com") -> Answers:
+    return Answers(Domain.parse(domain), Issuer.parse(issuer), tuple(User(name) for name in names))
+
+
+SITE = Place("/etc/nginx/sites-available/hermes", File(b"server {\n    listen 80;\n}\n"), "the site over HTTP")
+SECRET = Place(
+    "/etc/nginx/.htpasswd-hermes",
+    File(b"alice:$6$canary\n", 0o640, "root", "www-data", secret=True),
+    "alice may sign in",
+)
+INSTALL = Run(("apt-get", "-y", "install", "nginx"), "install nginx", gives="packages", env={"DEBIAN_FRONTEND": "x y"})
+RELOAD = Run(("nginx", "-s", "reload"), "nginx serves it", gives="nginx loaded 1", undo_argv=("nginx", "-s", "reload"))
+STAMP = Stamp("/var/lib/hermes-setup/stamps/nginx", File(b"1"), "what nginx has loaded")
+PROBE = Probe(lambda system: (), "a token is fetched by name")
+
+
+def doings(*changes: tuple[Change, Node | None] | Change) -> list[Event]:
+    events: list[Event] = [Started("site", "Site over HTTP", 1, 2), Seen("site", ())]
+    for entry in changes:
+        change, before = entry if isinstance(entry, tuple) else (entry, ABSENT if isinstance(entry, Place) else None)
+        events += [Doing("site", change, before), Did("site", change)]
+    return [*events, Finished("site", "Site over HTTP", len(changes)), Started("x", "Never shown", 2, 2)]
+
+
+# ---- findings ----
+
+
+def test_a_finding_says_what_why_and_what_to_do() -> None:
+    paper = Paper()
+    paper.screen.findings(
+        [
+            note("a.note", "Hermes is not running yet.", "A page says so.", "hermes dashboard"),
+            warn("a.warn", "The record is old.", "", ""),
+            block("ports.taken", "Port 80 is taken.", "nginx needs it.", "systemctl stop apache2", "line 1\nline 2"),
+        ]
+    )
+    assert paper.lines == [
+        "BLOCKS: Port 80 is taken.",
+        "  why: nginx needs it.",
+        "  do:  systemctl stop apache2",
+        "  seen: line 1",
+        "        line 2",
+        "warning: The record is old.",
+        "note: Hermes is not running yet.",
+        "  why: A page says so.",
+        "  do:  hermes dashboard",
+    ]
+
+
+def test_a_finding_is_shown_once() -> None:
+    paper, one = Paper(), warn("a.b", "Once.", "", "")
+    paper.screen.findings([one, one])
+    paper.screen.findings([one])
+    assert paper.lines == ["warning: Once."]
+
+
+def test_long_evidence_is_cut() -> None:
+    paper = Paper()
+    paper.screen.findings([note("a.b", "What.", "", "", "\n".join(map(str, range(100))))])
+    assert len(paper.lines) == 10
+    assert "(92 more lines)" in paper.text
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+@pytest.mark.parametrize("value", [EVIL, WIDE, "x" * 500, "", "\n\n"])
+def test_hostile_values_in_findings(width: int, value: str) -> None:
+    paper = Paper(width)
+    paper.screen.findings([block("a.b", value, value, value, value)])
+    harmless(paper, width)
+    if value == EVIL:
+        assert "[bold]x[/bold]" in paper.text
+
+
+# ---- the forecast ----
+
+
+def test_the_forecast_names_each_change_under_its_stage() -> None:
+    paper = Paper()
+    link = Place("/etc/nginx/sites-enabled/zz-hermes", Link("../sites-available/hermes"), "enable the site")
+    gone = Place("/etc/nginx/sites-enabled/old", ABSENT, "take the old link away")
+    old = File(b"server {\n}\n", 0o600)
+    count = paper.screen.forecast(
+        doings(
+            INSTALL, SECRET, (SITE, old), link, (gone, Link("x")), RELOAD, STAMP, PROBE, Place("/d", Folder(0o700), "w")
+        )
+    )
+    assert count == 7
+    assert paper.lines == [
+        "Site over HTTP",
+        "  > DEBIAN_FRONTEND='x y' apt-get -y install nginx",
+        "      install nginx (cannot be undone)",
+        "  + /etc/nginx/.htpasswd-hermes: alice may sign in",
+        "      0640 root:www-data",
+        "  ~ /etc/nginx/sites-available/hermes: the site over HTTP",
+        "      0600 root:root becomes 0644 root:root",
+        "  + /etc/nginx/sites-enabled/zz-hermes: enable the site",
+        "      link to ../sites-available/hermes",
+        "  - /etc/nginx/sites-enabled/old: take the old link away",
+        "  > nginx -s reload",
+        "      nginx serves it",
+        "  ? then a look: a token is fetched by name",
+        "  + /d: w",
+        "      folder, 0700 root:root",
+        "Besides, hermes-setup keeps its own notes under /var/lib/hermes-setup.",
+    ]
+
+
+def test_a_dry_run_shows_each_file_as_a_diff() -> None:
+    paper = Paper()
+    paper.screen.forecast(doings((SITE, File(b"server {\n    listen 8080;\n}\n")), STAMP), diffs=True)
+    assert paper.lines[2:] == [
+        "    --- /etc/nginx/sites-available/hermes (now)",
+        "    +++ /etc/nginx/sites-available/hermes (then)",
+        "    @@ -1,3 +1,3 @@",
+        "     server {",
+        "    -    listen 8080;",
+        "    +    listen 80;",
+        "     }",
+        "  * /var/lib/hermes-setup/stamps/nginx: what nginx has loaded",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("place", "before"),
+    [
+        (SECRET, ABSENT),
+        (SECRET, File(b"bob:$6$canary\n")),
+        (Place("/p", File(b"new\n"), "why"), File(b"canary", 0o640)),  # what not everybody may read, nobody sees here
+        (Place("/p", ABSENT, "why"), File(b"canary", 0o600)),
+        (Place("/p", File(b"canary", 0o600), "why"), None),
+        (Place("/p", File(b"canary", 0o644, secret=True), "why"), None),
+        (Place("/p", Link("/x"), "why"), File(b"canary", 0o600)),
+    ],
+)
+@pytest.mark.parametrize("diffs", [True, False])
+def test_a_secret_is_never_shown(place: Place, before: Node, diffs: bool) -> None:
+    paper = Paper()
+    paper.screen.forecast(doings((place, before)), diffs=diffs)
+    assert "canary" not in paper.text
+    assert place.why in paper.text
+    assert ("not shown" in paper.text) is diffs
+
+
+def test_what_a_command_reads_is_not_shown() -> None:
+    paper = Paper()
+    paper.screen.forecast(doings(Run(("x",), "why", stdin=b"canary")), diffs=True)
+    assert "canary" not in paper.text
+    assert "(its input is not shown)" in paper.text
+
+
+def test_a_long_line_of_a_file_stays_one_line_in_the_diff() -> None:
+    paper = Paper(40)
+    paper.screen.forecast(doings(Place("/p", File(b"x" * 300), "why")), diffs=True)
+    assert "    +" + "x" * 300 in paper.lines
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lines"),
+    [
+        (File(b"\xff\xfe"), File(b"text"), ["(not text: 2 bytes now, 4 bytes then)"]),
+        (ABSENT, File(b"\0\0\0"), ["(not text: nothing now, 3 bytes then)"]),
+        (File(b"a\n"), File(b"a"), ["(only line ends differ)"]),
+        (File(b"a\r\n"), File(b"a\n"), ["(only line ends differ)"]),
+        (File(b"a\n"), File(b"a\n", 0o600), []),
+        (Link("x"), File(b"a\n"), ["--- /p (now)", "+++ /p (then)", "@@ -0,0 +1 @@", "+a"]),
+    ],
+)
+def test_differences(before: Node, after: Node, lines: list[str]) -> None:
+    assert difference("/p", before, after) == lines
+
+
+def test_nothing_to_do_is_said() -> None:
+    paper = Paper()
+    assert paper.screen.forecast(doings(PROBE)) == 0
+    assert paper.lines[-1] == "Nothing to change: everything is as it should be."
+
+
+@pytest.mark.parametrize("width", [40, 80])
+@pytest.mark.parametrize("diffs", [True, False])
+def test_hostile_values_in_the_forecast(width: int, diffs: bool) -> None:
+    paper = Paper(width)
+    content = File(EVIL.encode())
+    paper.screen.forecast(
+        doings(
+            (Place("/p" + EVIL, content, EVIL), File(b"[red]\x1b[1m")),
+            Run(("echo", EVIL), WIDE),
+            Place("/l", Link(EVIL), EVIL),
+        ),
+        diffs=diffs,
+    )
+    harmless(paper, 0 if diffs else width)
+    assert "[bold]x[/bold]" in paper.text
+
+
+# ---- progress ----
+
+
+def test_off_a_terminal_there_is_a_line_for_each_change_and_each_result() -> None:
+    paper = Paper()
+    events: list[Event] = [
+        *(Started("dns", "DNS records", 1, 12), Seen("dns", ()), Finished("dns", "DNS records", 0)),
+        *(Started("site", "Site", 2, 12), Seen("site", ()), Doing("site", STAMP), Did("site", STAMP)),
+        *(Doing("site", SITE, ABSENT), Did("site", SITE), Doing("site", RELOAD), Did("site", RELOAD)),
+        Finished("site", "Site", 3),
+        *(Started("look", "Look", 3, 12), Seen("look", (warn("l.x", "Slow.", "", ""),)), Doing("look", PROBE)),
+        *(Did("look", PROBE), Finished("look", "Look", 1)),
+    ]
+    with paper.screen.progress() as progress:
+        for event in events:
+            progress.show(event)
+    assert paper.lines == [
+        "[ 1/12] DNS records: ok",
+        "[ 2/12] Site: the site over HTTP ...",
+        "[ 2/12] Site: nginx serves it ...",
+        "[ 2/12] Site: 2 changes",
+        "warning: Slow.",
+        "[ 3/12] Look: a token is fetched by name ...",
+        "[ 3/12] Look: ok, with a warning",
+    ]
+    assert progress.changes == 2
+
+
+def test_a_finding_from_the_preflight_is_not_said_again() -> None:
+    paper, known = Paper(), warn("l.x", "Slow.", "", "")
+    paper.screen.findings([known])
+    with paper.screen.progress() as progress:
+        progress.show(Seen("look", (known,)))
+    assert paper.lines == ["warning: Slow."]
+
+
+def test_on_a_terminal_the_moving_line_is_gone_at_the_end_also_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    paper = Paper(40, REAL)
+    with pytest.raises(RuntimeError), paper.screen.progress() as progress:
+        progress.show(Started("site", "Site", 2, 12))
+        progress.show(Doing("site", Place("/p", ABSENT, WIDE + EVIL), ABSENT))
+        raise RuntimeError
+    assert "Site: " in paper.text
+    assert "\x1b[2J" not in paper.text
+    paper_with_rows = pyte.Screen(40, 10)
+    pyte.Stream(paper_with_rows).feed(paper.text.replace("\n", "\r\n"))
+    assert "".join(paper_with_rows.display).strip() == "", "it had more than one row, and one was left"
+    assert paper.text.count("\x1b[?25l") == paper.text.count("\x1b[?25h") > 0, "the cursor is hidden"
+
+
+def test_off_a_terminal_and_on_one_that_stands_still_nothing_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    still = Terminal(keyboard=True, screen=True, moves=False, unicode=True)
+    for terminal in (PLAIN, still):
+        paper = Paper(80, terminal)
+        with paper.screen.progress() as progress:
+            for event in doings(SITE, RELOAD):
+                progress.show(event)
+        paper.screen.findings([block("a.b", "What.", "", "")])
+        assert "\x1b" not in paper.text
+        assert "\r" not in paper.text
+
+
+# ---- failures ----
+
+
+def test_a_failed_command_shows_its_end_and_the_next_step() -> None:
+    paper = Paper()
+    output = "\n".join(f"line {n}" for n in range(40)) + "\n\x1b[31mE: broken [bold]\n"
+    cause = CommandFailed("apt-get ended with 100.", "Run: apt-get update", output, 100)
+    paper.screen.failed(StageFailed("packages", cause, ["/etc/x was changed by someone since"]), log="/var/log/x.log")
+    assert paper.lines[0] == "Failed: apt-get ended with 100."
+    assert paper.lines[1] == "  | (26 lines before)"
+    assert paper.lines[16:] == [
+        "  | E: broken [bold]",
+        "The files of this step were put back as they were, but for these:",
+        "  - /etc/x was changed by someone since",
+        "Next: Run: apt-get update",
+        "More is in /var/log/x.log",
+    ]
+
+
+def test_what_blocks_is_shown_as_findings() -> None:
+    paper = Paper()
+    paper.screen.failed(Blocked([block("a.b", "Port 80 is taken.", "Why.", "Do.")]), log="/x")
+    assert paper.lines[:3] == ["BLOCKS: Port 80 is taken.", "  why: Why.", "  do:  Do."]
+    assert "Nothing was changed in this step." in paper.text
+
+
+@pytest.mark.parametrize(
+    "error", [WrongInput("What [b]", "Do."), HermesSetupError("What [b]", "Do."), CommandFailed("What [b]", "Do.")]
+)
+def test_other_errors_say_what_and_what_next(error: HermesSetupError) -> None:
+    paper = Paper()
+    paper.screen.failed(error)
+    assert paper.lines == ["Error: What [b]", "  Do."]
+
+
+# ---- the end ----
+
+
+def test_the_end_says_where_who_and_how_to_go_on() -> None:
+    paper = Paper()
+    paper.screen.done(answers("alice", "bob"))
+    assert paper.lines == [
+        "",
+        "Done. Your Hermes dashboard is at",
+        "",
+        "    https://hermes.example.com/",
+        "",
+        "Who can sign in: alice, bob",
+        "",
+        "Add a user    sudo hermes-setup users add NAME",
+        "New password  sudo hermes-setup users passwd NAME",
+        "Check         sudo hermes-setup doctor",
+    ]
+
+
+def test_a_password_to_show_stands_alone_on_its_line_and_in_no_address() -> None:
+    paper = Paper(40)
+    paper.screen.done(answers("alice"), {"alice": "abcde-fghij-klmno-pqrst"})
+    assert paper.text.count("abcde-fghij-klmno-pqrst") == 1
+    assert "    abcde-fghij-klmno-pqrst" in paper.lines
+    assert "@" not in paper.text
+
+
+@pytest.mark.parametrize(
+    ("issuer", "words"),
+    [
+        ("self-signed", "signed its certificate itself"),
+        ("letsencrypt-staging", "practice certificate"),
+        ("letsencrypt", ""),
+    ],
+)
+def test_what_the_browser_will_say_is_said_before(issuer: str, words: str) -> None:
+    paper = Paper(200)
+    paper.screen.done(answers("alice", issuer=issuer))
+    assert words in paper.text
+    assert ("browser warns" in paper.text) is bool(words)
+
+
+@pytest.mark.parametrize("terminal", [PLAIN, ASCII])
+@pytest.mark.parametrize("width", [40, 80])
+def test_hostile_and_wide_names_do_not_break_the_end(width: int, terminal: Terminal) -> None:
+    paper = Paper(width, terminal)
+    paper.screen.done(answers(WIDE, EVIL, domain="bücher.example.com"), {EVIL: "abcde"})
+    harmless(paper)
+    assert "[bold]x[/bold]" in paper.text.replace("\n", "").replace(" ", "").replace("x[/", "x[/")
+    urls = [line for line in paper.lines if "https://" in line]
+    assert urls == ["    https://xn--bcher-kva.example.com/"]
+    assert all(cell_len(line) <= width for line in paper.lines if "https://" not in line)
+    if terminal is ASCII:
+        assert paper.text.isascii()
+
+
+# ---- tables ----
+
+
+def test_users_for_eyes_are_aligned_and_for_programs_have_a_tab() -> None:
+    eyes, pipe = Paper(80, REAL), Paper(80, PLAIN)
+    for paper in (eyes, pipe):
+        paper.screen.users_table([("alice", "answers file"), ("用用用用", "by hand"), (EVIL, "by hand")])
+        assert "[bold]x" in paper.text
+    starts = {cell_len(re.split("answers file|by hand", line)[0]) for line in eyes.lines}
+    assert len(starts) == 1
+    assert pipe.lines[:2] == ["alice\tanswers file", "用用用用\tby hand"]
+    empty = Paper()
+    empty.screen.users_table([])
+    assert empty.text == ""
+
+
+@pytest.mark.parametrize(
+    ("findings", "pending", "last"),
+    [
+        ([], [], "All is well."),
+        ([("a", note("a.b", "N", "", ""))], [("s", STAMP), ("s", PROBE)], "All is well."),
+        ([("a", warn("a.b", "W", "", ""))], [], "1 warning."),
+        (
+            [("a", block("a.b", "B", "", "")), ("a", block("a.c", "C", "", ""))],
+            [("s", SITE)],
+            "2 problems, 1 change pending.",
+        ),
+    ],
+)
+def test_doctor_ends_with_the_sum(
+    findings: Sequence[tuple[str, Finding]], pending: Sequence[tuple[str, Change]], last: str
+) -> None:
+    paper = Paper()
+    paper.screen.doctor(findings, pending)
+    assert paper.lines[-1] == last
+
+
+def test_doctor_for_programs() -> None:
+    text = doctor_json(
+        "1.2.3",
+        "a.example.com",
+        [("dns", warn("dns.x", "ü\x1b\udc80", "why", "do", "seen"))],
+        [("site", SITE), ("site", INSTALL), ("site", STAMP), ("site", PROBE)],
+        ok=False,
+    )
+    assert text.isascii()
+    loaded = json.loads(text)
+    assert list(loaded) == ["schema", "version", "domain", "ok", "findings", "pending"]
+    assert loaded["ok"] is False
+    assert loaded["findings"] == [
+        {
+            **{"stage": "dns", "code": "dns.x", "severity": "warn", "what": "ü\x1b\udc80"},
+            **{"why": "why", "do": "do", "evidence": "seen"},
+        }
+    ]
+    assert [(entry["kind"], entry["what"]) for entry in loaded["pending"]] == [
+        ("place", SITE.path),
+        ("run", command(INSTALL)),
+        ("stamp", STAMP.path),
+        ("probe", ""),
+    ]
+
+
+def test_a_command_is_shown_so_that_it_could_be_typed() -> None:
+    assert command(Run(("a", "b c", "$(x)", ""), "w", env={"A": "1;2"})) == "A='1;2' a 'b c' '$(x)' ''"
