@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hermes_setup.errors import HermesSetupError
+from hermes_setup.errors import CommandFailed, HermesSetupError
 from hermes_setup.findings import Finding
 from hermes_setup.host import ABSENT, Absent, File, Folder, Host, Link, Node, Special, System
 
@@ -57,7 +57,7 @@ class Run:
     """Run a command that is safe to repeat.
 
     `gives` names what is true after it ("package nginx"); an Overlay takes it as done. `undo_argv` takes it back, ()
-    where nothing does. `seconds` is its deadline.
+    where nothing does. `seconds` is its deadline. `explain` makes an error of its failure that says what it means.
     """
 
     argv: tuple[str, ...]
@@ -69,12 +69,18 @@ class Run:
     seconds: float = 900.0
     until: Until | None = field(default=None, compare=False)
     hint: str = ""  # what to do when it fails
+    explain: Callable[[CommandFailed], HermesSetupError] | None = field(default=None, compare=False, repr=False)
 
     def apply(self, system: System) -> None:
         """The command ended with status 0, and what it was run for can be seen. Raises CommandFailed otherwise."""
         until = self.until if system.touches() else None
         before = until.before(system) if until else None
-        system.run(self.argv, gives=self.gives, stdin=self.stdin, env=self.env, seconds=self.seconds)
+        try:
+            system.run(self.argv, gives=self.gives, stdin=self.stdin, env=self.env, seconds=self.seconds)
+        except CommandFailed as error:
+            if self.explain:
+                raise self.explain(error) from error
+            raise CommandFailed(error.message, error.hint or self.hint, error.output, error.code) from error
         if until and not system.wait(lambda: until.holds(system, before), seconds=until.seconds):
             raise HermesSetupError(
                 f"{' '.join(self.argv)} ended well, but after {until.seconds:g} s still not: {until.what}.",

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
     from hermes_setup.answers import Answers
+    from hermes_setup.changes import Change
     from hermes_setup.engine import AnyStage, Event
+    from hermes_setup.findings import Finding
     from hermes_setup.state import State
     from hermes_setup.system.local import Local
 
@@ -78,10 +80,13 @@ def run(argv: list[str]) -> int:
     try:
         return _verb(argv)
     except HermesSetupError as error:
-        from hermes_setup.ui import show
+        import contextlib
+
+        from hermes_setup.ui.show import Screen
 
         _log(f"error: {error.message}")
-        show.failed(error)
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            Screen().failed(error, log=LOG if _logging else "")
         return error.exit_code
     except KeyboardInterrupt:
         return _interrupted(130, "Stopped by Ctrl-C", argv)
@@ -419,7 +424,7 @@ def _users(argv: list[str]) -> int:
         known = next((user for user in stored.users if user.name == name), User(name))
         answers = replace(stored, users=(*others, replace(known, hash=hashed)))
     code = _carry_out(
-        answers, state, made_up, dry="--dry-run" in flags, yes="--yes" in flags, stages=_user_stages(), short=True
+        answers, state, made_up, dry="--dry-run" in flags, yes="--yes" in flags, stages=_user_stages()
     )
     if code == 0 and "--dry-run" not in flags and do in ("remove", "passwd", "sign-out"):
         _say_retiring()
@@ -503,12 +508,11 @@ def _answers() -> int:
 def _doctor(*, as_json: bool) -> int:
     from hermes_setup.engine import Blocked, NoJournal, preflight
     from hermes_setup.engine import run as engine_run
-    from hermes_setup.findings import Severity, warn
+    from hermes_setup.findings import warn
     from hermes_setup.stages import story
     from hermes_setup.state import State
     from hermes_setup.system.local import Local
     from hermes_setup.system.overlay import Overlay
-    from hermes_setup.ui import show
 
     _need_root()
     stored = State().answers()
@@ -516,8 +520,7 @@ def _doctor(*, as_json: bool) -> int:
         never = warn(
             "setup.never", "Nothing is set up here yet.", "There are no answers on this machine.", "Start: sudo hermes-setup"
         )
-        show.doctor("", [("setup", never)], [], as_json=as_json)
-        return 4
+        return _diagnosis("", [("setup", never)], [], as_json=as_json)
     host, stages = Local(), story()
     known = preflight(stages, stored, host)
     pending: list[Event] = []
@@ -526,18 +529,34 @@ def _doctor(*, as_json: bool) -> int:
             pending.append(event)
     except Blocked:
         pass  # its findings are among those of the preflight
-    findings = list(known.findings)
-    show.doctor(stored.domain.ascii, findings, _changes(pending), as_json=as_json)
-    worst = max((finding.severity for _, finding in findings), default=Severity.NOTE)
-    return 4 if worst > Severity.NOTE or _changes(pending) else 0
+    return _diagnosis(stored.domain.ascii, list(known.findings), _changes(pending), as_json=as_json)
 
 
-def _changes(events: Sequence[Event]) -> list[Event]:
-    """The changes among the events, without those that only look or take notes."""
+def _diagnosis(
+    domain: str, findings: list[tuple[str, Finding]], pending: list[tuple[str, Change]], *, as_json: bool
+) -> int:
+    """What was found is shown, or printed as JSON; 4 when something wants to be mended."""
+    from hermes_setup.findings import Severity
+    from hermes_setup.ui.show import Screen, doctor_json
+
+    ok = not pending and all(finding.severity is Severity.NOTE for _, finding in findings)
+    if as_json:
+        print(doctor_json(__version__, domain, findings, pending, ok=ok))
+    else:
+        Screen().doctor(findings, pending)
+    return 0 if ok else 4
+
+
+def _changes(events: Sequence[Event]) -> list[tuple[str, Change]]:
+    """(stage, change) of each change among the events, without those that only look or take notes."""
     from hermes_setup.changes import Place, Run
     from hermes_setup.engine import Doing
 
-    return [event for event in events if isinstance(event, Doing) and isinstance(event.change, (Place, Run))]
+    return [
+        (event.stage, event.change)
+        for event in events
+        if isinstance(event, Doing) and isinstance(event.change, (Place, Run))
+    ]
 
 
 def _user_stages() -> tuple[AnyStage, ...]:
@@ -592,7 +611,7 @@ def _ask_all(state: State, draft: DraftType, previous: Answers | None, *, dry: b
     while True:
         draft, made_up = wizard.walk(draft, known, keyboard, keep, back=back)
         answers = draft.answers(previous)
-        code = _carry_out(answers, state, made_up, dry=dry, back=True)
+        code = _carry_out(answers, state, made_up, dry=dry, asked=True)
         if code != _WANTS_BACK:
             return code
         back = True
@@ -626,14 +645,13 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
     from dataclasses import replace
 
     from hermes_setup import wizard
-    from hermes_setup.ui import show
     from hermes_setup.ui.ask import asker
 
     unfinished = any(user.hash for user in stored.users) or bool(stored.gone or stored.revoked)
     if unfinished:
         _say(f"The set-up of {stored.domain.label} was begun and not finished. It goes on from where it stopped.")
         return _carry_out(stored, state, {}, dry=dry)
-    show.welcome_back(stored, tuple(_lines()))
+    _say(f"Hermes is set up here: https://{stored.domain}/ (everything in one look: sudo hermes-setup doctor)")
     wish, made_up = wizard.menu(tuple(_lines()), asker())
     others = tuple(user for user in stored.users if wish.user is None or user.name != wish.user.name)
     match wish.do:
@@ -647,7 +665,7 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
             answers = replace(stored, users=others, gone=(wish.user.name,) if wish.user else ())
         case _:
             answers = replace(stored, users=(*others, *((wish.user,) if wish.user else ())))
-    code = _carry_out(answers, state, made_up, dry=dry, stages=_user_stages(), short=True)
+    code = _carry_out(answers, state, made_up, dry=dry, asked=True, stages=_user_stages())
     if code == 0 and not dry and wish.do in ("remove", "passwd"):
         _say_retiring()
     return code
@@ -664,68 +682,81 @@ def _carry_out(
     dry: bool,
     check: bool = False,
     yes: bool = False,
-    back: bool = False,
+    asked: bool = False,
     stages: Sequence[AnyStage] = (),
-    short: bool = False,
 ) -> int:
-    """Look, show every change, ask, do. One path for the wizard, the answers file, the menu and the dry run."""
-    from hermes_setup.engine import preflight
+    """Look, show every change, ask, do. One path for the wizard, the answers file, the menu and the dry run.
+
+    `asked`: the wizard asked for these answers, so one can go back to it (_WANTS_BACK), it has shown the made-up
+    passwords, and those in `made_up` are wanted once more at the end. `stages`: only these, and no long farewell.
+    """
     from hermes_setup.errors import WrongInput
     from hermes_setup.stages import story
     from hermes_setup.system.local import Local
-    from hermes_setup.ui import show
+    from hermes_setup.ui.show import Screen
 
-    stages = stages or story()
+    screen = Screen()
     if dry:
-        host = Local()
-        events = _forecast(stages, answers, host, preflight(stages, answers, host))
-        show.forecast(events, diffs=True)
-        changed = bool(_changes(events))
-        _say("" if changed else "Nothing to do: everything is as it should be.")
-        if changed and made_up:
-            _say(f"A password for {', '.join(made_up)} would be made up, and shown once, when it is done for real.")
+        events = _forecast(stages or story(), answers, Local(), None)[1]
+        changed = screen.forecast(events, diffs=True)
+        if changed and made_up and not asked:
+            screen.say(f"A password for {', '.join(made_up)} will be made up, and shown once, when it is done for real.")
         if changed:
-            _say("That was a dry run: nothing has been changed.")
+            screen.say("That was a dry run: nothing has been changed.", "bold")
         return 4 if check and changed else 0
-    with state.lock("hermes-setup " + " ".join(word for word in sys.argv[1:3])):
-        global _logging  # noqa: PLW0603 - from here on something may be changed, and the log says what
+    with state.lock(" ".join(["hermes-setup", *sys.argv[1:3]])):
+        global _logging  # from here on something may be changed, and the log says what
         _logging = True
         host = Local(log=_log)
-        with show.looking():
-            known = preflight(stages, answers, host)
-        events = _forecast(stages, answers, host, known)
+        if not stages:
+            screen.say("Looking at this server ...", "dim")
+        known, events = _forecast(stages or story(), answers, host, None)
         if not _changes(events):
-            if (settled := answers.settled()) != state.answers():
-                state.agree(settled)
-            show.findings([finding for _, finding in known.findings])
-            _say("Nothing to do: everything is as it should be.")
+            if answers.settled() != state.answers():
+                state.agree(answers.settled())
+            screen.findings(finding for _, finding in known.findings)
+            screen.say("Nothing to do: everything is as it should be.", "bold")
             return 0
-        show.forecast(events, diffs=False)
+        screen.forecast(events)
         if not yes:
             if not _terminal():
-                raise WrongInput("Nobody can be asked to go ahead: this is no terminal.", hint="Add --yes to agree to this plan.")
-            agreed = _go_ahead(back=back)
+                raise WrongInput(
+                    "Nobody can be asked to go ahead: this is no terminal.", hint="Add --yes to agree to this plan."
+                )
+            agreed = _go_ahead(back=asked)
             if agreed == "back":
                 return _WANTS_BACK
             if agreed == "no":
-                _say("Nothing was changed.")
+                screen.say("Nothing was changed.")
                 return 0
         state.agree(answers)
-        show.made_up(made_up)
-        _work(stages, answers, host, state, show.Progress(), known if yes else None)
+        if made_up and not asked:
+            screen.say("Made-up passwords, shown only this once; save them now:", "bold")
+            for name, password in made_up.items():
+                print(f"{name}\t{password}", flush=True)
+        _work(stages or story(), answers, host, state, screen, known if yes else None)
         state.agree(answers.settled())
         _under_way.clear()
-        show.done(answers, tuple(_lines()), short=short)
+        if stages:
+            screen.say(f"Done. Who can sign in: {', '.join(_lines())}.", "bold")
+        else:
+            screen.done(answers, made_up if asked else {})
     return 0
 
 
-def _forecast(stages: Sequence[AnyStage], answers: Answers, host: Local, known: PreflightType) -> list[Event]:
-    """What a run would do, told by the same run over a machine whose writes stay in memory. Raises Blocked."""
-    from hermes_setup.engine import NoJournal
+def _forecast(
+    stages: Sequence[AnyStage], answers: Answers, host: Local, known: PreflightType | None
+) -> tuple[PreflightType, list[Event]]:
+    """What is there, and what a run would do: told by the same run over a machine whose writes stay in memory.
+
+    Raises Blocked, with all findings, when a check blocks.
+    """
+    from hermes_setup.engine import NoJournal, preflight
     from hermes_setup.engine import run as engine_run
     from hermes_setup.system.overlay import Overlay
 
-    return list(engine_run(stages, answers, Overlay(host), NoJournal(), known))
+    known = known or preflight(stages, answers, host)
+    return known, list(engine_run(stages, answers, Overlay(host), NoJournal(), known))
 
 
 def _work(
@@ -733,7 +764,7 @@ def _work(
     answers: Answers,
     host: Local,
     state: State,
-    progress: ProgressType,
+    screen: ScreenType,
     known: PreflightType | None,
 ) -> None:
     """The run itself, drawn as it goes; what has been done so far is known to whoever interrupts it."""
@@ -742,7 +773,7 @@ def _work(
 
     done: list[str] = []
     _under_way.update(done=done, now="the first step")
-    with progress:
+    with screen.progress() as progress:
         for event in engine_run(stages, answers, host, state.begin(), known):
             match event:
                 case Started():
@@ -769,6 +800,6 @@ def _go_ahead(*, back: bool) -> str:
 if TYPE_CHECKING:
     from hermes_setup.answers import AnswersFile as AnswersFileType
     from hermes_setup.engine import Preflight as PreflightType
-    from hermes_setup.ui.show import Progress as ProgressType
+    from hermes_setup.ui.show import Screen as ScreenType
     from hermes_setup.wizard import Draft as DraftType
     from hermes_setup.wizard import Known as KnownType

@@ -1,0 +1,402 @@
+"""certbot and certificates: what is there, which one to serve, how to ask for one, and what a refusal means.
+
+Sources: certbot's `storage.py` (renewal files, live links), `main.py` (which lineage a run replaces), the Let's Encrypt
+documentation on rate limits, RFC 8555 section 6.7 (problem types), openssl-x509(1).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+
+from hermes_setup import nginx
+from hermes_setup.answers import LETSENCRYPT, LETSENCRYPT_STAGING, Answers, Domain
+from hermes_setup.errors import CommandFailed, HermesSetupError
+from hermes_setup.host import Absent, File, Folder, Host
+
+FOLDER = "/etc/letsencrypt"
+OWN = "/etc/ssl/hermes-setup"
+"""Self-signed certificates: OWN/<domain>/<number>/{fullchain,privkey}.pem. A new one is a new number, so that there is
+never a moment without a whole pair; the newest whole pair is served."""
+
+WEBROOT = "/var/www/letsencrypt"
+LOG = "/var/log/letsencrypt/letsencrypt.log"
+PLACES = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/snap/bin")
+
+
+# -- what is there --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A certificate, as `openssl x509` tells it. Times are UTC."""
+
+    names: tuple[str, ...]
+    not_before: datetime
+    not_after: datetime
+    fingerprint: str  # sha256 of the DER, lower case, without colons
+    serial: str
+    issuer: str
+    public_key: str = field(repr=False)
+
+    def covers(self, domain: Domain) -> bool:
+        """True when browsers take it for that name (RFC 6125 section 6.4.3: a star is one label)."""
+        star = f"*.{domain.ascii.partition('.')[2]}"
+        return domain.ascii in self.names or star in self.names
+
+    def left(self, now: datetime) -> float:
+        """The share of its lifetime that is left: 1 when new, 0 or less when expired."""
+        return (self.not_after - now) / (self.not_after - self.not_before)
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """A certificate that certbot keeps renewed, as its renewal file says."""
+
+    name: str
+    server: str
+    authenticator: str
+    webroots: dict[str, str]  # by name; "" is the path for names without one of their own
+    fullchain: str
+    key: str
+
+    def webroot(self, domain: Domain) -> str:
+        """Where certbot puts the challenge's answer for that name."""
+        return self.webroots.get(domain.ascii) or self.webroots.get("", "")
+
+
+@dataclass(frozen=True)
+class Served:
+    """The certificate that nginx is to show now. `trusted`: this machine's own list of CAs vouches for it."""
+
+    certificate: str
+    key: str
+    trusted: bool
+    fingerprint: str = ""  # "" in a forecast: it is not there yet
+    leaf: Leaf | None = None
+    lineage: Lineage | None = None
+
+
+def parse_leaf(text: str) -> Leaf | None:
+    """What LEAF_ARGV printed; None for anything that is not a whole certificate."""
+    found = dict(re.findall(r"^(notBefore|notAfter|serial|issuer|\w+ Fingerprint)\s*=\s*(.*)$", text, re.M | re.I))
+    lower = {key.lower(): value for key, value in found.items()}
+    key = re.search(r"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", text, re.S)
+    names = re.findall(r"DNS:([^,\s]+)", text)
+    try:
+        return Leaf(
+            names=tuple(name.lower() for name in names),
+            not_before=_time(lower["notbefore"]),
+            not_after=_time(lower["notafter"]),
+            fingerprint=lower["sha256 fingerprint"].replace(":", "").lower(),
+            serial=lower["serial"],
+            issuer=lower["issuer"],
+            public_key=key.group() if key else "",
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def _time(text: str) -> datetime:
+    return datetime.strptime(text.strip(), "%b %d %H:%M:%S %Y GMT").replace(tzinfo=timezone.utc)
+
+
+def leaf(host: Host, path: str) -> Leaf | None:
+    """The first certificate in that file; None when there is none, or no openssl to read it."""
+    if not isinstance(nginx.resolve(host, path), File):
+        return None
+    told = host.ask(
+        ["openssl", "x509", "-in", path, "-noout", "-dates", "-serial", "-issuer", "-fingerprint", "-sha256"]
+        + ["-pubkey", "-ext", "subjectAltName"]
+    )
+    return parse_leaf(told.out) if told.ok else None
+
+
+def key_fits(host: Host, path: str, certificate: Leaf) -> bool:
+    """True when the private key in that file is the certificate's."""
+    told = host.ask(["openssl", "pkey", "-in", path, "-pubout"])
+    return told.ok and told.out.strip() == certificate.public_key
+
+
+def trusted(host: Host, path: str) -> bool:
+    """True when this machine's own list of CAs vouches for the first certificate in that file."""
+    return host.ask(["openssl", "verify", "-purpose", "sslserver", "-untrusted", path, path]).ok
+
+
+def parse_renewal(name: str, text: str) -> Lineage | None:
+    """A renewal file (certbot writes it with ConfigObj); None when it was torn."""
+    values: dict[str, str] = {}
+    webroots: dict[str, str] = {}
+    section = ""
+    for line in text.splitlines():
+        if match := re.match(r"\s*\[+([^\]]*)\]+", line):
+            section = match.group(1)
+        elif match := re.match(r"\s*([^#=\s][^=]*?)\s*=\s*(.*?)\s*$", line):
+            key, value = match.groups()
+            if section == "webroot_map":
+                webroots[key.strip("\"'")] = value.strip("\"'")
+            else:
+                values[key] = value.strip("\"'")
+    if path := values.get("webroot_path", "").split(",")[0].strip():
+        webroots.setdefault("", path)
+    if not values.get("fullchain") or not values.get("privkey"):
+        return None
+    # before 1.7 or so the file names no server when it is Let's Encrypt's
+    server = values.get("server") or LETSENCRYPT
+    return Lineage(name, server, values.get("authenticator", ""), webroots, values["fullchain"], values["privkey"])
+
+
+def lineages(host: Host, domain: Domain) -> tuple[Lineage, ...]:
+    """Those that could be for that name: called like it, or naming it."""
+    found = []
+    for file in host.names(f"{FOLDER}/renewal"):
+        if not file.endswith(".conf"):
+            continue
+        node = host.look(f"{FOLDER}/renewal/{file}")
+        text = node.content.decode(errors="replace") if isinstance(node, File) else ""
+        name = file.removesuffix(".conf")
+        if (name.startswith(domain.ascii) or domain.ascii in text) and (lineage := parse_renewal(name, text)):
+            found.append(lineage)
+    return tuple(found)
+
+
+def binaries(host: Host) -> tuple[str, ...]:
+    """The certbots of this machine, as the PATH has them; the same program under two names counts once."""
+    found: dict[object, str] = {}
+    for folder in PLACES:
+        path = f"{folder}/certbot"
+        node = host.look(path)
+        if not isinstance(node, Absent):
+            target = nginx.target(path, node)
+            found.setdefault(target or path, path)
+    return tuple(found.values())
+
+
+def binary(host: Host) -> str:
+    """The certbot that is used: the first on the PATH."""
+    return next(iter(binaries(host)), "certbot")
+
+
+# -- which one is served --------------------------------------------------------------------------------------------------
+
+
+def own_pairs(host: Host, domain: Domain) -> list[tuple[int, str]]:
+    """(number, folder) of each self-signed pair that was begun for that name, newest first."""
+    folder = f"{OWN}/{domain.ascii}"
+    numbers = sorted((int(name) for name in host.names(folder) if name.isdigit()), reverse=True)
+    return [(number, f"{folder}/{number}") for number in numbers]
+
+
+def fact(answers: Answers) -> str:
+    """What is given once the certificate is there."""
+    return f"certificate {answers.domain} from {answers.issuer.text}"
+
+
+def served(answers: Answers, host: Host) -> Served | None:
+    """The certificate to show for the domain: whole, for this name and not expired; None when there is none.
+
+    The one that was asked for comes first. While there is only another (the CA is being changed), that one serves on.
+    """
+    own, acme = _own(answers, host), _acme(answers, host)
+    order: Iterable[Served] = (*own, *acme) if answers.issuer.self_signed else (*acme, *own)
+    wanted = [each for each in order if _as_asked(answers, each)]
+    if not wanted and host.given(fact(answers)):
+        if answers.issuer.self_signed:
+            folder = f"{OWN}/{answers.domain}/{next_number(host, answers.domain)}"
+        else:
+            folder = f"{FOLDER}/live/{cert_name(host, answers.domain)}"
+        return Served(f"{folder}/fullchain.pem", f"{folder}/privkey.pem", answers.issuer.public)
+    return next(iter([*wanted, *order]), None)
+
+
+def _as_asked(answers: Answers, each: Served) -> bool:
+    if answers.issuer.self_signed:
+        return each.lineage is None
+    return each.lineage is not None and each.lineage.server == answers.issuer.directory
+
+
+def _own(answers: Answers, host: Host) -> list[Served]:
+    for _, folder in own_pairs(host, answers.domain):
+        found = _whole(answers, host, f"{folder}/fullchain.pem", f"{folder}/privkey.pem")
+        if found:
+            return [Served(f"{folder}/fullchain.pem", f"{folder}/privkey.pem", False, found.fingerprint, found)]
+    return []
+
+
+def _acme(answers: Answers, host: Host) -> list[Served]:
+    found = []
+    for lineage in lineages(host, answers.domain):
+        whole = _whole(answers, host, lineage.fullchain, lineage.key)
+        if whole:
+            vouched = trusted(host, lineage.fullchain)
+            found.append(Served(lineage.fullchain, lineage.key, vouched, whole.fingerprint, whole, lineage))
+    # The one that needs nothing done first: another's certificate for the same name may live longer, and is not ours.
+    now = host.now()
+    return sorted(found, key=lambda each: (len(flaws(answers, each, now)), -each.leaf.not_after.timestamp() if each.leaf else 0))
+
+
+def _whole(answers: Answers, host: Host, certificate: str, key: str) -> Leaf | None:
+    """The leaf, when it is for this name, still good, and the key is its own."""
+    found = leaf(host, certificate)
+    if not found or not found.covers(answers.domain) or found.left(host.now()) <= 0:
+        return None
+    return found if key_fits(host, key, found) else None
+
+
+def next_number(host: Host, domain: Domain) -> int:
+    """The number of the next self-signed pair: no folder has it yet."""
+    return max((number for number, _ in own_pairs(host, domain)), default=0) + 1
+
+
+def cert_name(host: Host, domain: Domain) -> str:
+    """The name for a new or replaced lineage. One that covers more names than ours is somebody else's, and left alone.
+
+    A live or archive folder without a renewal file is in certbot's way (storage.py: "live directory exists for"), so
+    such a name is not taken either.
+    """
+    for name in (domain.ascii, f"{domain}-hermes", *(f"{domain}-hermes-{number}" for number in range(2, 100))):
+        node = host.look(f"{FOLDER}/renewal/{name}.conf")
+        if isinstance(node, File):
+            lineage = parse_renewal(name, node.content.decode(errors="replace"))
+            found = leaf(host, lineage.fullchain) if lineage else None
+            if found and set(found.names) == {domain.ascii}:
+                return name
+        elif not any(isinstance(host.look(f"{FOLDER}/{part}/{name}"), Folder) for part in ("live", "archive")):
+            return name
+    return f"{domain}-hermes"
+
+
+def flaws(answers: Answers, each: Served, now: datetime) -> list[str]:
+    """What keeps this certificate from being used on: () when it is as asked for, and renews itself by our webroot."""
+    if answers.issuer.self_signed:
+        return [] if each.leaf and each.leaf.left(now) > 1 / 3 else ["it ends soon"]
+    lineage, found = each.lineage, []
+    if not lineage:
+        return ["it is not from a certificate authority"]
+    if lineage.server != answers.issuer.directory:
+        found.append(f"it is from {ca_name(lineage.server)}")
+    if lineage.authenticator != "webroot":
+        found.append(f"certbot renews it by {lineage.authenticator or 'hand'}, not through the webroot")
+    elif lineage.webroot(answers.domain).rstrip("/") != WEBROOT:
+        found.append(f"certbot renews it through {lineage.webroot(answers.domain) or 'no folder'}, not {WEBROOT}")
+    return found
+
+
+def ca_name(server: str) -> str:
+    """A CA as a person calls it."""
+    known = {LETSENCRYPT: "Let's Encrypt", LETSENCRYPT_STAGING: "Let's Encrypt's staging"}
+    return known.get(server, server or "nobody")
+
+
+# -- asking for one -------------------------------------------------------------------------------------------------------
+
+
+def certonly(answers: Answers, program: str, name: str, *more: str) -> tuple[str, ...]:
+    """The command that asks for a certificate through the webroot. Every flag is known to certbot 1.21 and later."""
+    contact = ("--email", answers.email, "--no-eff-email") if answers.email else ("--register-unsafely-without-email",)
+    return (
+        *(program, "certonly", "--webroot", "-w", WEBROOT, "-d", answers.domain.ascii, "--cert-name", name),
+        *("--server", answers.issuer.directory, "--key-type", "ecdsa", "--non-interactive", "--agree-tos"),
+        *contact,
+        *more,
+    )
+
+
+# -- what a refusal means -------------------------------------------------------------------------------------------------
+
+
+def retry_after(text: str, domain: Domain) -> datetime | None:
+    """When a CA that said "too many" may be asked again, from certbot's output or log; None when it did not say so.
+
+    Boulder writes "retry after 2026-11-24 03:00:00 UTC" into the problem's detail; others only send Retry-After.
+    """
+    if "rateLimited" not in text and "too many" not in text.lower():
+        return None
+    if domain.ascii not in text:
+        return None
+    times = re.findall(r"retry after (\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)", text, re.I)
+    if times:
+        return datetime.fromisoformat(times[-1].replace("T", " ")).replace(tzinfo=timezone.utc)
+    seconds = re.search(r"Retry-After: (\d{1,7})\b", text, re.I)
+    said = re.search(r"\nDate: (\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d) GMT", text)
+    if seconds and said:
+        began = datetime.strptime(said.group(1), "%a, %d %b %Y %H:%M:%S").replace(tzinfo=timezone.utc)
+        return began + timedelta(seconds=int(seconds.group(1)))
+    return None
+
+
+def refused_until(host: Host, domain: Domain) -> datetime | None:
+    """When the CA's last "too many" for that name ends, as certbot's own newest logs tell; None when it has ended."""
+    for path in (LOG, f"{LOG}.1", f"{LOG}.2"):
+        node = host.look(path)
+        if isinstance(node, File):
+            until = retry_after(node.content.decode(errors="replace"), domain)
+            if until and until > host.now():
+                return until
+    return None
+
+
+def explain(error: CommandFailed, domain: Domain, *, test: bool = False) -> HermesSetupError:
+    """What certbot's failure means and what to do; its own words stay in `output`."""
+    said = error.output
+    where = "Let's Encrypt's test" if test else "The certificate authority"
+    detail = re.search(r"Detail:\s*(.+?)(?:\n\s*\n|\n\s*(?:Domain|Hint):|\Z)", said, re.S)
+    words = " ".join(detail.group(1).split()) if detail else _last_line(said)
+    message, hint = _meaning(said, words, domain)
+    return CommandFailed(message.format(where=where, words=words), hint=hint, output=said, code=error.code)
+
+
+def _meaning(said: str, words: str, domain: Domain) -> tuple[str, str]:
+    low = said.lower()
+    until = retry_after(said if domain.ascii in said else f"{said} {domain}", domain)
+    if until:
+        return (
+            "{where} was asked too often: {words}",
+            f"Nothing resets this. Try again after {until:%Y-%m-%d %H:%M} UTC; until then practise with "
+            'certificate = "letsencrypt-staging".',
+        )
+    if "another instance of certbot" in low:
+        return ("certbot is at work already.", "It renews on its own now and then. Wait a minute, then run this again.")
+    if "killed" in low or "memoryerror" in low:
+        return ("certbot was ended by the system, most often for lack of memory.", "Look at: free -m; then run this again.")
+    if re.search(r"type:\s+(connection|dns)", low) and "timeout" in low:
+        return (
+            f"{{where}} could not reach http://{domain}/: {{words}}",
+            "Something in front of this server drops the connection: a firewall at your provider (its web page, "
+            '"security group" or "firewall": open TCP 80 and 443), or a wrong A or AAAA record.',
+        )
+    if re.search(r"type:\s+connection", low):
+        return (
+            f"{{where}} could not connect to http://{domain}/: {{words}}",
+            "Open TCP 80 and 443 in your provider's firewall, and compare the address above with this server's: "
+            "hostname -I",
+        )
+    if re.search(r"type:\s+caa", low) or "caa record" in low:
+        return (
+            "{where} may not sign this name: {words}",
+            f'At your DNS provider add:  {domain}.  CAA  0 issue "letsencrypt.org"',
+        )
+    if re.search(r"type:\s+dns", low):
+        return (
+            "{where} finds no address for the name: {words}",
+            f"Set the A record of {domain} to this server's address, wait some minutes, then run this again.",
+        )
+    if re.search(r"type:\s+unauthorized", low):
+        return (
+            f"Another server answered for {domain}: {{words}}",
+            "The A or AAAA record points elsewhere, or something else listens on port 80. Look at: sudo hermes-setup doctor",
+        )
+    if re.search(r"(connection|name resolution|max retries|network is unreachable|certificate verify failed)", low):
+        return (
+            "certbot could not talk to the certificate authority: {words}",
+            "Is there a network, and is the clock right? Look at: date -u; curl -sI https://acme-v02.api.letsencrypt.org/directory",
+        )
+    return ("certbot failed: {words}", f"All it said: sudo less {LOG}")
+
+
+def _last_line(said: str) -> str:
+    noise = ("ask for help", "see the logfile", "saving debug log", "re-run certbot")
+    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.lower().startswith(noise)]
+    return lines[-1] if lines else "it said nothing"

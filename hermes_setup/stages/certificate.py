@@ -1,0 +1,182 @@
+"""A certificate for the domain is there, from the CA that was asked for, and it can be renewed through our webroot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from hermes_setup import certbot
+from hermes_setup.answers import Answers
+from hermes_setup.certbot import OWN, Served
+from hermes_setup.changes import Change, Folder, Place, Run
+from hermes_setup.findings import Finding, block, note, warn
+from hermes_setup.host import Host
+
+DAYS = 825
+"""Lifetime of a self-signed certificate: the longest that Apple's systems take (support.apple.com/103769)."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The certificate that serves now, if any, and what is wrong with it. `given`: an Overlay takes the new one as there."""
+
+    served: Served | None
+    flaws: tuple[str, ...]
+    given: bool
+    now: datetime
+    name: str
+    replaces: certbot.Lineage | None
+    program: str
+    programs: tuple[str, ...]
+    retry: datetime | None
+    number: int
+    others: tuple[str, ...]  # certificates of ours that are not served
+
+
+class Certificate:
+    """See the module."""
+
+    name = "certificate"
+    title = "Certificate"
+
+    def inspect(self, answers: Answers, host: Host) -> Facts:
+        """Reads certbot's folder and log, and the certificates themselves with openssl."""
+        served, now = certbot.served(answers, host), host.now()
+        name = certbot.cert_name(host, answers.domain)
+        if served and served.lineage and set(served.leaf.names if served.leaf else ()) == {answers.domain.ascii}:
+            name = served.lineage.name
+        there = certbot.lineages(host, answers.domain)
+        return Facts(
+            served=served,
+            flaws=tuple(certbot.flaws(answers, served, now)) if served else (),
+            given=host.given(certbot.fact(answers)),
+            now=now,
+            name=name,
+            replaces=next((each for each in there if each.name == name), None),
+            program=certbot.binary(host),
+            programs=certbot.binaries(host),
+            retry=None if answers.issuer.self_signed else certbot.refused_until(host, answers.domain),
+            number=certbot.next_number(host, answers.domain),
+            others=_left_behind(answers, host, served),
+        )
+
+    def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
+        """The CA may be asked, and what serves is good for a while."""
+        found: list[Finding] = []
+        if facts.retry and self._needed(facts) and not answers.issuer.self_signed:
+            found.append(
+                block(
+                    "certificate.rate-limited",
+                    f"{certbot.ca_name(answers.issuer.directory)} takes no more requests for {answers.domain} "
+                    f"until {facts.retry:%Y-%m-%d %H:%M} UTC.",
+                    "It was asked too often; nothing resets that limit, and each try before then may prolong it.",
+                    f"Run this again after {facts.retry:%Y-%m-%d %H:%M} UTC (now it is {facts.now:%H:%M}), or practise with "
+                    'certificate = "letsencrypt-staging".',
+                )
+            )
+        leaf = facts.served.leaf if facts.served else None
+        if leaf and not answers.issuer.self_signed and not self._needed(facts) and leaf.left(facts.now) < 1 / 4:
+            found.append(
+                warn(
+                    "certificate.ends-soon",
+                    f"The certificate ends on {leaf.not_after:%Y-%m-%d %H:%M} UTC and should have been renewed by now.",
+                    "certbot renews it when a third of its time is left; something keeps it from that.",
+                    "See what: sudo certbot renew --dry-run --no-random-sleep-on-renew",
+                )
+            )
+        if answers.issuer.self_signed:
+            until = f", until {leaf.not_after:%Y-%m-%d}" if leaf else ""
+            found.append(
+                warn(
+                    "certificate.self-signed",
+                    f"The certificate is signed by this server itself{until}: every browser warns of it.",
+                    "Nobody but you can know that it is yours. That is fine for a try on one machine.",
+                    'With a public name choose certificate = "letsencrypt" (sudo hermes-setup, "change").',
+                )
+            )
+        elif "staging" in answers.issuer.text:
+            found.append(
+                warn(
+                    "certificate.staging",
+                    "The certificate is one of Let's Encrypt's staging: for practice; every browser warns of it.",
+                    "Its limits are wide, so that one may try.",
+                    'When all works, choose certificate = "letsencrypt" (sudo hermes-setup, "change").',
+                )
+            )
+        if len(facts.programs) > 1:
+            found.append(
+                warn(
+                    "certificate.two-certbots",
+                    f"There are two certbots: {' and '.join(facts.programs)}.",
+                    "Each has a timer of its own, and they get into each other's way.",
+                    f"{facts.program} is used. Remove the other: sudo snap remove certbot, or sudo apt-get remove certbot",
+                )
+            )
+        found += [
+            note(
+                "certificate.left-behind",
+                f"The certificate {name} is not used by this site any more.",
+                "It stays until you say so; certbot goes on renewing it, or fails to.",
+                f"If no other site uses it: sudo certbot delete --cert-name {name}",
+            )
+            for name in facts.others
+        ]
+        return found
+
+    def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:
+        """Nothing while the right one serves; else a new one beside what is there."""
+        if not self._needed(facts):
+            return ()
+        reason = f" ({'; '.join(facts.flaws)})" if facts.flaws else ""
+        if answers.issuer.self_signed:
+            return _self_signed(answers, facts, reason)
+        more: list[str] = []
+        if facts.replaces:
+            more.append("--force-renewal")
+            if "staging" in answers.issuer.directory and "staging" not in facts.replaces.server:
+                more.append("--break-my-certs")  # certbot's word for replacing a real one by a practice one
+        ca = certbot.ca_name(answers.issuer.directory)
+        what = f"replace the certificate{reason} by one from {ca}" if facts.served else f"fetch a certificate from {ca}"
+        return (
+            Run(
+                certbot.certonly(answers, facts.program, facts.name, *more),
+                what,
+                gives=certbot.fact(answers),
+                seconds=600,
+                explain=lambda error: certbot.explain(error, answers.domain),
+            ),
+        )
+
+    def _needed(self, facts: Facts) -> bool:
+        return not facts.given and (facts.served is None or bool(facts.flaws))
+
+
+def _self_signed(answers: Answers, facts: Facts, reason: str) -> Sequence[Change]:
+    folder = f"{OWN}/{answers.domain}/{facts.number}"
+    # The name stands in subjectAltName only: a common name holds 64 characters at most (X.520), a domain 253.
+    argv = (
+        *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-sha256"),
+        *("-days", str(DAYS), "-subj", "/O=hermes-setup/CN=self-signed", "-addext", f"subjectAltName=DNS:{answers.domain}"),
+        *("-addext", "basicConstraints=critical,CA:FALSE", "-addext", "extendedKeyUsage=serverAuth"),
+        *("-keyout", f"{folder}/privkey.pem", "-out", f"{folder}/fullchain.pem"),
+    )
+    return (
+        Place(folder, Folder(0o700), "where the new certificate and its key go"),
+        Run(argv, f"make a self-signed certificate for {DAYS} days{reason}", gives=certbot.fact(answers), seconds=60),
+    )
+
+
+def _left_behind(answers: Answers, host: Host, served: Served | None) -> tuple[str, ...]:
+    """Lineages renewed through our webroot that the site does not use: left over from another name or another CA."""
+    used = served.lineage.name if served and served.lineage else ""
+    found = []
+    for file in host.names(f"{certbot.FOLDER}/renewal"):
+        node = host.look(f"{certbot.FOLDER}/renewal/{file}")
+        text = getattr(node, "content", b"").decode(errors="replace")
+        name = file.removesuffix(".conf")
+        lineage = certbot.parse_renewal(name, text) if file.endswith(".conf") else None
+        ours = lineage and lineage.authenticator == "webroot" and certbot.WEBROOT in lineage.webroots.values()
+        if ours and name != used and served and (served.lineage or answers.issuer.self_signed):
+            found.append(name)
+    return tuple(found)
