@@ -353,7 +353,14 @@ def _ask_password(name: str) -> Question:
 
 
 def _ask_again(name: str) -> Question:
-    return Question("again", f"Again, for {name}", "", "--password-stdin", "password", back=True)
+    return Question(
+        "again",
+        f"Again, for {name}",
+        "The same once more: a slip of the finger would lock you out.",
+        "--password-stdin",
+        "password",
+        back=True,
+    )
 
 
 def _ask_saved(name: str, password: str) -> Question:
