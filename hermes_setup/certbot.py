@@ -22,6 +22,7 @@ OWN = "/etc/ssl/hermes-setup"
 never a moment without a whole pair; the newest whole pair is served."""
 
 WEBROOT = "/var/www/letsencrypt"
+CHALLENGES = f"{WEBROOT}/.well-known/acme-challenge"
 LOG = "/var/log/letsencrypt/letsencrypt.log"
 PLACES = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/snap/bin")
 

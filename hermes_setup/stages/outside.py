@@ -12,15 +12,13 @@ from dataclasses import dataclass
 
 from hermes_setup import certbot
 from hermes_setup.answers import Answers
-from hermes_setup.certbot import WEBROOT
+from hermes_setup.certbot import CHALLENGES
 from hermes_setup.changes import ABSENT, Change, File, Probe, Stamp
 from hermes_setup.errors import CommandFailed
 from hermes_setup.findings import Finding, block, warn
 from hermes_setup.host import Host, Request, Response, System
 from hermes_setup.passwords import make_token
 from hermes_setup.state import STATE
-
-CHALLENGES = f"{WEBROOT}/.well-known/acme-challenge"
 
 
 @dataclass(frozen=True)

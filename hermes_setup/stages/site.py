@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hermes_setup import certbot, nginx
 from hermes_setup.accounts import GATE_FILE, USERS_FILE
 from hermes_setup.answers import DEFAULT_BACKEND, Answers, Backend, Domain
+from hermes_setup.certbot import CHALLENGES, WEBROOT
 from hermes_setup.changes import Change, Place, Probe, Run, Stamp, Until
 from hermes_setup.findings import Finding, block, note, warn
 from hermes_setup.host import ABSENT, Absent, File, Folder, Host, Link, Node, Request
@@ -23,8 +24,9 @@ from hermes_setup.state import STATE
 AVAILABLE = "/etc/nginx/sites-available/hermes"
 NEXT = "-next"  # a second site for a new name, until its certificate is there; the old name is served meanwhile
 LINK = "zz-hermes"
-WEBROOT = "/var/www/letsencrypt"
 STAMP = f"{STATE}/stamps/nginx"
+
+RUNS = "nginx runs"
 
 # http2 as a directive of its own: nginx CHANGES, 1.25.1
 HTTP2_DIRECTIVE = (1, 25, 1)
@@ -45,7 +47,7 @@ class Facts:
     shown: str  # sha256 of the certificate that nginx shows for the name, "" for none
     nodes: dict[str, Node]  # the paths that may be changed, as they are
     gate: str
-    webroot: tuple[Node, ...]
+    webroot: Node
     running: bool
     systemd: bool
     unit_active: bool
@@ -68,6 +70,8 @@ class Site:
         backend, forwarded_for = _backend(answers, host, ours)
         workers = nginx.workers(host, config.pid)
         systemd = isinstance(host.look("/run/systemd/system"), Folder)
+        # The distribution's package starts nginx where systemd runs.
+        started = host.given(RUNS) or (systemd and not installed and host.given("packages"))
         gate = host.look(GATE_FILE)
         stamp = host.look(STAMP)
         shown = ""
@@ -89,10 +93,10 @@ class Site:
             shown=shown,
             nodes={path: host.look(path) for path in sorted(paths)},
             gate=gate.content.decode("utf-8", "surrogateescape") if isinstance(gate, File) else "",
-            webroot=tuple(host.look(path) for path in _webroots()),
-            running=bool(workers.master),
+            webroot=host.look(CHALLENGES),
+            running=bool(workers.master) or started,
             systemd=systemd,
-            unit_active=systemd and host.ask(["systemctl", "is-active", "--quiet", "nginx"]).ok,
+            unit_active=systemd and (started or host.ask(["systemctl", "is-active", "--quiet", "nginx"]).ok),
             stamp=stamp.content.decode() if isinstance(stamp, File) else "",
         )
 
@@ -175,11 +179,9 @@ class Site:
         want(available, File(text.encode("utf-8", "surrogateescape")), f"{answers.domain.label}: {title}")
         want(link, Link(posixpath.relpath(available, posixpath.dirname(link))), "switch the site on; it sorts last, so it is nobody's default")
 
-        changes: list[Change] = [
-            Place(path, Folder(), "where certbot puts the challenge's answers")
-            for path, node in zip(_webroots(), facts.webroot, strict=True)
-            if not isinstance(node, Folder) and path.startswith(WEBROOT)
-        ]
+        changes: list[Change] = []
+        if not isinstance(facts.webroot, Folder):
+            changes.append(Place(CHALLENGES, Folder(), "where certbot puts the challenge's answers"))
         if wanted:
             places = sorted(wanted.values(), key=lambda place: _rank(place.path, place.node))
             changes.append(Probe(nginx.Trial({p.path: p.node for p in places}), "have nginx try the new configuration on a copy"))
@@ -265,13 +267,9 @@ def load(facts: Facts, stamp: str) -> list[Change]:
     hint = "Look at: sudo nginx -t; sudo systemctl status nginx" if facts.systemd else "Look at: sudo nginx -t"
     return [
         Stamp(STAMP, ABSENT, "what nginx has loaded"),
-        Run(argv, why, gives=f"nginx loaded {stamp}", undo_argv=reload, until=until, seconds=60, hint=hint),
+        Run(argv, why, gives=RUNS, undo_argv=reload, until=until, seconds=60, hint=hint),
         Stamp(STAMP, File(stamp.encode(), 0o600), "what nginx has loaded"),
     ]
-
-
-def _webroots() -> tuple[str, ...]:
-    return (WEBROOT, f"{WEBROOT}/.well-known", f"{WEBROOT}/.well-known/acme-challenge")
 
 
 def _ours(host: Host) -> str:

@@ -132,7 +132,8 @@ def _cookies_why(have: Sequence[accounts.Token], wanted: Sequence[accounts.Token
     out = [name for name in old if new.get(name) != old[name]]
     if out:
         return f"sign out {', '.join(out)} everywhere"
-    return "a secret cookie for each user, so that the password is checked once and the chat works on iPhones"
+    added = ", ".join(name for name in new if name not in old) or "hermes-setup itself"
+    return f"a secret cookie for {added}: a password is checked once, and the chat works on iPhones"
 
 
 def _lines_why(old: dict[str, str], new: dict[str, str], facts: Facts, wanted: File) -> str:
