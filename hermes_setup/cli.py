@@ -607,11 +607,10 @@ def _ask_all(state: State, draft: DraftType, previous: Answers | None, *, dry: b
         if not dry:
             state.keep_draft(now.to_table())
 
-    back = False
+    back, later = False, dict[str, str]()
     while True:
-        draft, made_up = wizard.walk(draft, known, keyboard, keep, back=back)
-        answers = draft.answers(previous)
-        code = _carry_out(answers, state, made_up, dry=dry, asked=True)
+        draft, later = wizard.walk(draft, known, keyboard, keep, back=back, later=later)
+        code = _carry_out(draft.answers(previous), state, later, dry=dry, asked=True)
         if code != _WANTS_BACK:
             return code
         back = True
@@ -789,11 +788,12 @@ def _work(
 
 
 def _go_ahead(*, back: bool) -> str:
+    from dataclasses import replace
+
     from hermes_setup import wizard
     from hermes_setup.ui.ask import asker
 
-    question = wizard.Question("go", "Go ahead?", "Nothing has been changed yet.", "--yes", "confirm", "no", back=back)
-    answer = wizard.agreed(asker(), question)
+    answer = wizard.agreed(asker(), replace(wizard.GO_AHEAD, back=back))
     return "back" if isinstance(answer, wizard.Back) else ("yes" if answer else "no")
 
 
