@@ -117,7 +117,7 @@ def render_gate(wanted: Sequence[Token]) -> str:
     for token in wanted:
         key = f"{REALM}:{token.name}"
         if len(key.encode()) > LONGEST_KEY or folded.count(token.name.encode().lower()) > 1:
-            key = "~^" + "".join(chr(b) if chr(b).isalnum() and b < 128 else f"\\x{b:02x}" for b in key.encode()) + "$"  # noqa: PLR2004
+            key = "~^" + "".join(chr(b) if chr(b).isalnum() and b < 128 else f"\\x{b:02x}" for b in key.encode()) + "$"
         lines.append(_Line(token.name, token.value, token.fingerprint, key))
     return nginx.render("gate.conf", tokens=lines)
 
@@ -170,7 +170,9 @@ def password_from(raw: bytes, where: str, user: str) -> str:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
-        raise WrongInput(f"{where} is not UTF-8 text.", hint="Write the password in it as UTF-8, on one line.") from None
+        raise WrongInput(
+            f"{where} is not UTF-8 text.", hint="Write the password in it as UTF-8, on one line."
+        ) from None
     text = text.removeprefix("\ufeff").removesuffix("\n").removesuffix("\r")
     try:
         return check_password(text, user=user)

@@ -49,7 +49,7 @@ class Domain:
             plain = shown if shown.isascii() else shown.encode("idna").decode("ascii").lower()
         except UnicodeError:
             raise WrongInput(f"{name} cannot be a host name.", hint=_EXAMPLE) from None
-        if len(plain) > 253:  # noqa: PLR2004 - RFC 1035 section 2.3.4, less the length bytes
+        if len(plain) > 253:
             raise WrongInput(f"The name has {len(plain)} characters; 253 is the most.", hint=_EXAMPLE)
         labels = plain.split(".")
         for label in labels:
@@ -60,9 +60,7 @@ class Domain:
                     hint=_EXAMPLE,
                 )
         if len(labels) == 1:
-            raise WrongInput(
-                f"{name} is a single word; a certificate needs a full name with a dot.", hint=_EXAMPLE
-            )
+            raise WrongInput(f"{name} is a single word; a certificate needs a full name with a dot.", hint=_EXAMPLE)
         if labels[-1].isdigit():
             raise WrongInput(f"{name} ends in a number, so no name can be like that.", hint=_EXAMPLE)
         try:
@@ -118,10 +116,15 @@ def parse_email(text: str) -> str:
     if not text:
         return ""
     hint = "Type an address like me@example.com, or nothing."
-    if len(text) > 254 or not text.isascii() or not text.isprintable():  # noqa: PLR2004 - RFC 5321 section 4.5.3.1.3
+    if len(text) > 254 or not text.isascii() or not text.isprintable():
         raise WrongInput("That is not an e-mail address that a CA takes.", hint=hint)
     local, at, host = text.rpartition("@")
-    if not at or not re.fullmatch(r"[A-Za-z0-9_%+=~^{}|/*!?&#'`.$-]{1,64}", local) or local[0] in "-." or local[-1] == ".":
+    if (
+        not at
+        or not re.fullmatch(r"[A-Za-z0-9_%+=~^{}|/*!?&#'`.$-]{1,64}", local)
+        or local[0] in "-."
+        or local[-1] == "."
+    ):
         raise WrongInput(f"{text} is not an e-mail address.", hint=hint)
     if ".." in local or "'" in local or "`" in local or "$" in local:
         raise WrongInput(f"{text} is not an e-mail address.", hint=hint)
@@ -141,10 +144,12 @@ def parse_user(text: str) -> str:
     if any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in name):
         raise WrongInput("The user name holds a control character.", hint=hint)
     if ":" in name:
-        raise WrongInput("A user name cannot hold a colon: browsers send name and password with one between.", hint=hint)
+        raise WrongInput(
+            "A user name cannot hold a colon: browsers send name and password with one between.", hint=hint
+        )
     if name[0] in "-#":
         raise WrongInput(f"A user name cannot start with {name[0]}: it would read as a flag or a comment.", hint=hint)
-    if len(name) > 64:  # noqa: PLR2004
+    if len(name) > 64:
         raise WrongInput(f"The user name has {len(name)} characters; 64 is the most.", hint=hint)
     return name
 
@@ -170,7 +175,9 @@ class Issuer:
         if "://" not in word:
             near = difflib.get_close_matches(word.lower(), known, 1)
             raise WrongInput(f'"{word}" is no kind of certificate.', hint=f"Did you mean {near[0]}?" if near else hint)
-        if not re.fullmatch(r"https://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~%+=&?/-]*)?", word):
+        if not re.fullmatch(
+            r"https://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~%+=&?/-]*)?", word
+        ):
             raise WrongInput(f"{word} is not an address that ACME can use.", hint=hint)
         return cls(word, word)
 
@@ -194,7 +201,7 @@ class Backend:
 
     @classmethod
     def parse(cls, text: str) -> Backend:
-        """ "127.0.0.1:9119", "[::1]:9119", "localhost:9119" or "9119". Raises WrongInput."""
+        """Like 127.0.0.1:9119, [::1]:9119, localhost:9119 or 9119. Raises WrongInput."""
         hint = "Type an address and a port like 127.0.0.1:9119"
         match = re.fullmatch(r"(?:(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+|localhost)):)?([0-9]{1,5})", text.strip())
         if not match:
@@ -204,7 +211,7 @@ class Backend:
             address = ipaddress.ip_address(six or ("127.0.0.1" if four in (None, "localhost") else four))
         except ValueError:
             raise WrongInput(f"{six or four} is not an IP address.", hint=hint) from None
-        if not 1 <= int(port) <= 65535:  # noqa: PLR2004
+        if not 1 <= int(port) <= 65535:
             raise WrongInput(f"{port} is not a port; they go from 1 to 65535.", hint=hint)
         if address.is_unspecified or address.is_multicast:
             raise WrongInput(f"{address} is not an address that one can connect to.", hint=hint)
@@ -282,7 +289,9 @@ def read_table(table: Mapping[str, object]) -> AnswersFile:
     domain = Domain.parse(_text(table, "domain", required=True))
     firewall = _text(table, "firewall") or "open"
     if firewall not in ("open", "leave"):
-        raise WrongInput(f'firewall = "{firewall}" is neither of its two words.', hint='Write firewall = "open" or "leave".')
+        raise WrongInput(
+            f'firewall = "{firewall}" is neither of its two words.', hint='Write firewall = "open" or "leave".'
+        )
     backend = _text(table, "backend")
     return AnswersFile(
         domain=domain,
@@ -304,7 +313,9 @@ def _users(value: object) -> tuple[UserEntry, ...]:
     entries: list[UserEntry] = []
     for number, table in enumerate(value, 1):
         if not isinstance(table, dict):
-            raise WrongInput(f"users entry {number} is not a table.", hint='Write [[users]] and under it name = "alice".')
+            raise WrongInput(
+                f"users entry {number} is not a table.", hint='Write [[users]] and under it name = "alice".'
+            )
         _known_keys(table, USER_KEYS, f"users entry {number}")
         entry = UserEntry(
             parse_user(_text(table, "name", required=True)),
@@ -315,7 +326,8 @@ def _users(value: object) -> tuple[UserEntry, ...]:
             raise WrongInput(f"{entry.name} has a password_file and a password_hash.", hint="Keep one of the two.")
         if entry.password_file and not entry.password_file.startswith("/"):
             raise WrongInput(
-                f"password_file of {entry.name} is not a full path.", hint=f'Write "/root/{entry.name}.pw", for example.'
+                f"password_file of {entry.name} is not a full path.",
+                hint=f'Write "/root/{entry.name}.pw", for example.',
             )
         if any(entry.name == other.name for other in entries):
             raise WrongInput(f"{entry.name} is named twice.", hint="Keep one of the two entries.")

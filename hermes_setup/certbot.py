@@ -235,7 +235,9 @@ def _acme(answers: Answers, host: Host) -> list[Served]:
             found.append(Served(lineage.fullchain, lineage.key, vouched, whole.fingerprint, whole, lineage))
     # The one that needs nothing done first: another's certificate for the same name may live longer, and is not ours.
     now = host.now()
-    return sorted(found, key=lambda each: (len(flaws(answers, each, now)), -each.leaf.not_after.timestamp() if each.leaf else 0))
+    return sorted(
+        found, key=lambda each: (len(flaws(answers, each, now)), -each.leaf.not_after.timestamp() if each.leaf else 0)
+    )
 
 
 def _whole(answers: Answers, host: Host, certificate: str, key: str) -> Leaf | None:
@@ -345,11 +347,11 @@ def explain(error: CommandFailed, domain: Domain, *, test: bool = False) -> Herm
     where = "Let's Encrypt's test" if test else "The certificate authority"
     detail = re.search(r"Detail:\s*(.+?)(?:\n\s*\n|\n\s*(?:Domain|Hint):|\Z)", said, re.S)
     words = " ".join(detail.group(1).split()) if detail else _last_line(said)
-    message, hint = _meaning(said, words, domain)
+    message, hint = _meaning(said, domain)
     return CommandFailed(message.format(where=where, words=words), hint=hint, output=said, code=error.code)
 
 
-def _meaning(said: str, words: str, domain: Domain) -> tuple[str, str]:
+def _meaning(said: str, domain: Domain) -> tuple[str, str]:
     low = said.lower()
     until = retry_after(said if domain.ascii in said else f"{said} {domain}", domain)
     if until:
@@ -361,7 +363,10 @@ def _meaning(said: str, words: str, domain: Domain) -> tuple[str, str]:
     if "another instance of certbot" in low:
         return ("certbot is at work already.", "It renews on its own now and then. Wait a minute, then run this again.")
     if "killed" in low or "memoryerror" in low:
-        return ("certbot was ended by the system, most often for lack of memory.", "Look at: free -m; then run this again.")
+        return (
+            "certbot was ended by the system, most often for lack of memory.",
+            "Look at: free -m; then run this again.",
+        )
     if re.search(r"type:\s+(connection|dns)", low) and "timeout" in low:
         return (
             f"{{where}} could not reach http://{domain}/: {{words}}",

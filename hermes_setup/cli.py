@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any, NoReturn
 
-
     from hermes_setup.answers import Answers
     from hermes_setup.changes import Change
     from hermes_setup.engine import AnyStage, Event
@@ -124,7 +123,9 @@ def _interrupted(code: int, words: str, argv: list[str]) -> int:
     with contextlib.suppress(OSError, ValueError):  # the terminal may be gone
         if _under_way:
             done = ", ".join(_under_way["done"]) or "nothing yet"
-            _say(f"\n{words} during: {_under_way['now']}. Done so far: {done}. Everything on this server is in a sound state.")
+            _say(
+                f"\n{words} during: {_under_way['now']}. Done so far: {done}. Everything on this server is in a sound state."
+            )
             _say(f"Go on: {again}")
         else:
             _say(f"\n{words}. Nothing was changed; answers given so far are kept. Go on: {again}")
@@ -336,7 +337,9 @@ def _read_answers(path: str) -> AnswersFileType:
     except UnicodeDecodeError:
         raise WrongInput(f"{path} is not UTF-8 text.", hint="Save it as UTF-8; TOML is always that.") from None
     except tomllib.TOMLDecodeError as error:
-        raise WrongInput(f"{path} is not TOML: {error}.", hint='A line looks like: domain = "hermes.example.com"') from None
+        raise WrongInput(
+            f"{path} is not TOML: {error}.", hint='A line looks like: domain = "hermes.example.com"'
+        ) from None
     except RecursionError:
         raise WrongInput(f"{path} is nested too deeply.", hint="Is it the right file?") from None
     answers = read_table(table)
@@ -373,7 +376,6 @@ def _lines() -> dict[str, str]:
 def _users(argv: list[str]) -> int:
     from dataclasses import replace
 
-    from hermes_setup import accounts
     from hermes_setup.answers import User, parse_user
     from hermes_setup.errors import WrongInput
     from hermes_setup.state import State
@@ -423,9 +425,7 @@ def _users(argv: list[str]) -> int:
         hashed, made_up = _new_hash(name, flags)
         known = next((user for user in stored.users if user.name == name), User(name))
         answers = replace(stored, users=(*others, replace(known, hash=hashed)))
-    code = _carry_out(
-        answers, state, made_up, dry="--dry-run" in flags, yes="--yes" in flags, stages=_user_stages()
-    )
+    code = _carry_out(answers, state, made_up, dry="--dry-run" in flags, yes="--yes" in flags, stages=_user_stages())
     if code == 0 and "--dry-run" not in flags and do in ("remove", "passwd", "sign-out"):
         _say_retiring()
     return code
@@ -518,7 +518,10 @@ def _doctor(*, as_json: bool) -> int:
     stored = State().answers()
     if stored is None:
         never = warn(
-            "setup.never", "Nothing is set up here yet.", "There are no answers on this machine.", "Start: sudo hermes-setup"
+            "setup.never",
+            "Nothing is set up here yet.",
+            "There are no answers on this machine.",
+            "Start: sudo hermes-setup",
         )
         return _diagnosis("", [("setup", never)], [], as_json=as_json)
     host, stages = Local(), story()
@@ -699,7 +702,9 @@ def _carry_out(
         events = _forecast(stages or story(), answers, Local(), None)[1]
         changed = screen.forecast(events, diffs=True)
         if changed and made_up and not asked:
-            screen.say(f"A password for {', '.join(made_up)} will be made up, and shown once, when it is done for real.")
+            screen.say(
+                f"A password for {', '.join(made_up)} will be made up, and shown once, when it is done for real."
+            )
         if changed:
             screen.say("That was a dry run: nothing has been changed.", "bold")
         return 4 if check and changed else 0

@@ -179,7 +179,9 @@ def read(host: Files) -> Config:
         user=user[0] if user else "nobody",
         group=user[1] if len(user) > 1 else (user[0] if user else "nogroup"),
         pid=reader.pid,
-        http2=any("http2" in listen.options for server in reader.servers if not server.ours for listen in server.listens),
+        http2=any(
+            "http2" in listen.options for server in reader.servers if not server.ours for listen in server.listens
+        ),
         problem=reader.problem,
     )
 
@@ -319,7 +321,9 @@ def workers(host: Host, pid_path: str = PID) -> Workers:
     if not text.isdigit() or "nginx: master" not in _title(host, text):
         return Workers(0, frozenset())
     children = host.look(f"/proc/{text}/task/{text}/children")
-    pids = children.content.decode().split() if isinstance(children, File) and children.content else _children(host, text)
+    pids = (
+        children.content.decode().split() if isinstance(children, File) and children.content else _children(host, text)
+    )
     alive = set()
     for pid in pids:
         title = _title(host, pid)
@@ -347,7 +351,7 @@ def _stat(host: Host, pid: str) -> tuple[str, str]:
     """(parent's pid, start time): fields 4 and 22 of /proc/pid/stat, counted behind the name's last parenthesis."""
     node = host.look(f"/proc/{pid}/stat")
     fields = node.content.decode(errors="replace").rpartition(")")[2].split() if isinstance(node, File) else []
-    return (fields[1], fields[19]) if len(fields) > 19 else ("", "")  # noqa: PLR2004
+    return (fields[1], fields[19]) if len(fields) > 19 else ("", "")
 
 
 def reloaded(before: object, now: Workers) -> bool:
@@ -459,7 +463,9 @@ def _clear(system: System, folder: str) -> None:
 def refused(error: CommandFailed, changes: Mapping[str, Node]) -> HermesSetupError:
     """What nginx said, with the real paths, and whose file it is."""
     said = error.output.replace(TRIAL, FOLDER)
-    line = next((row for row in said.splitlines() if "[emerg]" in row), said.strip().splitlines()[-1] if said.strip() else "")
+    line = next(
+        (row for row in said.splitlines() if "[emerg]" in row), said.strip().splitlines()[-1] if said.strip() else ""
+    )
     line = re.sub(r"^.*\[emerg\]\s*(\d+#\d+: )?", "", line)
     where = re.search(r" in (/[^\s:]+):(\d+)", line)
     if where and where.group(1) not in changes:
@@ -488,7 +494,11 @@ def render(name: str, **values: object) -> str:
     import jinja2
 
     environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False  # noqa: S701 - nginx, not HTML
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - nginx, not HTML
     )
     environment.filters["quote"] = quote
     return environment.from_string(template(name)).render(**values)

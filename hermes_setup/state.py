@@ -260,8 +260,6 @@ def from_table(table: dict[str, Any]) -> Answers:
         ) from None
 
 
-
-
 def _listed(folder: str) -> list[str]:
     try:
         return os.listdir(folder)

@@ -71,7 +71,9 @@ def test_a_removed_user_has_no_cookie() -> None:
     assert [token.name for token in wanted_tokens({"bob": B}, first, (), counting())] == ["", "bob"]
 
 
-NAMES = st.text(st.characters(exclude_categories=("Cc", "Cf", "Cs", "Zl", "Zp"), exclude_characters=":"), min_size=1, max_size=64)
+NAMES = st.text(
+    st.characters(exclude_categories=("Cc", "Cf", "Cs", "Zl", "Zp"), exclude_characters=":"), min_size=1, max_size=64
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -91,14 +93,28 @@ def test_names_that_differ_in_case_or_are_long_become_exact_expressions() -> Non
 
 @pytest.mark.parametrize(
     ("raw", "password"),
-    [(b"correct horse\n", "correct horse"), (b"correct horse\r\n", "correct horse"), ("pässwörd-lang".encode(), "pässwörd-lang")],
+    [
+        (b"correct horse\n", "correct horse"),
+        (b"correct horse\r\n", "correct horse"),
+        ("pässwörd-lang".encode(), "pässwörd-lang"),
+    ],
 )
 def test_a_password_file_is_one_line(raw: bytes, password: str) -> None:
     assert accounts.password_from(raw, "/root/a.pw", "alice") == password
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"\n", b"short", b"one line here\nand another", b"\xff\xfe1234567890", b"tab\tin the password", b"x" * 300, b"aaaaaaaaaaaaa"]
+    "raw",
+    [
+        b"",
+        b"\n",
+        b"short",
+        b"one line here\nand another",
+        b"\xff\xfe1234567890",
+        b"tab\tin the password",
+        b"x" * 300,
+        b"aaaaaaaaaaaaa",
+    ],
 )
 def test_a_bad_password_is_refused_and_never_repeated(raw: bytes) -> None:
     with pytest.raises(WrongInput) as refused:

@@ -95,8 +95,24 @@ def test_an_email_address_is_taken(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["me", "me@", "@example.com", "me@localhost", "a b@example.com", "me@exa mple.com", "me@example.com;rm", "me\n@example.com"]
-    + ["-x@example.com", ".a@example.com", "a..b@example.com", "$(id)@example.com", "`id`@example.com", "me@@example.com"]
+    [
+        "me",
+        "me@",
+        "@example.com",
+        "me@localhost",
+        "a b@example.com",
+        "me@exa mple.com",
+        "me@example.com;rm",
+        "me\n@example.com",
+    ]
+    + [
+        "-x@example.com",
+        ".a@example.com",
+        "a..b@example.com",
+        "$(id)@example.com",
+        "`id`@example.com",
+        "me@@example.com",
+    ]
     + ["ü@example.com", f"{'a' * 300}@example.com", "me@1.2.3.4"],
 )
 def test_what_is_no_email_address_is_refused(text: str) -> None:
@@ -104,13 +120,30 @@ def test_what_is_no_email_address_is_refused(text: str) -> None:
         parse_email(text)
 
 
-@pytest.mark.parametrize("text", ["alice", "José", "anna maria", "a.b-c_d@e", "日本", "x" * 64, "\"q\"", "a;b{c}$d\\e'f#g"])
+@pytest.mark.parametrize(
+    "text", ["alice", "José", "anna maria", "a.b-c_d@e", "日本", "x" * 64, '"q"', "a;b{c}$d\\e'f#g"]
+)
 def test_a_user_name_is_taken(text: str) -> None:
     assert parse_user(text) == text
 
 
 @pytest.mark.parametrize(
-    "text", ["", "  ", "a:b", "-alice", "#alice", "x" * 65, "a\nb", "a\tb", "a\x7f", "a\x00b", "a\u2028b", "a\u200bb", "\ud800"]
+    "text",
+    [
+        "",
+        "  ",
+        "a:b",
+        "-alice",
+        "#alice",
+        "x" * 65,
+        "a\nb",
+        "a\tb",
+        "a\x7f",
+        "a\x00b",
+        "a\u2028b",
+        "a\u200bb",
+        "\ud800",
+    ],
 )
 def test_what_is_no_user_name_is_refused(text: str) -> None:
     with pytest.raises(WrongInput):
@@ -156,7 +189,17 @@ def test_an_issuer_is_taken(text: str, word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "letsencypt", "http://ca.example/dir", "https://", "https://a b/dir", "https://ca/$(id)", 'https://ca/"', "ftp://x"]
+    "text",
+    [
+        "",
+        "letsencypt",
+        "http://ca.example/dir",
+        "https://",
+        "https://a b/dir",
+        "https://ca/$(id)",
+        'https://ca/"',
+        "ftp://x",
+    ],
 )
 def test_what_is_no_issuer_is_refused(text: str) -> None:
     with pytest.raises(WrongInput):
@@ -172,7 +215,7 @@ USER = '[[users]]\nname = "alice"\n'
         (USER, "domain"),
         ('domain = "hermes.example.com"', "no user"),
         ('domian = "hermes.example.com"\n' + USER, "Did you mean domain?"),
-        ('domain = 5\n' + USER, "quotes"),
+        ("domain = 5\n" + USER, "quotes"),
         ('domain = "x.example.com"\nfirewall = "off"\n' + USER, "leave"),
         ('domain = "x.example.com"\nusers = "alice"', "no user"),
         ('domain = "x.example.com"\nusers = ["alice"]', "not a table"),

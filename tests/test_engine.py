@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from machines import Machine, PowerCut, Unsteady, text
 
 from hermes_setup.answers import Answers, Domain, Issuer, User
 from hermes_setup.changes import ABSENT, Change, Link, Place, Probe, Run, Stamp
@@ -19,6 +18,7 @@ from hermes_setup.findings import Finding, block, note
 from hermes_setup.host import File, Folder, Host, Node, System
 from hermes_setup.state import Journal
 from hermes_setup.system.overlay import Nothing, Overlay
+from machines import Machine, PowerCut, Unsteady, text
 
 ANSWERS = Answers(Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), (User("alice"),))
 SITE, ENABLED, STAMP, LOADED, CERT = "/etc/site", "/etc/enabled", "/var/stamp", "/run/loaded", "/etc/cert"
@@ -84,8 +84,6 @@ class Loaded:
         )
 
 
-
-
 @dataclass(frozen=True)
 class Site:
     name: str
@@ -103,7 +101,6 @@ class Site:
 
 
 WHOLE = (Site("site-http"), Loaded(), Certificate(), Site("site-https"), Loaded("loaded-again"))
-
 
 
 def reload(machine: Machine, argv: Sequence[str]) -> None:
@@ -263,7 +260,18 @@ def test_a_torn_last_line_of_the_journal_is_left_out() -> None:
     machine = Machine()
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(f"{folder}/run")
-        list(run((Files(((SITE, text("x")), (ENABLED, Link("site"))),),), ANSWERS, machine, journal))
+        list(
+            run(
+                (
+                    Files(
+                        ((SITE, text("x")), (ENABLED, Link("site"))),
+                    ),
+                ),
+                ANSWERS,
+                machine,
+                journal,
+            )
+        )
         with open(f"{folder}/run/journal.jsonl", "r+b") as file:
             file.truncate(len(file.read()) - 5)
         assert [change.path for change, _ in Journal(f"{folder}/run").recall() if isinstance(change, Place)] == [SITE]

@@ -166,7 +166,9 @@ def test_a_question_has_a_deadline_and_never_raises(local: Local) -> None:
     assert local.ask(["sleep", "30"], seconds=0.2).code == 124
     assert time.monotonic() - began < 5
     assert local.ask(["no-such-command-here"]).code == 127
-    assert local.ask(["sh", "-c", "echo out; echo err >&2; exit 3"]) == local.ask(["sh", "-c", "echo out; echo err >&2; exit 3"])
+    assert local.ask(["sh", "-c", "echo out; echo err >&2; exit 3"]) == local.ask(
+        ["sh", "-c", "echo out; echo err >&2; exit 3"]
+    )
 
 
 def test_a_command_that_fails_shows_what_it_said(local: Local) -> None:

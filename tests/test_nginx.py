@@ -33,7 +33,7 @@ http {
 
 
 def test_directives_quotes_comments_and_blocks() -> None:
-    server = parse("http { server { listen 80; add_header X \"a;b{c}\\\"d\"; set $x '#no'; # }\n } }")[0].block
+    server = parse('http { server { listen 80; add_header X "a;b{c}\\"d"; set $x \'#no\'; # }\n } }')[0].block
     assert server is not None
     inner = server[0].block
     assert inner is not None
@@ -56,7 +56,10 @@ def test_regular_expressions_and_variables_with_braces_are_words() -> None:
 
 
 def test_lua_blocks_are_skipped() -> None:
-    assert [each.name for each in parse("content_by_lua_block { if x then { y = 1 } end } a b;")] == ["content_by_lua_block", "a"]
+    assert [each.name for each in parse("content_by_lua_block { if x then { y = 1 } end } a b;")] == [
+        "content_by_lua_block",
+        "a",
+    ]
 
 
 def test_the_tree_is_read_through_its_includes_and_links() -> None:
@@ -124,7 +127,9 @@ def test_the_copy_points_into_itself_and_links_what_is_no_configuration() -> Non
         }
     )
     laid = nginx.copy_of(
-        made, {"/etc/nginx/sites-enabled/new": File(b"server { listen 81; }"), "/etc/nginx/sites-enabled/old": ABSENT}, "/copy"
+        made,
+        {"/etc/nginx/sites-enabled/new": File(b"server { listen 81; }"), "/etc/nginx/sites-enabled/old": ABSENT},
+        "/copy",
     )
     top = laid["/copy/nginx.conf"]
     assert isinstance(top, File)

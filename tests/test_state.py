@@ -51,7 +51,9 @@ def test_agreeing_ends_the_draft(state: State) -> None:
     assert state.draft() is None
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"domain": "x"}', "\0", '{"domain": 5, "certificate": "self-signed"}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"domain": "x"}', "\0", '{"domain": 5, "certificate": "self-signed"}']
+)
 def test_answers_that_cannot_be_read_are_said_and_not_guessed(state: State, text: str) -> None:
     state.agree(ANSWERS)
     Path(state.folder, "answers.json").write_text(text)
@@ -77,7 +79,10 @@ def test_a_run_that_changes_nothing_leaves_no_journal(state: State) -> None:
 
 def test_the_journal_gives_back_every_kind_of_change(state: State) -> None:
     pairs = [
-        (Place("/a", File(b"\xff\0new", 0o640, "root", "www-data"), "w"), Place("/a", File(b"old", 0o600, "nobody"), "w")),
+        (
+            Place("/a", File(b"\xff\0new", 0o640, "root", "www-data"), "w"),
+            Place("/a", File(b"old", 0o600, "nobody"), "w"),
+        ),
         (Place("/l", Link("x"), "w"), Place("/l", ABSENT, "w")),
         (Place("/f", Folder(0o755), "w"), Place("/f", Link("y"), "w")),
         (Stamp("/s", File(b"1", 0o600), "w"), Stamp("/s", ABSENT, "w")),

@@ -157,7 +157,14 @@ def _self_signed(answers: Answers, facts: Facts, reason: str) -> Sequence[Change
     # The name stands in subjectAltName only: a common name holds 64 characters at most (X.520), a domain 253.
     argv = (
         *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-sha256"),
-        *("-days", str(DAYS), "-subj", "/O=hermes-setup/CN=self-signed", "-addext", f"subjectAltName=DNS:{answers.domain}"),
+        *(
+            "-days",
+            str(DAYS),
+            "-subj",
+            "/O=hermes-setup/CN=self-signed",
+            "-addext",
+            f"subjectAltName=DNS:{answers.domain}",
+        ),
         *("-addext", "basicConstraints=critical,CA:FALSE", "-addext", "extendedKeyUsage=serverAuth"),
         *("-keyout", f"{folder}/privkey.pem", "-out", f"{folder}/fullchain.pem"),
     )

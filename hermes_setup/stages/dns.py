@@ -830,9 +830,7 @@ class _Judge:
 
     # -- words ------------------------------------------------------------------------------------------------------
 
-    def finding(  # noqa: PLR0917 - in the order in which a finding is read
-        self, code: str, severity: Severity, what: str, why: str, do: str, evidence: str = ""
-    ) -> Finding:
+    def finding(self, code: str, severity: Severity, what: str, why: str, do: str, evidence: str = "") -> Finding:
         """A finding with what everybody said as its evidence."""
         return Finding(code, severity, what, why, do, evidence or self.evidence())
 

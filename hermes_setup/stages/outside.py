@@ -57,7 +57,9 @@ class Outside:
             return ()
         return (
             Probe(Token(answers), f"fetch a token by name: http://{answers.domain}/.well-known/acme-challenge/..."),
-            Probe(Staging(answers, facts.program), "have Let's Encrypt's test servers look from outside; it costs nothing"),
+            Probe(
+                Staging(answers, facts.program), "have Let's Encrypt's test servers look from outside; it costs nothing"
+            ),
             Stamp(stamp(answers), File(b"passed", 0o600), "the look from outside"),
         )
 
@@ -91,7 +93,7 @@ class Token:
 
     def _judge(self, address: str, seen: Response, token: str) -> Finding | None:
         name = self.answers.domain
-        if seen.status == 200 and seen.body.strip() == token.encode():  # noqa: PLR2004
+        if seen.status == 200 and seen.body.strip() == token.encode():
             return None
         if seen.status:
             return block(

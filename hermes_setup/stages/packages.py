@@ -24,7 +24,9 @@ LOCK = ("-o", "DPkg::Lock::Timeout=600", "-o", "Dpkg::Use-Pty=0")
 KEEP = ("-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold")
 DPKG_STATUS = "/var/lib/dpkg/status"
 LEAST_MEMORY_KB = 350 * 1024
-HALF = re.compile(r"^Status: \S+ \S+ (half-installed|unpacked|half-configured|triggers-awaited|triggers-pending)$", re.M)
+HALF = re.compile(
+    r"^Status: \S+ \S+ (half-installed|unpacked|half-configured|triggers-awaited|triggers-pending)$", re.M
+)
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,11 @@ class Packages:
         missing = () if made else tuple(p for p, argv in wanted.items() if not self._works(host, argv))
         status = host.look(DPKG_STATUS)
         half = len(HALF.findall(status.content.decode(errors="replace"))) if isinstance(status, File) else 0
-        lists = bool(missing) and "Candidate: (none)" not in (
-            told := host.ask(["apt-cache", "policy", *missing]).out
-        ) and all(f"{package}:" in told for package in missing)
+        lists = (
+            bool(missing)
+            and "Candidate: (none)" not in (told := host.ask(["apt-cache", "policy", *missing]).out)
+            and all(f"{package}:" in told for package in missing)
+        )
         memory = host.look("/proc/meminfo")
         return Facts(
             missing=missing,
@@ -127,7 +131,7 @@ class Packages:
         if facts.missing and facts.lock_holder:
             changes.append(Probe(wait_for_apt, f"wait for {facts.lock_holder} to finish with the packages"))
         if facts.missing:
-            names = " and ".join(facts.missing) if len(facts.missing) < 3 else ", ".join(facts.missing)  # noqa: PLR2004
+            names = " and ".join(facts.missing) if len(facts.missing) < 3 else ", ".join(facts.missing)
             if not facts.lists:
                 changes.append(
                     Run(
@@ -166,14 +170,18 @@ def wait_for_apt(system: System) -> Sequence[Finding]:
 
 def _holder(host: Host) -> str:
     """Who holds dpkg's lock: its inode in /proc/locks (proc(5)), then the process's name; "" for nobody."""
-    stat = host.ask(["stat", "-c", "%i", "/var/lib/dpkg/lock-frontend", "/var/lib/apt/lists/lock", "/var/lib/dpkg/lock"])
+    stat = host.ask(
+        ["stat", "-c", "%i", "/var/lib/dpkg/lock-frontend", "/var/lib/apt/lists/lock", "/var/lib/dpkg/lock"]
+    )
     locks = host.look("/proc/locks")
     inodes = set(stat.out.split())
     for line in locks.content.decode(errors="replace").splitlines() if isinstance(locks, File) else ():
         fields = line.split()
-        if len(fields) > 5 and "->" not in fields and fields[5].rpartition(":")[2] in inodes:  # noqa: PLR2004
+        if len(fields) > 5 and "->" not in fields and fields[5].rpartition(":")[2] in inodes:
             title = host.look(f"/proc/{fields[4]}/cmdline")
-            name = title.content.replace(b"\0", b" ").decode(errors="replace").strip() if isinstance(title, File) else ""
+            name = (
+                title.content.replace(b"\0", b" ").decode(errors="replace").strip() if isinstance(title, File) else ""
+            )
             return f"{name[:80] or 'process'} (process {fields[4]})"
     return ""
 

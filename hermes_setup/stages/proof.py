@@ -95,7 +95,9 @@ class Look:
     def __call__(self, system: System) -> Sequence[Finding]:
         """Findings; one that blocks for each thing that does not hold."""
         gate = system.look(GATE_FILE)
-        token = accounts.program_token(gate.content.decode("utf-8", "surrogateescape") if isinstance(gate, File) else "")
+        token = accounts.program_token(
+            gate.content.decode("utf-8", "surrogateescape") if isinstance(gate, File) else ""
+        )
         found: list[Finding] = []
         for address in ("127.0.0.1", *[a for a in system.addresses() if ":" not in a][:1]):
             found += self._at(system, address, token)
@@ -106,10 +108,10 @@ class Look:
     def _at(self, system: System, address: str, token: str) -> list[Finding]:
         name = self.answers.domain.ascii
         plain = system.fetch(Request(address, 80, name, "/"))
-        if plain.status != 301 or plain.header("Location") != f"https://{name}/":  # noqa: PLR2004
+        if plain.status != 301 or plain.header("Location") != f"https://{name}/":
             return [self._wrong("http", f"http://{name}/", plain, "a redirect (301) to https")]
         shut = system.fetch(Request(address, 443, name, "/", tls=True))
-        if shut.status != 401:  # noqa: PLR2004
+        if shut.status != 401:
             return [self._wrong("password", f"https://{name}/", shut, "to be asked for a password (401)")]
         if shut.header("Set-Cookie"):
             return [self._wrong("cookie", f"https://{name}/", shut, "no cookie without a password")]
@@ -117,7 +119,7 @@ class Look:
         if _is_hermes(foreign) or foreign.header("Set-Cookie"):
             return [self._wrong("host", f"https://{FOREIGN}/", foreign, "never Hermes under another name")]
         page = _through(system, self.answers, token, address)
-        if page.status == 502:  # noqa: PLR2004
+        if page.status == 502:
             return [
                 note(
                     "proof.hermes-down",
@@ -126,7 +128,7 @@ class Look:
                     "Start Hermes; nothing has to be set up again. Check: sudo hermes-setup doctor",
                 )
             ]
-        if page.status != 200:  # noqa: PLR2004
+        if page.status != 200:
             return [_gate_shut(self.answers, page)]
         return self._chat(system, address, token, page)
 
@@ -146,12 +148,12 @@ class Look:
         )
         path = f"/api/ws?token={session.group(1).decode()}"
         chat = system.fetch(Request(address, 443, name, path, tls=True, headers=_gate(token, *upgrade)))
-        if chat.status != 101:  # noqa: PLR2004
+        if chat.status != 101:
             return [
                 warn(
                     "proof.chat",
                     f"The page opens, but the chat's connection is answered with {chat.status or chat.error}, not 101.",
-                    "The chat would stay at \"connecting\".",
+                    'The chat would stay at "connecting".',
                     "Restart Hermes and run: sudo hermes-setup doctor",
                 )
             ]

@@ -96,7 +96,9 @@ class Renewal:
         state = _state(answers, facts.lineage)
         if facts.rehearsed != state and not (facts.given and facts.rehearsed):
             name = facts.lineage.name if facts.lineage else answers.domain.ascii
-            changes.append(Probe(Rehearsal(answers, facts.program, name), "rehearse the renewal on the CA's test servers"))
+            changes.append(
+                Probe(Rehearsal(answers, facts.program, name), "rehearse the renewal on the CA's test servers")
+            )
             changes.append(Stamp(STAMP, File(state.encode(), 0o600), "the rehearsal of the renewal"))
         return changes
 
@@ -111,7 +113,15 @@ class Rehearsal:
 
     def __call__(self, system: System) -> Sequence[Finding]:
         """Nothing when it went through; else a finding that blocks. Without the flag it would sleep up to 8 minutes."""
-        argv = (self.program, "renew", "--cert-name", self.name, "--dry-run", "--no-random-sleep-on-renew", "--non-interactive")
+        argv = (
+            self.program,
+            "renew",
+            "--cert-name",
+            self.name,
+            "--dry-run",
+            "--no-random-sleep-on-renew",
+            "--non-interactive",
+        )
         try:
             system.run(argv, seconds=300)
         except CommandFailed as error:
@@ -158,5 +168,3 @@ def _cron_runs(host: Host) -> bool:
             if isinstance(node, File) and node.content.strip() in (b"cron", b"crond", b"anacron", b"fcron"):
                 return True
     return False
-
-

@@ -167,24 +167,34 @@ class Site:
             if path != AVAILABLE:
                 want(path, ABSENT, why)
         for path, node in facts.nodes.items():
-            if isinstance(node, Link) and path != link and nginx.target(path, node) in (AVAILABLE, AVAILABLE + NEXT):
-                if not moving or nginx.target(path, node) == AVAILABLE + NEXT:
-                    want(path, ABSENT, "an older link of the site")
+            older = (AVAILABLE + NEXT,) if moving else (AVAILABLE, AVAILABLE + NEXT)
+            if isinstance(node, Link) and path != link and nginx.target(path, node) in older:
+                want(path, ABSENT, "an older link of the site")
         if not moving:
             want(AVAILABLE + NEXT, ABSENT, "the new name has its certificate; the waiting site goes")
         if not facts.ipv6:
             for path in _examples_with_ipv6(facts):
                 want(path, ABSENT, "the distribution's example site wants IPv6, which this machine does not have")
-        title = "serve Hermes over HTTPS" if facts.served else "answer the certificate's challenge; a waiting page for the rest"
+        title = (
+            "serve Hermes over HTTPS"
+            if facts.served
+            else "answer the certificate's challenge; a waiting page for the rest"
+        )
         want(available, File(text.encode("utf-8", "surrogateescape")), f"{answers.domain.label}: {title}")
-        want(link, Link(posixpath.relpath(available, posixpath.dirname(link))), "switch the site on; it sorts last, so it is nobody's default")
+        want(
+            link,
+            Link(posixpath.relpath(available, posixpath.dirname(link))),
+            "switch the site on; it sorts last, so it is nobody's default",
+        )
 
         changes: list[Change] = []
         if not isinstance(facts.webroot, Folder):
             changes.append(Place(CHALLENGES, Folder(), "where certbot puts the challenge's answers"))
         if wanted:
             places = sorted(wanted.values(), key=lambda place: _rank(place.path, place.node))
-            changes.append(Probe(nginx.Trial({p.path: p.node for p in places}), "have nginx try the new configuration on a copy"))
+            changes.append(
+                Probe(nginx.Trial({p.path: p.node for p in places}), "have nginx try the new configuration on a copy")
+            )
             changes += places
         stamp = nginx.digest(text, facts.gate)
         stale = facts.served is not None and facts.running and facts.shown != facts.served.fingerprint
@@ -205,7 +215,7 @@ class Site:
     def _render(self, answers: Answers, facts: Facts) -> str:
         domain, served = answers.domain, facts.served
         neighbours = [server for server in facts.config.servers if not server.ours]
-        on_443 = [listen for server in neighbours for listen in server.listens if listen.port == 443]  # noqa: PLR2004
+        on_443 = [listen for server in neighbours for listen in server.listens if listen.port == 443]
         directive = facts.version >= HTTP2_DIRECTIVE
         # On older versions http2 belongs to the socket: it would be switched on for the neighbours on it, too.
         option = not directive and all("http2" in listen.options for listen in on_443)
@@ -340,7 +350,7 @@ def _last(folder: str, facts: Facts) -> str:
         and not (isinstance(node, Link) and nginx.target(path, node) in (AVAILABLE, AVAILABLE + NEXT))
     ]
     name = LINK
-    while any(other >= name for other in taken) and len(name) < 40:  # noqa: PLR2004
+    while any(other >= name for other in taken) and len(name) < 40:
         name = "z" + name
     return name if all(other < name for other in taken) else "~" + LINK
 
@@ -389,7 +399,5 @@ def _rank(path: str, node: Node) -> int:
     if path.endswith(".by-hand"):
         return 0
     if isinstance(node, Absent):
-        return 3 if path.endswith(NEXT) or path.endswith(f"{NEXT}.conf") else 1
+        return 3 if path.endswith((NEXT, f"{NEXT}.conf")) else 1
     return 4 if isinstance(node, Link) else 2
-
-

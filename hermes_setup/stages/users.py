@@ -152,9 +152,9 @@ def _lines_why(old: dict[str, str], new: dict[str, str], facts: Facts, wanted: F
 
 def _nginx_takes(hashed: str) -> bool:
     """Hashes that nginx itself or every crypt(3) of Debian and Ubuntu can check (ngx_crypt.c, crypt(5))."""
-    return hashed.startswith(("$apr1$", "$6$", "$5$", "$1$", "$y$", "$2y$", "$2b$", "$2a$", "{SHA}", "{SSHA}", "{PLAIN}")) or (
-        len(hashed) == 13  # noqa: PLR2004 - traditional DES
-    )
+    return hashed.startswith(
+        ("$apr1$", "$6$", "$5$", "$1$", "$y$", "$2y$", "$2b$", "$2a$", "{SHA}", "{SSHA}", "{PLAIN}")
+    ) or (len(hashed) == 13)
 
 
 def _text(node: Node) -> str:

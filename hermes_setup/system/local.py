@@ -80,7 +80,7 @@ class Local:
     def ask(self, argv: Sequence[str], *, seconds: float = 4.0) -> Ran:
         """See `Host.ask`."""
         try:
-            done = subprocess.run(  # noqa: S603 - argv, never a shell
+            done = subprocess.run(
                 list(argv),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -176,7 +176,7 @@ class Local:
         """See `System.run`. The command has a session of its own: a dropped terminal or ^C reaches it only through us."""
         self._log(f"run {' '.join(argv)}")
         try:
-            process = subprocess.Popen(  # noqa: S603 - argv, never a shell
+            process = subprocess.Popen(
                 list(argv),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -240,7 +240,8 @@ def _environment(more: Mapping[str, str]) -> dict[str, str]:
     kept = {
         key: value
         for key, value in os.environ.items()
-        if key.lower().endswith("_proxy") or key in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "HOME", "TERM")
+        if key.lower().endswith("_proxy")
+        or key in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "HOME", "TERM")
     }
     return {"HOME": "/root", **kept, "PATH": PATH, "LC_ALL": "C.UTF-8", **more}
 
@@ -252,7 +253,7 @@ def _make_parents(path: str) -> None:
         return
     _make_parents(folder)
     os.mkdir(folder, 0o755)
-    os.chmod(folder, 0o755)  # whatever the umask says
+    os.chmod(folder, 0o755)  # noqa: S103 - whatever the umask says, nginx's workers must pass through
     durable.sync_folder(os.path.dirname(folder))
 
 

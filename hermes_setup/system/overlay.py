@@ -115,8 +115,10 @@ class Overlay:
         below = self.look(path)
         if isinstance(node, Special):
             raise HermesSetupError(f"{path} is special ({node.why}) and is never written.")
-        if isinstance(below, Folder) and not isinstance(node, Folder) and not (
-            isinstance(node, Absent) and not self.names(path)
+        if (
+            isinstance(below, Folder)
+            and not isinstance(node, Folder)
+            and not (isinstance(node, Absent) and not self.names(path))
         ):
             raise HermesSetupError(f"{path} is a folder and not empty.", hint=f"Other files are in it: ls -la {path}")
         if isinstance(node, Folder) and not isinstance(below, (Folder, Absent)):

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from conftest import BOTH
 from lab import Machine, World
 
@@ -20,7 +21,9 @@ def unpack(machine: Machine) -> None:
     machine.run(["chmod", "-R", "a-w", TREE])
 
 
-def install(machine: Machine, *args: str, code: int = 0, env: dict[str, str] | None = None, timeout: float = 300) -> str:
+def install(
+    machine: Machine, *args: str, code: int = 0, env: dict[str, str] | None = None, timeout: float = 300
+) -> str:
     ran = machine.run([f"{TREE}/install.sh", *args], check=False, env=env, timeout=timeout, cwd="/tmp")
     assert ran.code == code, f"ended with {ran.code}, not {code}\n{ran.out}\n{ran.err}"
     return ran.out + ran.err
@@ -33,7 +36,10 @@ def test_a_bare_server_gets_the_command_and_again_is_quick(bare: Machine) -> Non
     began = time.monotonic()
     assert re.search(r"^hermes-setup \d+\.\d+\.\d+$", install(bare, "--version"), re.M)
     assert time.monotonic() - began < 3
-    assert bare.run(["readlink", "/usr/local/bin/hermes-setup"]).out.strip() == "/opt/hermes-setup/current/bin/hermes-setup"
+    assert (
+        bare.run(["readlink", "/usr/local/bin/hermes-setup"]).out.strip()
+        == "/opt/hermes-setup/current/bin/hermes-setup"
+    )
     # Nobody but root may write there, everybody may run it, and nothing was written where it came from.
     assert bare.run(["find", "/opt/hermes-setup", "!", "-type", "l", "-perm", "/022"]).out == ""
     assert bare.run(["runuser", "-u", "nobody", "--", "hermes-setup", "--help"]).out.startswith("hermes-setup puts")
@@ -74,6 +80,8 @@ def test_two_at_once_do_not_get_into_each_others_way(machine: Machine) -> None:
     unpack(machine)
     machine.run(["mkdir", "-p", "/opt/hermes-setup"])
     holder = machine.start(["flock", "/opt/hermes-setup/lock", "sleep", "60"])
-    machine.wait_for(lambda: machine.run(["flock", "-n", "/opt/hermes-setup/lock", "true"], check=False).code != 0, "lock")
+    machine.wait_for(
+        lambda: machine.run(["flock", "-n", "/opt/hermes-setup/lock", "true"], check=False).code != 0, "lock"
+    )
     assert "another install.sh" in install(machine, "--version", code=75)
     holder.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from conftest import DOMAIN
 from lab import Machine, World, session_token, start_hermes
 from real.program import apply, hermes_setup, install
