@@ -806,3 +806,9 @@ def test_which_servers_a_machine_uses(tmp_path: Path, text: str, expected: tuple
     conf.write_text(text)
     assert resolver.own_servers(str(conf)) == expected
     assert resolver.own_servers(str(tmp_path / "none")) == ("127.0.0.1",)
+
+
+def test_an_outage_of_dns_does_not_keep_the_owner_of_a_certificate_from_mending_the_site() -> None:
+    failed = seen(Records("timeout"), Records("timeout"))
+    assert [found.severity for found in check(failed)] == [Severity.BLOCK]
+    assert [found.severity for found in check(replace(failed, certificate=True))] == [Severity.WARN]

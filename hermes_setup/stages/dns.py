@@ -487,7 +487,9 @@ class _Judge:
         failed = [family.truth for family in self.families if family.truth.status not in DEFINITE]
         if not failed or self.values:
             return ()
-        return (self.failure(_worst(failed).status, self.stops, "A and AAAA"),)
+        # A site that has its certificate goes on serving; a DNS outage must not keep its owner from mending it.
+        severity = min(self.stops, Severity.WARN) if self.facts.certificate else self.stops
+        return (self.failure(_worst(failed).status, severity, "A and AAAA"),)
 
     def half_answered(self) -> tuple[Finding, ...]:
         """One family's addresses are there, the other's cannot be looked up."""
