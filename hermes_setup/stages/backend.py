@@ -1,0 +1,222 @@
+"""Where Hermes listens, proved by asking it; and that nobody but this server can reach it there."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from hermes_setup import answers as wishes
+from hermes_setup import hermes, nginx
+from hermes_setup.answers import DEFAULT_BACKEND, Answers
+from hermes_setup.changes import Change
+from hermes_setup.findings import Finding, block, note, warn
+from hermes_setup.host import Host, Listener, Request, Response
+
+PORT = DEFAULT_BACKEND.port
+NAMES = ("hermes", "python", "uvicorn")
+SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A listener that proved to be Hermes's dashboard."""
+
+    listener: Listener
+    at: wishes.Backend
+    status: hermes.Status
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Who listens where Hermes could be, and which of them are."""
+
+    dashboards: tuple[Dashboard, ...]
+    listeners: tuple[Listener, ...]  # those on Hermes's port, and the dashboards
+    given: wishes.Backend | None  # what the answers name
+    answer: Response | None  # of the given one, or of the default
+    addresses: tuple[str, ...]
+
+    def chosen(self, answers: Answers) -> wishes.Backend | None:
+        """The dashboard to pass requests to; None when none is found."""
+        if answers.backend:
+            return answers.backend
+        return self.dashboards[0].at if self.dashboards else None
+
+    @property
+    def version(self) -> str:
+        """The chosen dashboard's version, "" when unknown."""
+        for dashboard in self.dashboards:
+            if self.given is None or dashboard.at == self.given:
+                return dashboard.status.version
+        return ""
+
+
+class Backend:
+    """See the module."""
+
+    name = "backend"
+    title = "Hermes"
+
+    def inspect(self, answers: Answers, host: Host) -> Facts:
+        """Asks every listener that could be Hermes, side by side; 2 s at most."""
+        every = host.listeners()
+        maybe = [each for each in every if each.port == PORT or _looks_like_hermes(each)]
+        targets = list(dict.fromkeys(_target(each) for each in maybe))
+        wanted = answers.backend or DEFAULT_BACKEND
+        if wanted not in targets:
+            targets.append(wanted)
+        with ThreadPoolExecutor(max_workers=len(targets)) as pool:
+            told = dict(zip(targets, pool.map(lambda at: _ask(host, at), targets), strict=True))
+        found = []
+        for listener in maybe:
+            at = _target(listener)
+            status = hermes.parse_status(told[at].body) if told[at].status == 200 else None
+            if status and all(each.at != at for each in found):
+                found.append(Dashboard(listener, at, status))
+        if answers.backend and not answers.backend.local and (far := hermes.parse_status(told[wanted].body)):
+            found.append(Dashboard(Listener(wanted.address, wanted.port), wanted, far))
+        found.sort(key=lambda each: (each.at != wanted, each.at.port != PORT, not each.at.local, each.at.port))
+        near = {each.listener for each in found} | {each for each in every if each.port == PORT}
+        return Facts(
+            tuple(found), tuple(sorted(near, key=str)), answers.backend, told[wanted], host.addresses()
+        )
+
+    def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
+        """Hermes answers, there is no doubt which, and it is not open to the world."""
+        found = [_open(each, _dashboard(facts, each)) for each in facts.listeners if not _is_loopback(each.address)]
+        chosen = facts.chosen(answers)
+        proved = next((each for each in facts.dashboards if each.at == chosen), None)
+        local = [each for each in facts.dashboards if each.at.local]
+        if not answers.backend and len(local) > 1:
+            names = " and ".join(f"{each.at}{_who(each.listener)}" for each in local)
+            found.append(
+                block(
+                    "backend.two",
+                    f"There are {len(local)} Hermes dashboards: {names}.",
+                    "Only you can know which one is meant.",
+                    f'Say it in the answers: backend = "{local[0].at}"; or stop the other one.',
+                )
+            )
+        elif proved is None:
+            found += self._unproved(answers, facts)
+        if proved and proved.status.login and proved.at.local:
+            found.append(
+                note(
+                    "backend.login",
+                    "Hermes asks for a login of its own, too.",
+                    "It comes after the password of this site: two sign-ins.",
+                    "Nothing to do; one of the two is enough, if you prefer that.",
+                )
+            )
+        if proved and proved.status.version and (0,) < nginx.parse_version(proved.status.version) < (0, 15):
+            found.append(
+                warn(
+                    "backend.old",
+                    f"Hermes {proved.status.version} is old.",
+                    "Versions up to 0.14 know less of proxies; 0.19 is what this was tried with.",
+                    "Update it: hermes update",
+                )
+            )
+        if answers.backend and not answers.backend.local:
+            found.append(
+                note(
+                    "backend.remote",
+                    f"Hermes is at {answers.backend}, on another machine or a public address.",
+                    "What passes between is not encrypted, and that machine must let only this one in.",
+                    "Let it be so on a private network only.",
+                )
+            )
+        return found
+
+    def _unproved(self, answers: Answers, facts: Facts) -> list[Finding]:
+        at = answers.backend or DEFAULT_BACKEND
+        answer = facts.answer
+        if answer and answer.status:
+            holder = next((each for each in facts.listeners if each.port == at.port), Listener("", at.port))
+            return [
+                block(
+                    "backend.not-hermes",
+                    f"Something else than Hermes's dashboard answers at {at}{_who(holder)}.",
+                    "It would be shown to the world under your name. (hermes serve has no pages; it takes hermes dashboard.)",
+                    f"Stop it, or name Hermes's real place in the answers: backend = \"127.0.0.1:PORT\". Start Hermes: {hermes.START}",
+                    f"{answer.status} {answer.header('Server')}",
+                )
+            ]
+        return [
+            warn(
+                "backend.none",
+                f"Hermes does not answer at {at} ({answer.error if answer else 'not asked'}).",
+                "The site is set up all the same, and shows a friendly page until Hermes runs.",
+                f"Start it when you like: {hermes.START}",
+            )
+        ]
+
+    def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:  # noqa: ARG002 - nothing is changed
+        """Nothing: Hermes is its owner's."""
+        return ()
+
+
+def proved(host: Host) -> tuple[wishes.Backend, ...]:
+    """Where Hermes answers on this machine's loopback, the usual place first. Never slower than 2 s."""
+    asked = Answers(wishes.Domain("hermes.localhost", "hermes.localhost"), wishes.Issuer("self-signed", ""), ())
+    return tuple(each.at for each in Backend().inspect(asked, host).dashboards if each.at.local)
+
+
+def _looks_like_hermes(each: Listener) -> bool:
+    return each.process.lower().startswith(NAMES) and each.port >= 1024
+
+
+def _target(each: Listener) -> wishes.Backend:
+    """The address to ask a listener at: loopback, where it listens everywhere."""
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(each.address, each.address)  # noqa: S104
+    return wishes.Backend(address, each.port)
+
+
+def _ask(host: Host, at: wishes.Backend) -> Response:
+    name = f"[{at.address}]" if ":" in at.address else at.address
+    asked = Request(at.address, at.port, at.address, hermes.STATUS, headers=(("Host", f"{name}:{at.port}"),), seconds=SECONDS)
+    return host.fetch(asked)
+
+
+def _is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address).is_loopback
+
+
+def _dashboard(facts: Facts, listener: Listener) -> Dashboard | None:
+    return next((each for each in facts.dashboards if each.at == _target(listener)), None)
+
+
+def _who(each: Listener) -> str:
+    parts = [each.process, f"unit {each.unit}" if each.unit else "", f"process {each.pid}" if each.pid else ""]
+    told = ", ".join(part for part in parts if part)
+    return f" ({told})" if told else ""
+
+
+def _open(each: Listener, dashboard: Dashboard | None) -> Finding:
+    where = "on all addresses of this server" if each.everywhere else f"on {each.address}"
+    what = "Hermes" if dashboard else "Something (Hermes, most likely)"
+    docker = each.unit.startswith("docker-") or each.process == "docker-proxy"
+    if docker:
+        do = f'In the compose file, write the port as "127.0.0.1:{each.port}:{PORT}" (or docker run -p the same), and start it anew.'
+    elif each.unit:
+        do = (
+            f"Let it listen on 127.0.0.1 only: sudo systemctl edit --full {each.unit} ; put --host 127.0.0.1 --port "
+            f"{each.port} into ExecStart ; sudo systemctl restart {each.unit}"
+        )
+    else:
+        do = f"Stop it and start it with: hermes dashboard --host 127.0.0.1 --port {each.port} --no-open"
+    if dashboard and dashboard.status.login:
+        return warn(
+            "backend.login-only",
+            f"{what} listens {where}, port {each.port}{_who(each)}; only its own login guards it there.",
+            "Everybody can try passwords at it, past this site's gate and without encryption.",
+            do,
+        )
+    return block(
+        "backend.open",
+        f"{what} listens {where}, port {each.port}{_who(each)}: everybody on the internet may reach it without a password.",
+        "A password in front of it would guard nothing while there is a second door. A firewall may hide it today and not tomorrow.",
+        do,
+    )

@@ -1,0 +1,84 @@
+"""Ports 80 and 443 are free, or nginx has them. Nothing is ever stopped for the user."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hermes_setup.answers import Answers
+from hermes_setup.changes import Change
+from hermes_setup.findings import Finding, block
+from hermes_setup.host import Host, Listener
+
+PORTS = (80, 443)
+
+_ADVICE = {
+    "apache2": "Apache serves there. If its sites may go: sudo systemctl disable --now apache2. If they must stay, move "
+    "Apache to other ports (/etc/apache2/ports.conf) or let it be the proxy instead of nginx.",
+    "caddy": "Caddy serves there. If its sites may go: sudo systemctl disable --now caddy. Else let Caddy be the proxy.",
+    "lighttpd": "If lighttpd's sites may go: sudo systemctl disable --now lighttpd",
+    "haproxy": "If haproxy may go: sudo systemctl disable --now haproxy",
+    "traefik": "If traefik may go, stop it: sudo systemctl disable --now traefik, or its container (docker ps)",
+    "docker-proxy": "A container publishes that port. Find it: docker ps ; publish it elsewhere, or stop it: docker stop NAME",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Who listens on the two ports."""
+
+    holders: tuple[Listener, ...]
+
+
+class Ports:
+    """See the module."""
+
+    name = "ports"
+    title = "Ports 80 and 443"
+
+    def inspect(self, answers: Answers, host: Host) -> Facts:  # noqa: ARG002 - the same for every answer
+        """Reads the machine's sockets."""
+        return Facts(tuple(each for each in host.listeners() if each.port in PORTS))
+
+    def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:  # noqa: ARG002
+        """Nobody but this machine's nginx has them; one finding a process."""
+        found: dict[tuple[int, str], list[Listener]] = {}
+        for each in facts.holders:
+            if not _our_nginx(each):
+                found.setdefault((each.pid, each.process), []).append(each)
+        return [_taken(sockets) for sockets in found.values()]
+
+    def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:  # noqa: ARG002
+        """Nothing."""
+        return ()
+
+
+def _our_nginx(each: Listener) -> bool:
+    """True for an nginx of this machine; one in a container reads other files."""
+    return each.process == "nginx" and not each.unit.startswith("docker-")
+
+
+def _taken(sockets: Sequence[Listener]) -> Finding:
+    one = sockets[0]
+    ports = " and ".join(str(port) for port in sorted({each.port for each in sockets}))
+    where = ", ".join(f"[{each.address}]:{each.port}" if ":" in each.address else f"{each.address}:{each.port}" for each in sockets)
+    who = one.process or "a process that cannot be seen from here"
+    about = [f"process {one.pid}" if one.pid else "", f"unit {one.unit}" if one.unit else ""]
+    told = f" ({', '.join(part for part in about if part)})" if any(about) else ""
+    if one.unit.startswith("docker-"):
+        do = f"It is in container {one.unit.removeprefix('docker-')}: docker ps ; publish it on another port, or docker stop it."
+    elif one.process in _ADVICE:
+        do = _ADVICE[one.process]
+    elif one.unit:
+        do = f"If it is not needed: sudo systemctl disable --now {one.unit}. Else move it to another port."
+    elif one.pid:
+        do = f"See what it is: ps -fp {one.pid}. Stop it, or move it to another port."
+    else:
+        do = f"See what it is: sudo ss -tlnp 'sport = :{one.port}' ; sudo docker ps"
+    return block(
+        "ports.taken",
+        f"Port {ports} is taken by {who}{told}.",
+        "nginx has to listen there: certificates are checked on port 80, and browsers come to 443. It is not stopped for you.",
+        f"{do} Then run hermes-setup again.",
+        where,
+    )

@@ -1,0 +1,120 @@
+"""Who listens, and on which addresses this machine is reached: read from /proc, since small systems have neither ss nor ip.
+
+Sources: proc(5), `net/ipv4/tcp_ipv4.c` and `net/ipv6/tcp_ipv6.c` (the columns of /proc/net/tcp and tcp6),
+`net/ipv4/fib_trie.c`, `net/ipv6/addrconf.c` (if_inet6).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import pwd
+import re
+import sys
+
+from hermes_setup.host import Listener
+
+LISTEN = "0A"  # include/net/tcp_states.h
+
+
+def listeners(proc: str = "/proc") -> tuple[Listener, ...]:
+    """Every listening TCP socket, with the process that holds it where it can be seen; by port, then address."""
+    found: dict[str, tuple[str, int]] = {}
+    for table in ("tcp", "tcp6"):
+        for line in _lines(f"{proc}/net/{table}")[1:]:
+            fields = line.split()
+            if len(fields) > 9 and fields[3] == LISTEN:
+                address, _, port = fields[1].partition(":")
+                found[fields[9]] = (_address(address), int(port, 16))
+    holders = _holders(proc, set(found)) if found else {}
+    made = {
+        Listener(address, port, pid, *_about(proc, pid)) if pid else Listener(address, port)
+        for inode, (address, port) in found.items()
+        for pid in [holders.get(inode, 0)]
+    }
+    return tuple(sorted(made, key=lambda each: (each.port, each.address, each.pid)))
+
+
+def _address(text: str) -> str:
+    """The kernel prints 32-bit words in its own byte order."""
+    words = [bytes.fromhex(text[at : at + 8]) for at in range(0, len(text), 8)]
+    raw = b"".join(word[::-1] if sys.byteorder == "little" else word for word in words)
+    address = ipaddress.ip_address(raw)
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)
+
+
+def _holders(proc: str, inodes: set[str]) -> dict[str, int]:
+    """Inode -> the oldest process that has the socket open (nginx's master, not its workers)."""
+    found: dict[str, int] = {}
+    for pid in sorted((name for name in _names(proc) if name.isdigit()), key=int):
+        for handle in _names(f"{proc}/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                target = os.readlink(f"{proc}/{pid}/fd/{handle}")
+                if target.startswith("socket:[") and target[8:-1] in inodes:
+                    found.setdefault(target[8:-1], int(pid))
+        if len(found) == len(inodes):
+            break
+    return found
+
+
+def _about(proc: str, pid: int) -> tuple[str, str, str]:
+    """(name, unit, user) of a process; "" for what cannot be told."""
+    name = "".join(_lines(f"{proc}/{pid}/comm")).strip()
+    return name, _unit(_lines(f"{proc}/{pid}/cgroup")), _owner(f"{proc}/{pid}")
+
+
+def _unit(cgroup: list[str]) -> str:
+    """The systemd unit, or "docker-<id>" for a container's, as the control group's path names it."""
+    for line in cgroup:
+        path = line.rpartition(":")[2]
+        if match := re.search(r"(?:docker|libpod|cri-containerd)[-/]([0-9a-f]{12})[0-9a-f]*", path):
+            return f"docker-{match.group(1)}"
+        units = re.findall(r"/([^/]+\.service)(?=/|$)", path)
+        if units:
+            return str(units[-1])
+    return ""
+
+
+def _owner(folder: str) -> str:
+    try:
+        uid = os.stat(folder).st_uid
+    except OSError:
+        return ""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def addresses(proc: str = "/proc") -> tuple[str, ...]:
+    """The addresses of the interfaces, IPv4 first, without loopback and link-local ones."""
+    found: set[ipaddress.IPv4Address | ipaddress.IPv6Address] = set()
+    last = ""
+    for line in _lines(f"{proc}/net/fib_trie"):
+        if match := re.search(r"(?:\|--|\+--) (\d+\.\d+\.\d+\.\d+)", line):
+            last = match.group(1)
+        elif "/32 host LOCAL" in line and last:
+            found.add(ipaddress.IPv4Address(last))
+    for line in _lines(f"{proc}/net/if_inet6"):
+        raw = line.split()[0] if line.strip() else ""
+        if len(raw) == 32:
+            found.add(ipaddress.IPv6Address(bytes.fromhex(raw)))
+    kept = [each for each in found if not (each.is_loopback or each.is_link_local or each.is_unspecified)]
+    return tuple(str(each) for each in sorted(kept, key=lambda each: (each.version, int(each))))
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().splitlines()
+    except OSError:
+        return []
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
