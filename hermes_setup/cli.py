@@ -312,9 +312,9 @@ def _read_answers(path: str) -> AnswersFileType:
     from hermes_setup.answers import read_table
     from hermes_setup.errors import WrongInput
 
-    try:
+    if sys.version_info >= (3, 11):
         import tomllib
-    except ModuleNotFoundError:  # Python 3.10
+    else:
         import tomli as tomllib
     example = "sudo hermes-setup apply --answers FILE.toml"
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from hermes_setup.answers import (
@@ -17,10 +19,10 @@ from hermes_setup.answers import (
 )
 from hermes_setup.errors import WrongInput
 
-try:
+if sys.version_info >= (3, 11):
     import tomllib
-except ModuleNotFoundError:
-    import tomli as tomllib  # type: ignore[import-not-found, no-redef, unused-ignore]
+else:
+    import tomli as tomllib
 
 
 @pytest.mark.parametrize(

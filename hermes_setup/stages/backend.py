@@ -69,7 +69,7 @@ class Backend:
             targets.append(wanted)
         with ThreadPoolExecutor(max_workers=len(targets)) as pool:
             told = dict(zip(targets, pool.map(lambda at: _ask(host, at), targets), strict=True))
-        found = []
+        found: list[Dashboard] = []
         for listener in maybe:
             at = _target(listener)
             status = hermes.parse_status(told[at].body) if told[at].status == 200 else None
@@ -79,9 +79,7 @@ class Backend:
             found.append(Dashboard(Listener(wanted.address, wanted.port), wanted, far))
         found.sort(key=lambda each: (each.at != wanted, each.at.port != PORT, not each.at.local, each.at.port))
         near = {each.listener for each in found} | {each for each in every if each.port == PORT}
-        return Facts(
-            tuple(found), tuple(sorted(near, key=str)), answers.backend, told[wanted], host.addresses()
-        )
+        return Facts(tuple(found), tuple(sorted(near, key=str)), answers.backend, told[wanted], host.addresses())
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
         """Hermes answers, there is no doubt which, and it is not open to the world."""
@@ -140,7 +138,7 @@ class Backend:
                     "backend.not-hermes",
                     f"Something else than Hermes's dashboard answers at {at}{_who(holder)}.",
                     "It would be shown to the world under your name. (hermes serve has no pages; it takes hermes dashboard.)",
-                    f"Stop it, or name Hermes's real place in the answers: backend = \"127.0.0.1:PORT\". Start Hermes: {hermes.START}",
+                    f'Stop it, or name Hermes\'s real place in the answers: backend = "127.0.0.1:PORT". Start Hermes: {hermes.START}',
                     f"{answer.status} {answer.header('Server')}",
                 )
             ]
@@ -176,7 +174,9 @@ def _target(each: Listener) -> wishes.Backend:
 
 def _ask(host: Host, at: wishes.Backend) -> Response:
     name = f"[{at.address}]" if ":" in at.address else at.address
-    asked = Request(at.address, at.port, at.address, hermes.STATUS, headers=(("Host", f"{name}:{at.port}"),), seconds=SECONDS)
+    asked = Request(
+        at.address, at.port, at.address, hermes.STATUS, headers=(("Host", f"{name}:{at.port}"),), seconds=SECONDS
+    )
     return host.fetch(asked)
 
 

@@ -61,7 +61,9 @@ def _our_nginx(each: Listener) -> bool:
 def _taken(sockets: Sequence[Listener]) -> Finding:
     one = sockets[0]
     ports = " and ".join(str(port) for port in sorted({each.port for each in sockets}))
-    where = ", ".join(f"[{each.address}]:{each.port}" if ":" in each.address else f"{each.address}:{each.port}" for each in sockets)
+    where = ", ".join(
+        f"[{each.address}]:{each.port}" if ":" in each.address else f"{each.address}:{each.port}" for each in sockets
+    )
     who = one.process or "a process that cannot be seen from here"
     about = [f"process {one.pid}" if one.pid else "", f"unit {one.unit}" if one.unit else ""]
     told = f" ({', '.join(part for part in about if part)})" if any(about) else ""

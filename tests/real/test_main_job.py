@@ -34,8 +34,10 @@ def vps(world: World, debian: str) -> Machine:
     return new
 
 
+@pytest.mark.parametrize("debian", BOTH)
 def test_from_a_bare_nginx_to_the_dashboard_behind_https_and_passwords(world: World, vps: Machine) -> None:
     start_hermes(vps)
+    vps.start(["cron", "-f"])
     ran = apply(vps, ANSWERS, "--yes")
     bob = re.search(r"bob\W+([a-z0-9]{5}(?:-[a-z0-9]{5}){3})", ran.out + ran.err)
     assert bob, ran.out + ran.err
