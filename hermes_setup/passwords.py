@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hermes_setup.errors import WrongInput
 
 if TYPE_CHECKING:
-    from passlib.handlers.sha2_crypt import sha512_crypt as Sha512Crypt  # noqa: N812 - passlib's own name
+    from typing import Any
 
 ROUNDS = 40_000
 """One check costs about 10 ms in the C library of a small VPS; see docs/explanation/performance.md.
@@ -97,7 +97,7 @@ def make_token() -> str:
     return secrets.token_hex(16)
 
 
-def _sha512_crypt() -> type[Sha512Crypt]:
+def _sha512_crypt() -> Any:
     with warnings.catch_warnings():
         # passlib 1.7.4 imports the standard library's `crypt`, which 3.11 and 3.12 call deprecated; it has a fallback.
         warnings.filterwarnings("ignore", "'crypt' is deprecated", DeprecationWarning)

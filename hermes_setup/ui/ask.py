@@ -264,4 +264,4 @@ def _list_keys(application: Application[object], keys: Sequence[str]) -> None:
 def _always() -> Filter:
     from prompt_toolkit.filters import to_filter
 
-    return to_filter(True)  # noqa: FBT003 - prompt_toolkit's own way of saying "always"
+    return to_filter(True)

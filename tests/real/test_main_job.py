@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from conftest import DOMAIN
+from conftest import BOTH, DOMAIN
 from lab import Machine, World, session_token, start_hermes
 from real.program import apply, hermes_setup, install
 
