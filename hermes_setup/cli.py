@@ -649,9 +649,11 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
     from hermes_setup import wizard
     from hermes_setup.ui.ask import asker
 
-    unfinished = any(user.hash for user in stored.users) or bool(stored.gone or stored.revoked)
-    if unfinished:
+    if any(user.hash for user in stored.users) or stored.gone or stored.revoked:
         _say(f"The set-up of {stored.domain.label} was begun and not finished. It goes on from where it stopped.")
+        return _carry_out(stored, state, {}, dry=dry)
+    if _drifted(stored):
+        _say(f"Hermes is set up here (https://{stored.domain}/), but not everything is as it should be.")
         return _carry_out(stored, state, {}, dry=dry)
     _say(f"Hermes is set up here: https://{stored.domain}/ (everything in one look: sudo hermes-setup doctor)")
     wish, made_up = wizard.menu(tuple(_lines()), asker())
@@ -671,6 +673,18 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
     if code == 0 and not dry and wish.do in ("remove", "passwd"):
         _say_retiring()
     return code
+
+
+def _drifted(stored: Answers) -> bool:
+    """True when a run with the same answers would change something; a check that blocks is for doctor to tell."""
+    from hermes_setup.engine import Blocked
+    from hermes_setup.stages import story
+    from hermes_setup.system.local import Local
+
+    try:
+        return bool(_changes(_forecast(story(), stored, Local(), None)[1]))
+    except Blocked:
+        return False
 
 
 # -- one run --------------------------------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ class Proof:
         stamp = host.look(STAMP)
         proven = stamp.content.decode() if isinstance(stamp, File) else ""
         token = accounts.program_token(text)
-        running = nginx.workers(host, config.pid).master > 0
+        running = host.given(site.RUNS) or nginx.workers(host, config.pid).master > 0
         page = _through(host, answers, token, "127.0.0.1") if running and token and proven and served else None
         return Facts(state, proven, running, token, page)
 
@@ -68,8 +68,7 @@ class Proof:
                     "proof.stopped",
                     "nginx does not run, so nothing is served.",
                     "It was stopped, or could not start.",
-                    "Start it: sudo hermes-setup apply again, or sudo systemctl start nginx; why it stopped: "
-                    "sudo tail /var/log/nginx/error.log",
+                    "Start it: sudo hermes-setup ; why it stopped: sudo tail /var/log/nginx/error.log",
                 )
             ]
         if facts.page is None or facts.page.status in (200, 502):

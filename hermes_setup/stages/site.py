@@ -75,7 +75,9 @@ class Site:
         gate = host.look(GATE_FILE)
         stamp = host.look(STAMP)
         shown = ""
-        if served and workers.master:
+        if served and started:
+            shown = served.fingerprint  # whoever starts it, it reads what is there
+        elif served and workers.master:
             request = Request("127.0.0.1", 443, answers.domain.ascii, method="", tls=True, seconds=3.0)
             shown = nginx.sha256(host.fetch(request).certificate)
         paths = {AVAILABLE, AVAILABLE + NEXT, f"{AVAILABLE}.by-hand"} | {server.path for server in config.servers}
