@@ -22,4 +22,5 @@ def known() -> dict[str, str]:
 def layers(system: str, *, hermes: bool = False) -> tuple[str, ...]:
     """The directories of a system, top first."""
     have = known()
-    return tuple(have[name] for name in (*(("hermes",) if hermes else ()), *STACKS[system]))
+    dashboard = "hermes12" if system.startswith("debian12") else "hermes"  # built with that system's Python
+    return tuple(have[name] for name in (*((dashboard,) if hermes else ()), *STACKS[system]))

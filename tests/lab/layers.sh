@@ -115,7 +115,7 @@ make_layers() {
     D13=$(layer_path debian13 recipe_debian trixie); D12=$(layer_path debian12 recipe_debian bookworm)
     R13=$(layer_path debian13-ready recipe_ready "$D13"); R12=$(layer_path debian12-ready recipe_ready "$D12")
     L13=$(layer_path debian13-lab recipe_lab "$R13" "$D13")
-    H13=$(layer_path hermes recipe_hermes "$R13" "$D13")
+    H13=$(layer_path hermes recipe_hermes "$R13" "$D13"); H12=$(layer_path hermes12 recipe_hermes "$R12" "$D12")
     T13=$(layer_path tests313 recipe_tests "$R13" "$D13"); T12=$(layer_path tests311 recipe_tests "$R12" "$D12")
     local job jobs=() failed=0
     (
@@ -126,10 +126,10 @@ make_layers() {
     ) & jobs+=($!)
     (
         make_layer debian12 recipe_debian bookworm && make_layer debian12-ready recipe_ready "$D12" &&
-            make_layer tests311 recipe_tests "$R12" "$D12"
+            make_layer tests311 recipe_tests "$R12" "$D12" && make_layer hermes12 recipe_hermes "$R12" "$D12"
     ) & jobs+=($!)
     for job in "${jobs[@]}"; do wait "$job" || failed=1; done
     [ $failed = 0 ] || return 1
-    touch "$D13" "$D12" "$R13" "$R12" "$L13" "$H13" "$T13" "$T12"
+    touch "$D13" "$D12" "$R13" "$R12" "$L13" "$H13" "$T13" "$T12" "$H12"
     find "$LAYERS" -mindepth 1 -maxdepth 1 -mtime +30 -exec rm -rf {} + # recipes of long ago
 }
