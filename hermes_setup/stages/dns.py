@@ -529,7 +529,7 @@ class _Judge:
                 f"No DNS server answered this machine, so {self.label} could not be looked up.",
                 "Neither the resolver in /etc/resolv.conf nor public ones could be reached. That is this server's network, "
                 "not your domain.",
-                "Try: getent ahosts deb.debian.org    If that prints nothing, mend the network or /etc/resolv.conf "
+                "Try: getent ahosts letsencrypt.org    If that prints nothing, mend the network or /etc/resolv.conf "
                 "(your provider's panel shows its resolvers), then run this again.",
             )
         return self.finding(

@@ -49,14 +49,12 @@ in_chroot() {
 
 # The recipes. Editing one makes its layer, and those above it, new.
 recipe_debian() {  # $1 suite, $2 directory
-    local mirror=${HERMES_SETUP_MIRROR:-http://deb.debian.org/debian}
-    printf 'deb http://deb.debian.org/debian %s main\n' "$1" "$1-updates" >"$2.list"
-    printf 'deb http://deb.debian.org/debian-security %s-security main\n' "$1" >>"$2.list"
+    # Without a mirror mmdebstrap takes Debian's own, with its updates and security.
     mmdebstrap --mode=root --variant=minbase --format=directory --aptopt="$2.apt" \
         --dpkgopt=force-unsafe-io \
         --include=systemd,systemd-sysv,dbus,iproute2,python3,ca-certificates,sudo,openssh-server,procps \
         --customize-hook='rm -f "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/dpkg/dpkg.cfg.d/99mmdebstrap "$1"/etc/resolv.conf "$1"/etc/machine-id; mv "$1"/etc/apt/sources.list.d/*.list "$1"/etc/apt/sources.list; : >"$1"/etc/machine-id; echo vps >"$1"/etc/hostname; printf "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n" >"$1"/etc/hosts' \
-        "$1" "$2" "$2.list"
+        "$1" "$2" ${HERMES_SETUP_MIRROR:+"$HERMES_SETUP_MIRROR"}
 }
 recipe_ready() {
     apt-get -qq update

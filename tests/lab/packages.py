@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 HOST = Path("/run/host")  # ca.crt, pip.conf and apt.conf as tests/run found them
 ADDRESS = ("198.51.100.9", "2001:db8::9")
-REGISTRIES = ("deb.debian.org", "security.debian.org", "pypi.org", "files.pythonhosted.org")
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n", re.DOTALL)
 
 
@@ -34,9 +33,13 @@ def _config(name: str) -> str:
 
 def registries() -> frozenset[str]:
     """The host names that a machine may reach."""
+    from pip._internal.models.index import PyPI  # the index that pip takes when nothing else is said
+
     urls = re.findall(r"https?://\S+", _config("pip.conf"))
+    for sources in (Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")):
+        urls += re.findall(r"https?://\S+", sources.read_text("utf-8") if sources.exists() else "")
     urls += [word for key in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL") for word in os.environ.get(key, "").split()]
-    return frozenset({*REGISTRIES, *(name for url in urls if (name := urlsplit(url).hostname))})
+    return frozenset({PyPI.netloc, PyPI.file_storage_domain, *(name for url in urls if (name := urlsplit(url).hostname))})
 
 
 def server_name(hello: bytes) -> str | None:
