@@ -1,0 +1,229 @@
+"""The documentation says what the program does: codes, keys, exit codes, paths and numbers are compared with the source."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tomllib
+
+from hermes_setup import accounts, certbot, cli, passwords, state
+from hermes_setup.answers import KEYS, USER_KEYS, read_table
+from hermes_setup.host import ABSENT, File
+from hermes_setup.stages import certificate, renewal, site
+from hermes_setup.system.overlay import Overlay
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted(ROOT.glob("docs/**/*.md")),
+]
+SOURCES = sorted((ROOT / "hermes_setup").rglob("*.py"))
+MAKERS = {"note": "note", "warn": "warns", "block": "blocks"}
+
+
+def page(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+# -- finding codes --------------------------------------------------------------------------------------------------------
+
+
+def _called(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def codes_in(source: str) -> Iterator[tuple[str, str]]:
+    """(code, severity) of each finding that the source can make; severity "" where it depends on more."""
+    tree = ast.parse(source)
+    for function in ast.walk(tree):
+        if not isinstance(function, (ast.FunctionDef, ast.Module)):
+            continue
+        names = [argument.arg for argument in function.args.args] if isinstance(function, ast.FunctionDef) else []
+        for call in [node for node in ast.walk(function) if isinstance(node, ast.Call) and node.args]:
+            made, first = _called(call), call.args[0]
+            if made not in (*MAKERS, "finding", "Finding"):
+                continue
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                yield first.value, MAKERS.get(made, "")
+            elif isinstance(first, ast.JoinedStr) and names:
+                # f"proof.{what}": the words that this function is called with in place of {what}
+                start, hole = first.values
+                assert isinstance(start, ast.Constant) and isinstance(hole, ast.FormattedValue)
+                assert isinstance(hole.value, ast.Name), "a code that no test can read: write it out"
+                place = [name for name in names if name != "self"].index(hole.value.id)
+                for other in ast.walk(tree):
+                    if isinstance(other, ast.Call) and _called(other) == getattr(function, "name", ""):
+                        word = other.args[place]
+                        assert isinstance(word, ast.Constant), "a code that no test can read: write it out"
+                        yield f"{start.value}{word.value}", MAKERS.get(made, "")
+
+
+IN_SOURCE = {pair for path in SOURCES for pair in codes_in(path.read_text(encoding="utf-8")) if "." in pair[0]}
+ROWS = re.findall(
+    r'^\| <a id="([a-z0-9.-]+)"></a>`([a-z0-9.-]+)` \| ([a-z, ]+) \|', page("docs/reference/findings.md"), re.M
+)
+
+
+def test_each_finding_of_the_source_is_on_the_page_and_the_other_way_round() -> None:
+    assert sorted({code for code, _ in IN_SOURCE}) == sorted(code for _, code, _ in ROWS)
+
+
+def test_each_finding_has_its_anchor_and_stands_there_once() -> None:
+    assert all(anchor == code for anchor, code, _ in ROWS)
+    assert len({code for _, code, _ in ROWS}) == len(ROWS)
+
+
+@pytest.mark.parametrize(("code", "severity"), sorted(pair for pair in IN_SOURCE if pair[1]))
+def test_the_page_knows_the_severity(code: str, severity: str) -> None:
+    assert severity in {said: words for _, said, words in ROWS}[code]
+
+
+# -- the command line and the answers --------------------------------------------------------------------------------------
+
+
+def test_the_page_has_the_exit_codes_of_the_help_and_no_others() -> None:
+    told = set(re.findall(r"\b(\d+) [a-z^]", cli.HELP.partition("Exit:")[2]))
+    assert told >= {"0", "1", "70", "130", "143"}
+    rows = set(re.findall(r"^\| (\d+) \|", page("docs/reference/commands.md"), re.M))
+    assert rows == told
+
+
+@pytest.mark.parametrize(
+    "words", [f"users {do}" for do in ("list", "add", "passwd", "remove", "sign-out")] + ["answers"]
+)
+def test_each_command_is_on_the_page(words: str) -> None:
+    assert f"hermes-setup {words}" in cli.HELP
+    assert f"hermes-setup {words}" in page("docs/reference/commands.md")
+
+
+@pytest.mark.parametrize("flag", sorted(set(re.findall(r"--[a-z-]+", cli.HELP))))
+def test_each_flag_is_on_the_page(flag: str) -> None:
+    assert flag in page("docs/reference/commands.md")
+
+
+@pytest.mark.parametrize("text", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_pages_name_no_flag_and_no_command_that_is_not_there(text: Path) -> None:
+    for line in re.findall(r"(?:sudo )hermes-setup( [^`\n#]*)", text.read_text(encoding="utf-8")):
+        verbs = [word for word in line.split() if re.fullmatch(r"[a-z-]+", word) and not word.startswith("-")]
+        if verbs:
+            assert verbs[0] in ("apply", "users", "answers", "doctor"), line
+        for flag in re.findall(r"--[a-z-]+", line):
+            assert flag in cli.HELP, line
+
+
+@pytest.mark.parametrize("key", [*KEYS, *USER_KEYS])
+def test_each_key_of_an_answers_file_is_on_its_page(key: str) -> None:
+    assert f"`{key}`" in page("docs/reference/answers.md")
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_answers_that_are_shown_are_good_answers(path: Path) -> None:
+    for block in re.findall(r"^```toml\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S):
+        read_table(tomllib.loads(block))
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("docs/examples/*.toml")), ids=lambda path: path.name)
+def test_example_files_are_good_answers(path: Path) -> None:
+    read_table(tomllib.loads(path.read_text(encoding="utf-8")))
+
+
+# -- paths, numbers, links ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(accounts.USERS_FILE, accounts.GATE_FILE, site.AVAILABLE, site.AVAILABLE + site.NEXT, site.LINK, site.STAMP),
+        *(renewal.HOOK, renewal.STAMP, certbot.OWN, certbot.CHALLENGES, cli.LOG, state.STATE),
+        *("/opt/hermes-setup", "/usr/local/bin/hermes-setup", "/var/log/nginx/hermes-access.log"),
+    ],
+)
+def test_each_path_that_is_written_is_on_the_page_of_files(path: str) -> None:
+    assert path in page("docs/reference/files.md")
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (f"{certificate.DAYS} days", "docs/reference/files.md"),
+        (f"{passwords.ROUNDS:,}", "docs/explanation/performance.md"),
+        (f"{passwords.SHORTEST} characters", "docs/reference/answers.md"),
+        (f"{passwords.LONGEST} bytes", "docs/reference/answers.md"),
+        ("5 requests a second", "docs/explanation/security.md"),
+        (f"{state.RUNS_KEPT} runs", "docs/reference/files.md"),
+        (f"longer than {accounts.LONGEST_KEY} bytes", "docs/explanation/decisions/0011-names-as-map-keys.md"),
+    ],
+)
+def test_numbers_are_those_of_the_source(words: str, where: str) -> None:
+    assert words in page(where)
+
+
+def test_the_numbers_of_the_site_template_are_those_that_the_pages_tell() -> None:
+    told = (ROOT / "templates/site.conf").read_text() + (ROOT / "templates/gate.conf").read_text()
+    assert all(words in told for words in ("rate=5r/s", "burst=20", "Max-Age=2592000", "error.log crit", "110m"))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\((?!https?://)([^)#\s]*)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
+        assert not target or (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_pages_that_the_source_names_are_there(path: Path) -> None:
+    for name in re.findall(r"docs/[a-z]+/[\w./-]+\.(?:md|toml)", path.read_text(encoding="utf-8")):
+        assert (ROOT / name).exists(), name
+
+
+def test_each_library_has_its_reason() -> None:
+    listed = re.findall(r'^    "([a-z0-9-]+)>=', page("pyproject.toml"), re.M)
+    assert listed
+    for library in listed:
+        assert f"| {library} |" in page("docs/explanation/dependencies.md")
+
+
+def test_each_decision_is_in_the_list() -> None:
+    listed = set(re.findall(r"\((\d{4}-[\w-]+\.md)\)", page("docs/explanation/decisions/README.md")))
+    assert listed == {path.name for path in ROOT.glob("docs/explanation/decisions/0*.md")}
+
+
+def test_the_readme_is_a_page_or_two() -> None:
+    assert len(page("README.md").splitlines()) < 150
+
+
+# -- the stage of CONTRIBUTING.md -----------------------------------------------------------------------------------------
+
+
+def example() -> str:
+    return next(iter(re.findall(r"^```python\n(.*?)^```", page("CONTRIBUTING.md"), re.M | re.S)))
+
+
+def test_the_example_stage_does_what_is_said_of_it() -> None:
+    from hermes_setup.answers import Answers, Domain, Issuer
+    from hermes_setup.engine import Doing, NoJournal, preflight, run
+    from hermes_setup.system.local import Local
+
+    namespace: dict[str, object] = {"__name__": "hermes_setup.stages.greeting"}
+    exec(compile(example(), "CONTRIBUTING.md", "exec"), namespace)
+    stage = namespace["Greeting"]()  # type: ignore[operator]
+    wanted = Answers(Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), ())
+    machine = Overlay(Local("/nowhere"))
+    events = list(run([stage], wanted, machine, NoJournal()))
+    assert [event.change.path for event in events if isinstance(event, Doing)] == ["/etc/motd.d/hermes"]
+    assert machine.look("/etc/motd.d/hermes") != ABSENT
+    assert not [event for event in run([stage], wanted, machine, NoJournal()) if isinstance(event, Doing)]
+    machine.put("/etc/motd.d/hermes", File(b"by hand\n"))
+    assert [finding.code for _, finding in preflight([stage], wanted, machine).findings] == ["greeting.by-hand"]
+
+
+def test_the_example_stage_is_typed_and_short(tmp_path: Path) -> None:
+    api = pytest.importorskip("mypy.api")
+    code = tmp_path / "greeting.py"
+    code.write_text(f"{example()}\nfrom hermes_setup.stage import Stage\n\n_: Stage[Node] = Greeting()\n")
+    out, err, status = api.run(["--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(tmp_path), str(code)])
+    assert status == 0, out + err
+    assert len([line for line in example().splitlines() if line.strip()]) <= 30
