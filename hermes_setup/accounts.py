@@ -44,7 +44,10 @@ def hashes(text: str) -> dict[str, str]:
 
 
 def with_users(text: str, users: Sequence[User], gone: Sequence[str]) -> str:
-    """The file with these users' lines changed, added or gone; every other line as it was."""
+    """The file with these users' lines changed, added or gone; every other line as it was.
+
+    nginx passes over lines that begin with # (ngx_http_auth_basic_module.c), so the first one says whose file it is.
+    """
     wanted = {user.name: user.hash for user in users if user.hash}
     lines: list[str] = []
     seen: set[str] = set()
@@ -59,6 +62,8 @@ def with_users(text: str, users: Sequence[User], gone: Sequence[str]) -> str:
     while lines and not lines[-1]:
         lines.pop()
     lines += [f"{name}:{hashed}" for name, hashed in wanted.items() if name not in seen]
+    if not lines or not lines[0].startswith(nginx.OURS):
+        lines.insert(0, f"{nginx.OURS} One user a line; lines added by hand are kept.")
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -16,6 +16,9 @@ from hermes_setup.errors import WrongInput
 A, B = "$6$rounds=40000$aaaaaaaaaaaaaaaa$x", "$6$rounds=40000$bbbbbbbbbbbbbbbb$y"
 
 
+HEAD = "# Written by hermes-setup. One user a line; lines added by hand are kept.\n"
+
+
 def counting() -> accounts.Callable[[], str]:
     numbers = itertools.count()
     return lambda: f"{next(numbers):032x}"
@@ -24,18 +27,18 @@ def counting() -> accounts.Callable[[], str]:
 def test_lines_that_we_did_not_write_stay_where_they_are() -> None:
     text = f"# by hand\ncarol:$apr1$x$y:her comment\nalice:{A}\n\nodd line\n"
     assert with_users(text, [User("alice", B), User("bob", A)], []) == (
-        f"# by hand\ncarol:$apr1$x$y:her comment\nalice:{B}\n\nodd line\nbob:{A}\n"
+        f"{HEAD}# by hand\ncarol:$apr1$x$y:her comment\nalice:{B}\n\nodd line\nbob:{A}\n"
     )
 
 
 def test_a_user_without_a_hash_keeps_the_line_that_is_there() -> None:
-    text = f"alice:{A}\n"
+    text = f"{HEAD}alice:{A}\n"
     assert with_users(text, [User("alice")], []) == text
 
 
 def test_removing_takes_every_line_of_that_name_and_no_other() -> None:
     text = f"alice:{A}\nAlice:{A}\nalice:{B}\nalice2:{B}\n"
-    assert with_users(text, [], ["alice"]) == f"Alice:{A}\nalice2:{B}\n"
+    assert with_users(text, [], ["alice"]) == f"{HEAD}Alice:{A}\nalice2:{B}\n"
 
 
 def test_the_first_line_of_a_name_is_the_one_that_counts() -> None:
