@@ -7,6 +7,7 @@ set -eu
 HOME_DIR=/opt/hermes-setup
 COMMAND=/usr/local/bin/hermes-setup
 NEEDED_MB=150
+SUPPORTED='It works on Debian 12 and later and on Ubuntu 22.04 and later.'
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a UCF_FORCE_CONFFOLD=1
 export PYTHONDONTWRITEBYTECODE=1 PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
@@ -21,17 +22,17 @@ stop() {
     code=$1; say "hermes-setup: $2"; say "  $3"; exit "$code"
 }
 
-new='' log='' work='' child=''
+new='' work=''
 clean_up() {
-    # A command in the background does not hear ^C; apt and pip tidy up after themselves when they are asked to end.
-    [ -z "$child" ] || { kill "$child" 2>/dev/null && wait "$child" 2>/dev/null; } || :
+    trap '' INT TERM HUP # a second ^C must not keep half of it
     [ -z "$new" ] || rm -rf "$new"
     [ -z "$work" ] || rm -rf "$work"
 }
 trap clean_up EXIT
-trap 'say; say "Stopped. What was there before still works; run it again and it goes on."; exit 130' INT
-trap 'exit 143' TERM
-trap 'exit 129' HUP
+stopped() { say; say "Stopped. What was there before is as it was; run it again and it goes on."; exit "$1"; }
+trap 'stopped 130' INT
+trap 'stopped 143' TERM
+trap 'exit 129' HUP # nobody is left to tell
 
 # -- where it is, and what it is run on -----------------------------------------------------------------------------------
 
@@ -42,107 +43,119 @@ source_dir=$(dirname -- "$self")
         "Unpack the whole release, or clone the whole repository, and run ./install.sh in it."
 [ "$(id -u)" = 0 ] ||
     stop 2 "this needs root: it installs packages and writes to /opt." "Type: sudo ./install.sh${*:+ $*}"
-[ -r /etc/os-release ] || stop 2 "this is no Linux distribution that says its name (/etc/os-release)." \
-    "hermes-setup works on Debian 12 and 13 and on Ubuntu 22.04 and later."
+[ -r /etc/os-release ] || stop 2 "this system does not say which it is (/etc/os-release)." "$SUPPORTED"
 distribution=$(. /etc/os-release; printf '%s' "${ID:-} ${ID_LIKE:-}")
 pretty=$(. /etc/os-release; printf '%s' "${PRETTY_NAME:-${ID:-unknown}}")
 case " $distribution " in
 *" debian "* | *" ubuntu "*) ;;
-*) stop 2 "$pretty is not a distribution it knows." \
-    "hermes-setup works on Debian 12 and 13 and on Ubuntu 22.04 and later." ;;
+*) stop 2 "$pretty is not a distribution that hermes-setup knows." "$SUPPORTED" ;;
+esac
+case $(. /etc/os-release; printf '%s' "${ID:-} ${VERSION_ID:-}") in
+"debian "[1-9] | "debian 1"[01] | "ubuntu 1"* | "ubuntu 20."* | "ubuntu 21."*) stop 2 "$pretty is too old." "$SUPPORTED" ;;
 esac
 command -v apt-get >/dev/null || stop 2 "apt-get is missing on this $pretty." "hermes-setup needs it to install nginx and certbot."
+
+# The distribution's own Python: what else is called python3 on the PATH belongs to somebody else.
+python=/usr/bin/python3
+new_enough() { "$python" -I -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; }
+too_old() { stop 2 "this $pretty has $("$python" -V 2>&1); hermes-setup needs Python 3.10 or later." "$SUPPORTED"; }
+[ ! -x "$python" ] || new_enough || too_old
 
 # -- one at a time, and only when there is something new ------------------------------------------------------------------
 
 mkdir -p "$HOME_DIR/releases"
 chmod 755 "$HOME_DIR" "$HOME_DIR/releases"
 exec 9>"$HOME_DIR/lock"
+chmod 600 "$HOME_DIR/lock" # whoever can open it could hold it
 flock -n 9 || stop 75 "another install.sh is at work." "Wait until it has ended, then run this again."
 
-# What makes a release: its code, its templates, its pins, and the Python it runs on.
+# What makes a release: its code, its templates, its pins.
 mark=$( (
     cd "$source_dir"
     find hermes_setup templates requirements pyproject.toml install.sh -type f ! -name '*.pyc' -print0 | LC_ALL=C sort -z |
         xargs -0 sha256sum
-    /usr/bin/python3 -V 2>&1 || :
 ) | sha256sum | cut -c1-16)
-current=$(readlink "$HOME_DIR/current" 2>/dev/null || :)
-if [ "${current#releases/}" = "$mark" ] && [ -x "$HOME_DIR/current/bin/hermes-setup" ] &&
-    "$HOME_DIR/current/bin/python" -c '' 2>/dev/null && [ "$(readlink "$COMMAND" 2>/dev/null)" = "$HOME_DIR/current/bin/hermes-setup" ]; then
+
+swap_link() { # TARGET PATH: there is never a moment without it
+    ln -sfn "$1" "$2.new" && mv -T "$2.new" "$2"
+}
+# Everything is in place, and the command is the program's from here on.
+start() {
+    if [ "$(readlink "$COMMAND")" != "$HOME_DIR/current/bin/hermes-setup" ]; then
+        mkdir -p "$(dirname "$COMMAND")"
+        swap_link "$HOME_DIR/current/bin/hermes-setup" "$COMMAND"
+    fi
     exec 9>&-
     trap - EXIT INT TERM HUP
     exec "$COMMAND" "$@"
-fi
+}
+current=$(readlink "$HOME_DIR/current" || :)
+# After an upgrade of the distribution its new Python does not see the libraries of the old one: that is made anew, too.
+case $current in
+"releases/$mark-"*) ! "$HOME_DIR/current/bin/python" -I -c 'import hermes_setup' 2>/dev/null || start "$@" ;;
+esac
 
 # -- a Python that can make environments ----------------------------------------------------------------------------------
 
 log=$HOME_DIR/install.log
 : >"$log"; chmod 600 "$log"
 
-# step TITLE COMMAND...: one line; its output only when it fails.
+# step TITLE COMMAND...: one line; its output only when it fails. In the foreground, so that ^C and a lost connection reach
+# the command too; the subshell outlives them, so that nothing is cleared away under a command that is still ending.
 step() {
     title=$1; shift
     printf '%s ... ' "$title" >&2
     began=$(date +%s)
-    # In the background, so that a signal is heard at once; waited for, so that its status is known.
-    "$@" >>"$log" 2>&1 9>&- </dev/null &
-    child=$!
-    if wait "$child"; then
-        child=''
+    if (trap : INT HUP; cd /; "$@") >>"$log" 2>&1 9>&- </dev/null; then
         say "done ($(($(date +%s) - began)) s)"
     else
-        status=$? child=''
         say "failed"
         tail -n 15 "$log" | sed 's/^/    /' >&2
-        return "$status"
+        return 1
     fi
 }
 
-# Who holds dpkg's lock: its inode in /proc/locks, then that process's name. It is never killed.
+# Who has a lock file of apt's or dpkg's open: holds it, or waits for it like us. It is never killed.
 lock_holder() {
-    for file in /var/lib/dpkg/lock-frontend /var/lib/apt/lists/lock /var/lib/dpkg/lock; do
-        inode=$(stat -c %i "$file" 2>/dev/null) || continue
-        pid=$(sed -n "s/^[0-9]*: [A-Z]* *[A-Z]* *[A-Z]* *\([0-9]*\) [0-9a-f:]*:$inode .*/\1/p" /proc/locks 2>/dev/null | head -n 1)
-        [ -z "$pid" ] || { printf '%s (process %s)' "$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | cut -c1-60)" "$pid"; return; }
+    find /proc/[0-9]*/fd -lname /var/lib/dpkg/lock-frontend -o -lname /var/lib/dpkg/lock -o -lname /var/lib/apt/lists/lock \
+        2>/dev/null | head -n 1 | while IFS=/ read -r _ _ pid _; do
+        printf '%s (process %s)' "$(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -c1-60)" "$pid"
     done
 }
 
-apt() { apt-get -q -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 -o Acquire::Retries=2 "$@"; }
+apt() {
+    apt-get -q -o DPkg::Lock::Timeout=600 -o Acquire::Retries=2 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 "$@"
+}
 
 # apt waits for dpkg's lock only, not for that of the lists; and nobody tells when an fcntl lock is given back.
-update_lists() {
+wait_for_locks() {
     tries=300
-    while [ -n "$(lock_holder)" ] && [ $((tries -= 1)) -gt 0 ]; do sleep 2; done
-    apt update
+    while [ -n "$(lock_holder)" ] && [ $((tries -= 1)) -gt 0 ]; do sleep 2 || return; done
 }
 
 install_packages() {
     holder=$(lock_holder)
-    [ -z "$holder" ] || say "Another program is installing packages: $holder. Waiting for it, up to ten minutes."
+    [ -z "$holder" ] || step "Waiting, up to ten minutes, for another program that installs packages: $holder" wait_for_locks
     # Interrupted once, dpkg refuses everything until it has been finished.
     if [ -n "$(ls /var/lib/dpkg/updates 2>/dev/null)" ] || dpkg --audit 2>/dev/null | grep -q .; then
         step "Finishing an interrupted package installation" dpkg --configure -a --force-confdef --force-confold ||
             stop 1 "dpkg could not finish what was interrupted." "Look at: sudo dpkg --configure -a"
     fi
-    network="If the lines above speak of connecting or resolving: this server has no network. Does this work?  sudo apt-get update"
-    step "Fetching the lists of packages" update_lists || stop 1 "the lists of packages could not be fetched (above)." "$network"
+    # One broken source of somebody else's must not keep us from the others: what is missing shows in the next step.
+    step "Fetching the lists of packages" apt update || say "Going on with the lists that are there."
     step "Installing $*" apt install -y --no-install-recommends -o Dpkg::Options::=--force-confdef \
         -o Dpkg::Options::=--force-confold "$@" ||
-        stop 1 "the distribution's packages could not be installed (above)." "$network  And this?  sudo apt-get install $*"
+        stop 1 "the distribution's packages could not be installed (above). Nothing was changed." \
+            "Does this server reach the internet? Try: sudo apt-get update && sudo apt-get install $*"
 }
 
-# The distribution's own Python: what else is called python3 on the PATH belongs to somebody else.
-python=/usr/bin/python3
-can_make_environments() { "$python" -I -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; }
-
+can_make_environments() { "$python" -I -c 'import ensurepip, venv' 2>/dev/null; }
 missing=''
 can_make_environments || missing='python3 python3-venv'
 [ -s /etc/ssl/certs/ca-certificates.crt ] || missing="$missing ca-certificates"
 # shellcheck disable=SC2086 # words on purpose
 [ -z "$missing" ] || install_packages $missing
-can_make_environments || stop 2 "Python on $pretty is $("$python" -V 2>&1); hermes-setup needs 3.10 or later." \
-    "It works on Debian 12 and 13 and on Ubuntu 22.04 and later."
+new_enough || too_old
 
 free=$(df -Pm "$HOME_DIR" | awk 'NR == 2 { print $4 }')
 [ "${free:-$NEEDED_MB}" -ge "$NEEDED_MB" ] || stop 1 "only $free MB are free below /opt; the installation needs $NEEDED_MB." \
@@ -150,27 +163,32 @@ free=$(df -Pm "$HOME_DIR" | awk 'NR == 2 { print $4 }')
 
 # -- the environment, beside the old one ------------------------------------------------------------------------------------
 
-new=$HOME_DIR/releases/$mark
-[ "${current#releases/}" != "$mark" ] || rm -f "$HOME_DIR/current" # the same release, but broken
-rm -rf "$new"
+rm -rf "$HOME_DIR"/build.* # what a power cut left
 work=$(mktemp -d "$HOME_DIR/build.XXXXXX")
+new=$HOME_DIR/releases/$mark-$(date -u +%Y%m%dT%H%M%S)
+rm -rf "$new"
 
+pip() { # COMMAND ARGS; what it leaves in the temporary folder when it is interrupted goes with ours
+    verb=$1; shift
+    TMPDIR=$work "$new/bin/python" -I -m pip "$verb" -q --no-compile "$@"
+}
 make_environment() { "$python" -I -m venv "$new"; }
 fetch_requirements() {
-    "$new/bin/python" -m pip install -q --require-hashes --no-deps --prefer-binary --no-compile -r "$source_dir/requirements/runtime.txt"
+    pip install --require-hashes --no-deps --prefer-binary -r "$source_dir/requirements/runtime.txt"
 }
 # The wheel is built from a copy, so that the folder this is run from stays as it is; the tools for it are not kept.
 install_program() {
     mkdir "$work/source" && cp -R "$source_dir/hermes_setup" "$source_dir/templates" "$source_dir/pyproject.toml" "$work/source/" &&
         for extra in README.md LICENSE; do [ ! -f "$source_dir/$extra" ] || cp "$source_dir/$extra" "$work/source/"; done &&
         find "$work/source" -name __pycache__ -prune -exec rm -rf {} + &&
-        "$new/bin/python" -m pip install -q --require-hashes --no-deps --prefer-binary --no-compile --target "$work/tools" \
-            -r "$source_dir/requirements/build.txt" &&
+        pip install --require-hashes --no-deps --prefer-binary --target "$work/tools" -r "$source_dir/requirements/build.txt" &&
         (cd "$work/source" && PYTHONPATH="$work/tools" "$new/bin/python" -m hatchling build -t wheel -d "$work/wheel") &&
-        "$new/bin/python" -m pip install -q --no-deps --no-index --no-compile "$work"/wheel/*.whl &&
+        pip install --no-deps --no-index "$work"/wheel/*.whl &&
+        sed -i '1s/$/ -I/' "$new/bin/hermes-setup" &&
         PYTHONDONTWRITEBYTECODE='' "$new/bin/python" -m compileall -q -j 0 "$new/lib" &&
         chmod -R u+rwX,go+rX,go-w "$new" &&
-        "$new/bin/hermes-setup" --version
+        "$new/bin/hermes-setup" --version &&
+        sync -f "$new" # a link to files that a power cut could still empty would not be a whole release
 }
 offline="Does this server reach the internet? Look at the lines above, or all of it: sudo less $log ; then run this again."
 step "[1/3] Python environment" make_environment || stop 1 "the Python environment could not be made (above)." "Look at: $log"
@@ -179,18 +197,11 @@ step "[3/3] hermes-setup" install_program || stop 1 "the program could not be bu
 
 # -- in its place -------------------------------------------------------------------------------------------------------------
 
-swap_link() { # TARGET PATH
-    ln -s "$1" "$2.new.$$" && mv -T "$2.new.$$" "$2"
-}
-mkdir -p "$(dirname "$COMMAND")"
-swap_link "releases/$mark" "$HOME_DIR/current"
-swap_link "$HOME_DIR/current/bin/hermes-setup" "$COMMAND"
+swap_link "releases/${new##*/}" "$HOME_DIR/current"
 kept=$new
 new=''
 for old in "$HOME_DIR"/releases/*; do # the one before may still be running somewhere
     [ "$old" = "$kept" ] || [ "$old" = "$HOME_DIR/$current" ] || rm -rf "$old"
 done
 rm -rf "$work" "$log"
-exec 9>&-
-trap - EXIT INT TERM HUP
-exec "$COMMAND" "$@"
+start "$@"

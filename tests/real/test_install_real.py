@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 import time
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from conftest import BOTH
@@ -50,6 +54,70 @@ def test_a_bare_server_gets_the_command_and_again_is_quick(bare: Machine) -> Non
     assert "hermes-setup 9.9.9" in install(bare, "--version")
     # Where it is needed: the wizard says what it needs instead of hanging without a terminal.
     assert "apply --answers" in install(bare, code=2)
+    # The command is put back where somebody removed it, with nothing fetched again.
+    bare.run(["rm", "/usr/local/bin/hermes-setup"])
+    assert "[1/3]" not in install(bare, "--version")
+    assert bare.run(["hermes-setup", "--version"], env={"PYTHONPATH": "/nowhere", "PYTHONHOME": "/nowhere"}).out
+
+
+def test_from_a_release_with_a_strange_environment(bare: Machine, tmp_path: Path) -> None:
+    archives = [release(tmp_path / each) for each in ("one", "two")]
+    assert archives[0].read_bytes() == archives[1].read_bytes()
+    bare.copy_in(archives[0].parent, "/srv")
+    bare.run(["sh", "-c", "cd /srv && sha256sum -c *.sha256 && tar -xf *.tar.gz"])
+    bare.run(["sh", "-c", "ln -s /srv/hermes-setup-*/install.sh /usr/bin/put"])
+    bare.write("/srv/wrong/python3", "#!/bin/sh\nexit 9\n", mode=0o755)
+    script = "umask 077; mkdir /gone; cd /gone; rmdir /gone; env -u HOME PATH=/srv/wrong:$PATH put --version"
+    assert "[3/3]" in bare.run(["sh", "-c", script], timeout=300).err
+    assert bare.run(["runuser", "-u", "nobody", "--", "hermes-setup", "--version"]).out.startswith("hermes-setup ")
+
+
+def release(folder: Path) -> Path:
+    """The archive that tools/release makes of this tree, committed in a repository of its own at a fixed moment."""
+    caches = shutil.ignore_patterns(".git", ".*_cache", "__pycache__", ".hypothesis", "dist")
+    shutil.copytree(REPO, folder / "tree", ignore=caches)
+    who = {f"GIT_{who}_{what}": "a" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    when = {"GIT_AUTHOR_DATE": "1800000000 +0000", "GIT_COMMITTER_DATE": "1800000000 +0000"}
+    commands = ("git init -q", "git add -A", "git commit -qm all", "tools/release HEAD ../out")
+    for argv in map(str.split, commands):
+        subprocess.run(argv, cwd=folder / "tree", env=os.environ | who | when, check=True)
+    return next((folder / "out").glob("*.tar.gz"))
+
+
+@pytest.mark.parametrize("moment", ["Installing", "1/3", "2/3", "3/3"])
+def test_ctrl_c_leaves_nothing_half_done_and_again_goes_on(bare: Machine, moment: str) -> None:
+    unpack(bare)
+    terminal = bare.spawn([f"{TREE}/install.sh", "--version"], timeout=120)
+    terminal.expect_exact(moment)
+    time.sleep(0.7)
+    terminal.sendintr()
+    terminal.expect_exact("run it again")
+    terminal.sendintr()  # again, during its clean-up
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 130
+    assert not bare.exists("/usr/local/bin/hermes-setup")
+    assert bare.run(["find", "/opt/hermes-setup", "-mindepth", "1", "-type", "d"]).out == "/opt/hermes-setup/releases\n"
+    assert bare.processes() == []
+    assert re.search(r"^hermes-setup \d", install(bare, "--version"), re.M)
+
+
+def test_it_waits_for_another_apt_and_says_who_that_is(bare: Machine) -> None:
+    unpack(bare)
+    hold = "import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); "
+    holder = bare.start(["python3", "-c", hold + "print(1, flush=True); time.sleep(5)"])
+    bare.wait_for(lambda: "1" in holder.output, "holds the lock")
+    said = install(bare, "--version")
+    assert re.search(r"another program that installs packages: python3 -c .* \(process \d+\) \.\.\. done", said)
+    assert holder.code == 0
+
+
+def test_an_interrupted_dpkg_is_finished_first(bare: Machine) -> None:
+    unpack(bare)
+    halfway = "/^Package: procps$/,/^$/s/^Status: .*/Status: install ok half-configured/"
+    bare.run(["sed", "-i", halfway, "/var/lib/dpkg/status"])
+    assert "Finishing an interrupted package installation ... done" in install(bare, "--version")
+    assert "install ok installed" in bare.run(["dpkg", "-s", "procps"]).out
 
 
 def test_without_a_network_it_says_so_and_leaves_nothing_half_done(world: World) -> None:
@@ -68,12 +136,21 @@ def test_not_root_is_told_what_to_type(machine: Machine) -> None:
     assert "sudo ./install.sh --version" in ran.err
 
 
-@pytest.mark.parametrize("release", ['ID=fedora\nPRETTY_NAME="Fedora Linux 43"\n', 'ID=alpine\nID_LIKE=""\n'])
-def test_an_unknown_distribution_is_told_what_is_known(machine: Machine, release: str) -> None:
+@pytest.mark.parametrize(
+    "release",
+    [
+        'ID=fedora\nPRETTY_NAME="Fedora Linux 43"\n',
+        'ID=alpine\nID_LIKE=""\n',
+        'ID=debian\nVERSION_ID="11"\n',
+        'ID=ubuntu\nID_LIKE=debian\nVERSION_ID="20.04"\n',
+    ],
+)
+def test_a_distribution_unknown_or_too_old_is_told_what_is_known(machine: Machine, release: str) -> None:
     unpack(machine)
     machine.run(["rm", "/etc/os-release"])
     machine.write("/etc/os-release", release)
-    assert "Debian 12 and 13" in install(machine, "--version", code=2)
+    assert "Debian 12 and later" in install(machine, "--version", code=2)
+    assert not machine.exists("/opt/hermes-setup")
 
 
 def test_two_at_once_do_not_get_into_each_others_way(machine: Machine) -> None:
