@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import tomllib
 
-from hermes_setup import accounts, certbot, cli, passwords, state
+from hermes_setup import __version__, accounts, certbot, cli, passwords, state
 from hermes_setup.answers import KEYS, USER_KEYS, read_table
 from hermes_setup.host import ABSENT, File
 from hermes_setup.stages import certificate, renewal, site
@@ -191,6 +191,11 @@ def test_each_decision_is_in_the_list() -> None:
     assert listed == {path.name for path in ROOT.glob("docs/explanation/decisions/0*.md")}
 
 
+def test_the_readme_fetches_the_release_that_this_is() -> None:
+    assert set(re.findall(r"hermes-setup-(\d+\.\d+\.\d+)", page("README.md"))) == {__version__}
+    assert f"## {__version__}" in page("CHANGELOG.md")
+
+
 def test_the_readme_is_a_page_or_two() -> None:
     assert len(page("README.md").splitlines()) < 150
 
@@ -204,6 +209,7 @@ def example() -> str:
 
 def test_the_example_stage_does_what_is_said_of_it() -> None:
     from hermes_setup.answers import Answers, Domain, Issuer
+    from hermes_setup.changes import Place
     from hermes_setup.engine import Doing, NoJournal, preflight, run
     from hermes_setup.system.local import Local
 
@@ -213,7 +219,8 @@ def test_the_example_stage_does_what_is_said_of_it() -> None:
     wanted = Answers(Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), ())
     machine = Overlay(Local("/nowhere"))
     events = list(run([stage], wanted, machine, NoJournal()))
-    assert [event.change.path for event in events if isinstance(event, Doing)] == ["/etc/motd.d/hermes"]
+    places = [event.change for event in events if isinstance(event, Doing) and isinstance(event.change, Place)]
+    assert [place.path for place in places] == ["/etc/motd.d/hermes"]
     assert machine.look("/etc/motd.d/hermes") != ABSENT
     assert not [event for event in run([stage], wanted, machine, NoJournal()) if isinstance(event, Doing)]
     machine.put("/etc/motd.d/hermes", File(b"by hand\n"))
