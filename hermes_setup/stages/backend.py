@@ -78,15 +78,22 @@ class Backend:
         if answers.backend and not answers.backend.local and (far := hermes.parse_status(told[wanted].body)):
             found.append(Dashboard(Listener(wanted.address, wanted.port), wanted, far))
         found.sort(key=lambda each: (each.at != wanted, each.at.port != PORT, not each.at.local, each.at.port))
-        near = {each.listener for each in found} | {each for each in every if each.port == PORT}
+        near = {each.listener for each in found if each.listener in every} | {e for e in every if e.port == PORT}
         return Facts(tuple(found), tuple(sorted(near, key=str)), answers.backend, told[wanted], host.addresses())
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
         """Hermes answers, there is no doubt which, and it is not open to the world."""
-        found = [_open(each, _dashboard(facts, each)) for each in facts.listeners if not _is_loopback(each.address)]
+        doors = {
+            (each.pid, each.process, each.port): each for each in facts.listeners if not _is_loopback(each.address)
+        }
+        found = [_open(each, _dashboard(facts, each)) for each in doors.values()]
         chosen = facts.chosen(answers)
         proved = next((each for each in facts.dashboards if each.at == chosen), None)
-        local = [each for each in facts.dashboards if each.at.local]
+        # one process on 127.0.0.1 and on ::1 is one dashboard
+        local = list(
+            {each.listener.pid or each.at: each for each in reversed(facts.dashboards) if each.at.local}.values()
+        )
+        local.reverse()
         if not answers.backend and len(local) > 1:
             names = " and ".join(f"{each.at}{_who(each.listener)}" for each in local)
             found.append(

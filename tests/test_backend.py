@@ -1,0 +1,140 @@
+"""Where Hermes is: proved by what it answers, and never open to the world."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from hermes_setup import hermes
+from hermes_setup.answers import Answers, Domain, Issuer
+from hermes_setup.answers import Backend as Place
+from hermes_setup.findings import Severity
+from hermes_setup.host import Listener, Request, Response
+from hermes_setup.stages.backend import Backend, proved
+from hermes_setup.system.overlay import Nothing
+
+STATUS = {"version": "0.19.0", "auth_required": False, "auth_providers": []}
+
+
+def says(**more: object) -> Response:
+    return Response(200, body=json.dumps({**STATUS, **more}).encode())
+
+
+OTHER = Response(404, (("Server", "Werkzeug"),), b"<html>")
+
+
+@dataclass
+class Machine(Nothing):
+    """Listeners, and what is answered at each place."""
+
+    sockets: Sequence[Listener] = ()
+    answers: dict[str, Response] = field(default_factory=dict)
+    asked: list[Request] = field(default_factory=list)
+
+    def listeners(self) -> tuple[Listener, ...]:
+        return tuple(self.sockets)
+
+    def fetch(self, request: Request) -> Response:
+        self.asked.append(request)
+        return self.answers.get(str(Place(request.address, request.port)), Response(0, error="refused"))
+
+
+def answers(backend: str = "") -> Answers:
+    chosen = Place.parse(backend) if backend else None
+    return Answers(Domain.parse("hermes.example.com"), Issuer.parse("letsencrypt"), (), backend=chosen)
+
+
+def local(port: int = 9119, address: str = "127.0.0.1", **more: str) -> Listener:
+    return Listener(address, port, port, more.get("process", "hermes"), more.get("unit", ""), "hermes")
+
+
+@pytest.mark.parametrize(
+    ("sockets", "told", "backend", "expected", "chosen"),
+    [
+        ([local()], {"127.0.0.1:9119": says()}, "", [], "127.0.0.1:9119"),
+        ([local(address="::1")], {"[::1]:9119": says()}, "", [], "[::1]:9119"),
+        ([local(9130, process="python3")], {"127.0.0.1:9130": says()}, "", [], "127.0.0.1:9130"),
+        ([local(), local(address="::1")], {"127.0.0.1:9119": says(), "[::1]:9119": says()}, "", [], "127.0.0.1:9119"),
+        (
+            [local(address="0.0.0.0"), local(address="::")],
+            {"127.0.0.1:9119": says()},
+            "",
+            ["backend.open"],
+            "127.0.0.1:9119",
+        ),
+        ([], {}, "", ["backend.none"], None),
+        ([], {}, "127.0.0.1:9200", ["backend.none"], "127.0.0.1:9200"),
+        ([local(process="flask")], {"127.0.0.1:9119": OTHER}, "", ["backend.not-hermes"], None),
+        ([local(process="flask")], {"127.0.0.1:9119": Response(200, body=b"[]")}, "", ["backend.not-hermes"], None),
+        ([local(address="0.0.0.0")], {"127.0.0.1:9119": says()}, "", ["backend.open"], "127.0.0.1:9119"),
+        ([local(address="::")], {"[::1]:9119": says()}, "", ["backend.open"], "[::1]:9119"),
+        ([local(address="198.51.100.10")], {"198.51.100.10:9119": says()}, "", ["backend.open"], "198.51.100.10:9119"),
+        ([local(address="0.0.0.0", process="x")], {}, "", ["backend.open", "backend.none"], None),
+        (
+            [local(address="0.0.0.0")],
+            {"127.0.0.1:9119": says(auth_required=True)},
+            "",
+            ["backend.login-only", "backend.login"],
+            "127.0.0.1:9119",
+        ),
+        ([local()], {"127.0.0.1:9119": says(auth_required=True)}, "", ["backend.login"], "127.0.0.1:9119"),
+        ([local()], {"127.0.0.1:9119": says(version="0.14.2")}, "", ["backend.old"], "127.0.0.1:9119"),
+        (
+            [local(), local(9120)],
+            {"127.0.0.1:9119": says(), "127.0.0.1:9120": says()},
+            "",
+            ["backend.two"],
+            "127.0.0.1:9119",
+        ),
+        ([local(), local(9120)], {"127.0.0.1:9119": says(), "127.0.0.1:9120": says()}, "9120", [], "127.0.0.1:9120"),
+        ([], {"10.0.0.5:9119": says()}, "10.0.0.5:9119", ["backend.remote"], "10.0.0.5:9119"),
+    ],
+)
+def test_what_is_found(
+    sockets: list[Listener], told: dict[str, Response], backend: str, expected: list[str], chosen: str | None
+) -> None:
+    wanted = answers(backend)
+    facts = Backend().inspect(wanted, Machine(sockets, told))
+    assert [finding.code for finding in Backend().check(wanted, facts)] == expected
+    place = facts.chosen(wanted)
+    assert (str(place) if place else None) == chosen
+    assert Backend().plan(wanted, facts) == ()
+
+
+@pytest.mark.parametrize(
+    ("listener", "words"),
+    [
+        (local(address="0.0.0.0", unit="hermes-dashboard.service"), "systemctl edit --full hermes-dashboard.service"),
+        (local(address="0.0.0.0", process="docker-proxy"), '"127.0.0.1:9119:9119"'),
+        (local(address="::", unit="docker-0123456789ab"), '"127.0.0.1:9119:9119"'),
+        (local(address="0.0.0.0"), "hermes dashboard --host 127.0.0.1 --port 9119"),
+    ],
+)
+def test_an_open_door_blocks_and_the_very_setting_is_named(listener: Listener, words: str) -> None:
+    facts = Backend().inspect(answers(), Machine([listener], {"127.0.0.1:9119": says(), "[::1]:9119": says()}))
+    (finding,) = [each for each in Backend().check(answers(), facts) if each.code == "backend.open"]
+    assert finding.severity is Severity.BLOCK
+    assert words in finding.do
+
+
+def test_it_is_asked_as_hermes_wants_to_be_asked() -> None:
+    machine = Machine([local()], {"127.0.0.1:9119": says()})
+    Backend().inspect(answers(), machine)
+    (asked,) = machine.asked
+    assert (asked.path, dict(asked.headers)["Host"]) == ("/api/status", "127.0.0.1:9119")
+
+
+def test_only_what_proved_to_be_hermes_on_loopback_is_offered() -> None:
+    sockets = [local(), local(9130, process="python3"), local(9140, process="python3")]
+    machine = Machine(sockets, {"127.0.0.1:9119": says(), "127.0.0.1:9130": OTHER, "127.0.0.1:9140": says()})
+    assert [str(each) for each in proved(machine)] == ["127.0.0.1:9119", "127.0.0.1:9140"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"null", b'{"version": 5, "auth_required": true}', b'{"version": "1"}', b"\xff"]
+)
+def test_what_is_no_status_is_not_taken_for_one(body: bytes) -> None:
+    assert hermes.parse_status(body) is None
