@@ -52,14 +52,18 @@ def codes_in(source: str) -> Iterator[tuple[str, str]]:
             elif isinstance(first, ast.JoinedStr) and names:
                 # f"proof.{what}": the words that this function is called with in place of {what}
                 start, hole = first.values
-                assert isinstance(start, ast.Constant) and isinstance(hole, ast.FormattedValue)
+                assert (
+                    isinstance(start, ast.Constant)
+                    and isinstance(start.value, str)
+                    and isinstance(hole, ast.FormattedValue)
+                )
                 assert isinstance(hole.value, ast.Name), "a code that no test can read: write it out"
                 place = [name for name in names if name != "self"].index(hole.value.id)
                 for other in ast.walk(tree):
                     if isinstance(other, ast.Call) and _called(other) == getattr(function, "name", ""):
                         word = other.args[place]
                         assert isinstance(word, ast.Constant), "a code that no test can read: write it out"
-                        yield f"{start.value}{word.value}", MAKERS.get(made, "")
+                        yield f"{start.value}{word.value!s}", MAKERS.get(made, "")
 
 
 IN_SOURCE = {pair for path in SOURCES for pair in codes_in(path.read_text(encoding="utf-8")) if "." in pair[0]}
@@ -204,7 +208,7 @@ def test_the_readme_is_a_page_or_two() -> None:
 
 
 def example() -> str:
-    return next(iter(re.findall(r"^```python\n(.*?)^```", page("CONTRIBUTING.md"), re.M | re.S)))
+    return str(next(iter(re.findall(r"^```python\n(.*?)^```", page("CONTRIBUTING.md"), re.M | re.S))))
 
 
 def test_the_example_stage_does_what_is_said_of_it() -> None:
