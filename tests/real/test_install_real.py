@@ -78,10 +78,10 @@ def release(folder: Path) -> Path:
     shutil.copytree(REPO, folder / "tree", ignore=caches)
     who = {f"GIT_{who}_{what}": "a" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     when = {"GIT_AUTHOR_DATE": "1800000000 +0000", "GIT_COMMITTER_DATE": "1800000000 +0000"}
-    commands = ("git init -q", "git add -A", "git commit -qm all", "tools/release HEAD ../out")
+    commands = ("git init -q", "git add -A", "git commit -qm all", "tools/release")
     for argv in map(str.split, commands):
         subprocess.run(argv, cwd=folder / "tree", env=os.environ | who | when, check=True)
-    return next((folder / "out").glob("*.tar.gz"))
+    return next((folder / "tree/dist").glob("*.tar.gz"))
 
 
 @pytest.mark.parametrize("moment", ["Installing", "1/3", "2/3", "3/3"])
