@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from hermes_setup.errors import CommandFailed, HermesSetupError
 from hermes_setup.findings import Finding
@@ -491,6 +492,11 @@ def template(name: str) -> str:
 
 def render(name: str, **values: object) -> str:
     """A template filled in. Every value is a parsed one: nothing in it can end a string or a directive."""
+    return str(_compiled(name).render(**values))
+
+
+@lru_cache
+def _compiled(name: str) -> Any:
     import jinja2
 
     environment = jinja2.Environment(
@@ -501,7 +507,7 @@ def render(name: str, **values: object) -> str:
         autoescape=False,  # noqa: S701 - nginx, not HTML
     )
     environment.filters["quote"] = quote
-    return environment.from_string(template(name)).render(**values)
+    return environment.from_string(template(name))
 
 
 def quote(text: str) -> str:

@@ -29,7 +29,7 @@ class Facts:
     proven: str
     running: bool
     token: str
-    page: Response | None  # through the gate, taken when the site is up and proven before; None: not looked
+    page: Response | None  # through the gate, while all is as it was proven; None: not looked
 
 
 class Proof:
@@ -55,7 +55,7 @@ class Proof:
         proven = stamp.content.decode() if isinstance(stamp, File) else ""
         token = accounts.program_token(text)
         running = host.given(site.RUNS) or nginx.workers(host, config.pid).master > 0
-        page = _through(host, answers, token, "127.0.0.1") if running and token and proven and served else None
+        page = _through(host, answers, token, "127.0.0.1") if running and token and proven == state else None
         return Facts(state, proven, running, token, page)
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:

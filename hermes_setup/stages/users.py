@@ -80,7 +80,7 @@ class Users:
                     "users.line-missing",
                     f"{', '.join(missing)} has no line in {USERS_FILE} any more, so cannot sign in.",
                     "Someone took it out by hand.",
-                    f"Set a password: sudo hermes-setup users passwd {missing[0]}",
+                    f"Set a password: sudo hermes-setup users add {missing[0]}",
                 )
             )
         folded: dict[str, str] = {}
