@@ -262,6 +262,19 @@ def _need_root() -> None:
         )
 
 
+def _asker() -> AskerType:
+    """Who is asked: one for the whole run, so that it introduces itself once."""
+    global _the_asker
+    if _the_asker is None:
+        from hermes_setup.ui.ask import asker
+
+        _the_asker = asker()
+    return _the_asker
+
+
+_the_asker: AskerType | None = None
+
+
 def _terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
@@ -458,9 +471,8 @@ def _new_hash(name: str, flags: dict[str, str]) -> tuple[str, dict[str, str]]:
             hint="Add --generate (one is made up and printed), or --password-stdin and send it on stdin.",
         )
     from hermes_setup import wizard
-    from hermes_setup.ui.ask import asker
 
-    asked = wizard.new_password(name, asker())
+    asked = wizard.new_password(name, _asker())
     if isinstance(asked, wizard.Back):
         raise WrongInput("No password was given, so nothing was changed.", hint="Run it again when you have one.")
     return asked[0].hash, asked[1]
@@ -601,9 +613,8 @@ def _draft(state: State) -> DraftType:
 def _ask_all(state: State, draft: DraftType, previous: Answers | None, *, dry: bool) -> int:
     """The questions, the plan, "Go ahead?", and back from there to the questions when that is wanted."""
     from hermes_setup import wizard
-    from hermes_setup.ui.ask import asker
 
-    keyboard = asker()
+    keyboard = _asker()
     known = _known(previous)
 
     def keep(now: DraftType) -> None:
@@ -647,7 +658,6 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
     from dataclasses import replace
 
     from hermes_setup import wizard
-    from hermes_setup.ui.ask import asker
 
     if any(user.hash for user in stored.users) or stored.gone or stored.revoked:
         _say(f"The set-up of {stored.domain.label} was begun and not finished. It goes on from where it stopped.")
@@ -656,7 +666,7 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
         _say(f"Hermes is set up here (https://{stored.domain}/), but not everything is as it should be.")
         return _carry_out(stored, state, {}, dry=dry)
     _say(f"Hermes is set up here: https://{stored.domain}/ (everything in one look: sudo hermes-setup doctor)")
-    wish, made_up = wizard.menu(tuple(_lines()), asker())
+    wish, made_up = wizard.menu(tuple(_lines()), _asker())
     others = tuple(user for user in stored.users if wish.user is None or user.name != wish.user.name)
     match wish.do:
         case "quit":
@@ -810,9 +820,8 @@ def _go_ahead(*, back: bool) -> str:
     from dataclasses import replace
 
     from hermes_setup import wizard
-    from hermes_setup.ui.ask import asker
 
-    answer = wizard.agreed(asker(), replace(wizard.GO_AHEAD, back=back))
+    answer = wizard.agreed(_asker(), replace(wizard.GO_AHEAD, back=back))
     return "back" if isinstance(answer, wizard.Back) else ("yes" if answer else "no")
 
 
@@ -820,5 +829,6 @@ if TYPE_CHECKING:
     from hermes_setup.answers import AnswersFile as AnswersFileType
     from hermes_setup.engine import Preflight as PreflightType
     from hermes_setup.ui.show import Screen as ScreenType
+    from hermes_setup.wizard import Asker as AskerType
     from hermes_setup.wizard import Draft as DraftType
     from hermes_setup.wizard import Known as KnownType

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -129,7 +130,7 @@ class Screen:
 
         Findings on the way are shown where they were seen.
         """
-        count = notes = 0
+        count = 0
         title = ""
         for event in events:
             match event:
@@ -138,8 +139,7 @@ class Screen:
                 case Seen():
                     self.findings(event.findings)
                 case Doing():
-                    if isinstance(event.change, Stamp) and not diffs:
-                        notes += 1
+                    if isinstance(event.change, Stamp | Probe) and not diffs:
                         continue
                     if title:
                         self.hang("", title, "bold", "bold")
@@ -150,8 +150,8 @@ class Screen:
                     pass
         if not count:
             self.say("Nothing to change: everything is as it should be.")
-        elif notes:
-            self.say("Besides, hermes-setup keeps its own notes under /var/lib/hermes-setup.", "dim")
+        elif not diffs:
+            self.say("Each step is checked as it is taken. Every file and command in full: add --dry-run.", "dim")
         return count
 
     def _change(self, change: Change, before: Node | None, *, diffs: bool) -> None:
@@ -159,20 +159,22 @@ class Screen:
             case Place():
                 mark, style = _mark(change.node, before)
                 self.hang(f"  {mark} ", f"{self.clean(change.path)}: {change.why}", style)
-                for line in _attributes(change.node, before):
-                    self.hang("      ", line, "", "dim")
                 if diffs:
+                    for line in _attributes(change.node, before):
+                        self.hang("      ", line, "", "dim")
                     self._diff(change, before)
+            case Run() if not diffs:
+                self.hang("  > ", f"{_program(change)}: {change.why}{_finality(change)}", "bold")
             case Run():
                 self.hang("  > ", f"{command(change)}", "bold")
-                tail = " (cannot be undone)" if _for_good(change) else ""
-                self.hang("      ", change.why + tail, "", "dim")
+                self.hang("      ", change.why + _finality(change), "", "dim")
                 if change.stdin:
                     self.hang("      ", "(its input is not shown)", "", "dim")
             case Stamp():
                 self.hang("  * ", f"{self.clean(change.path)}: {change.why}", "dim", "dim")
             case Probe():
-                self.hang("  ? ", f"then a look: {change.why}", "dim", "dim")
+                if diffs:
+                    self.hang("  ? ", f"then a look: {change.why}", "dim", "dim")
 
     def _diff(self, change: Place, before: Node | None) -> None:
         from rich.text import Text
@@ -443,9 +445,16 @@ def _many(count: int, thing: str) -> str:
     return "" if not count else f"1 {thing}" if count == 1 else f"{count} {thing}s"
 
 
-def _for_good(run: Run) -> bool:
-    """True for what stays when the files are put back: packages and certificates."""
-    return not run.undo_argv and run.gives.startswith(("package", "certificate"))
+def _finality(run: Run) -> str:
+    """What is said of commands whose effect stays when the files are put back: packages and certificates."""
+    return " (cannot be undone)" if not run.undo_argv and run.gives.startswith(("package", "certificate")) else ""
+
+
+def _program(run: Run) -> str:
+    """The program and its verb: "apt-get install", "certbot certonly", "systemctl reload"."""
+    name = run.argv[0].rpartition("/")[2]
+    verb = next((word for word in run.argv[1:] if re.fullmatch(r"[a-z][a-z-]+", word)), "")
+    return f"{name} {verb}".strip()
 
 
 def _mark(node: Node, before: Node | None) -> tuple[str, str]:
