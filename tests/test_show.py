@@ -145,7 +145,7 @@ def test_the_forecast_names_each_change_under_its_stage() -> None:
         "  - /etc/nginx/sites-enabled/old: take the old link away",
         "  > nginx reload: nginx serves it",
         "  + /d: w",
-        "Each step is checked as it is taken. Every file and command in full: add --dry-run.",
+        "Every file and command in full: the same with --dry-run.",
     ]
 
 

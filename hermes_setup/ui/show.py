@@ -151,7 +151,7 @@ class Screen:
         if not count:
             self.say("Nothing to change: everything is as it should be.")
         elif not diffs:
-            self.say("Each step is checked as it is taken. Every file and command in full: add --dry-run.", "dim")
+            self.say("Every file and command in full: the same with --dry-run.", "dim")
         return count
 
     def _change(self, change: Change, before: Node | None, *, diffs: bool) -> None:
