@@ -7,7 +7,6 @@ documentation on rate limits, RFC 8555 section 6.7 (problem types), openssl-x509
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
@@ -78,6 +77,10 @@ class Served:
     fingerprint: str = ""  # "" in a forecast: it is not there yet
     leaf: Leaf | None = None
     lineage: Lineage | None = None
+
+    def expired(self, now: datetime) -> bool:
+        """True when browsers refuse it for its date."""
+        return self.leaf is not None and self.leaf.left(now) <= 0
 
 
 def parse_leaf(text: str) -> Leaf | None:
@@ -196,13 +199,23 @@ def fact(answers: Answers) -> str:
 
 
 def served(answers: Answers, host: Host) -> Served | None:
-    """The certificate to show for the domain: whole, for this name and not expired; None when there is none.
+    """The certificate to show for the domain: whole and for this name; None when there is none.
 
-    The one that was asked for comes first. While there is only another (the CA is being changed), that one serves on.
+    The one that was asked for comes first. While there is only another (the CA is being changed), that one serves on;
+    and an expired one serves on until there is a better: a warning can be clicked away, a closed door cannot.
     """
-    own, acme = _own(answers, host), _acme(answers, host)
-    order: Iterable[Served] = (*own, *acme) if answers.issuer.self_signed else (*acme, *own)
-    wanted = [each for each in order if _as_asked(answers, each)]
+    now = host.now()
+    order = sorted(
+        (*_own(answers, host), *_acme(answers, host)),
+        key=lambda each: (
+            each.expired(now),
+            not _as_asked(answers, each),
+            # another's certificate for the same name may live longer, and is not ours to renew
+            len(flaws(answers, each, now)),
+            -each.leaf.not_after.timestamp() if each.leaf else 0,
+        ),
+    )
+    wanted = [each for each in order if _as_asked(answers, each) and not flaws(answers, each, now)]
     if not wanted and host.given(fact(answers)):
         if answers.issuer.self_signed:
             folder = f"{OWN}/{answers.domain}/{next_number(host, answers.domain)}"
@@ -233,17 +246,13 @@ def _acme(answers: Answers, host: Host) -> list[Served]:
         if whole:
             vouched = trusted(host, lineage.fullchain)
             found.append(Served(lineage.fullchain, lineage.key, vouched, whole.fingerprint, whole, lineage))
-    # The one that needs nothing done first: another's certificate for the same name may live longer, and is not ours.
-    now = host.now()
-    return sorted(
-        found, key=lambda each: (len(flaws(answers, each, now)), -each.leaf.not_after.timestamp() if each.leaf else 0)
-    )
+    return found
 
 
 def _whole(answers: Answers, host: Host, certificate: str, key: str) -> Leaf | None:
-    """The leaf, when it is for this name, still good, and the key is its own."""
+    """The leaf, when it is for this name and the key is its own."""
     found = leaf(host, certificate)
-    if not found or not found.covers(answers.domain) or found.left(host.now()) <= 0:
+    if not found or not found.covers(answers.domain):
         return None
     return found if key_fits(host, key, found) else None
 
@@ -278,6 +287,8 @@ def flaws(answers: Answers, each: Served, now: datetime) -> list[str]:
     lineage, found = each.lineage, []
     if not lineage:
         return ["it is not from a certificate authority"]
+    if each.expired(now):
+        found.append("it has expired")
     if lineage.server != answers.issuer.directory:
         found.append(f"it is from {ca_name(lineage.server)}")
     if lineage.authenticator != "webroot":

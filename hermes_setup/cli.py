@@ -624,13 +624,31 @@ def _ask_all(state: State, draft: DraftType, previous: Answers | None, *, dry: b
     back, later = False, dict[str, str]()
     while True:
         draft, later = wizard.walk(draft, known, keyboard, keep, back=back, later=later)
-        code = _carry_out(draft.answers(previous), state, later, dry=dry, asked=True)
+        code = _WANTS_AGAIN
+        while code == _WANTS_AGAIN:
+            code = _unless_blocked(draft.answers(previous), state, later, dry=dry)
         if code != _WANTS_BACK:
             return code
         back = True
 
 
-_WANTS_BACK = -1
+_WANTS_BACK, _WANTS_AGAIN = -1, -2
+
+
+def _unless_blocked(answers: Answers, state: State, later: dict[str, str], *, dry: bool) -> int:
+    """As `_carry_out`; a check that blocks is shown, and who was asked is asked what now."""
+    from hermes_setup import wizard
+    from hermes_setup.engine import Blocked
+    from hermes_setup.ui.show import Screen
+
+    try:
+        return _carry_out(answers, state, later, dry=dry, asked=True)
+    except Blocked as blocked:
+        if _under_way:  # it had begun: what is done is told by the one handler of all failures
+            raise
+        Screen().failed(blocked)
+        now = wizard.what_now(_asker())
+        return {"again": _WANTS_AGAIN, "back": _WANTS_BACK}.get(now, blocked.exit_code)
 
 
 def _known(previous: Answers | None) -> KnownType:
@@ -661,10 +679,10 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
 
     if any(user.hash for user in stored.users) or stored.gone or stored.revoked:
         _say(f"The set-up of {stored.domain.label} was begun and not finished. It goes on from where it stopped.")
-        return _carry_out(stored, state, {}, dry=dry)
+        return _go_on(state, stored, dry=dry)
     if _drifted(stored):
         _say(f"Hermes is set up here (https://{stored.domain}/), but not everything is as it should be.")
-        return _carry_out(stored, state, {}, dry=dry)
+        return _go_on(state, stored, dry=dry)
     _say(f"Hermes is set up here: https://{stored.domain}/ (everything in one look: sudo hermes-setup doctor)")
     wish, made_up = wizard.menu(tuple(_lines()), _asker())
     others = tuple(user for user in stored.users if wish.user is None or user.name != wish.user.name)
@@ -682,6 +700,18 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
     code = _carry_out(answers, state, made_up, dry=dry, asked=True, stages=_user_stages())
     if code == 0 and not dry and wish.do in ("remove", "passwd"):
         _say_retiring()
+    return code
+
+
+def _go_on(state: State, stored: Answers, *, dry: bool) -> int:
+    """What was agreed to is done; going back from the plan leads to the questions."""
+    from hermes_setup import wizard
+
+    code = _WANTS_AGAIN
+    while code == _WANTS_AGAIN:
+        code = _unless_blocked(stored, state, {}, dry=dry)
+    if code == _WANTS_BACK:
+        return _ask_all(state, wizard.Draft.again(stored), stored, dry=dry)
     return code
 
 

@@ -639,6 +639,36 @@ def agreed(asker: Asker, question: Question) -> bool | Back:
             error = told(wrong)
 
 
+def what_now(asker: Asker) -> Literal["again", "back", "quit"]:
+    """What is wanted after a check that blocks: look once more, go back to the answers, or stop here."""
+    question = Question(
+        "blocked",
+        "What now?",
+        "Nothing has been changed. Your answers are kept.",
+        "apply --answers FILE.toml",
+        "choice",
+        "again",
+        choices=(
+            Choice("again", "I have mended it: look again"),
+            Choice("back", "Change my answers"),
+            Choice("quit", "Stop here; hermes-setup goes on from here later"),
+        ),
+    )
+    error = ""
+    while True:
+        reply = asker.ask(question, error)
+        try:
+            match "quit" if isinstance(reply, Back) else chosen(question, reply):
+                case "again":
+                    return "again"
+                case "back":
+                    return "back"
+                case _:
+                    return "quit"
+        except WrongInput as wrong:
+            error = told(wrong)
+
+
 # ---- a machine that is set up ----
 
 

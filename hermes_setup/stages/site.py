@@ -80,8 +80,8 @@ class Site:
         elif served and workers.master:
             request = Request("127.0.0.1", 443, answers.domain.ascii, method="", tls=True, seconds=3.0)
             shown = nginx.sha256(host.fetch(request).certificate)
-        paths = {AVAILABLE, AVAILABLE + NEXT, f"{AVAILABLE}.by-hand"} | {server.path for server in config.servers}
-        for folder in ("sites-enabled", "conf.d"):
+        paths = {AVAILABLE, AVAILABLE + NEXT} | {server.path for server in config.servers}
+        for folder in ("sites-available", "sites-enabled", "conf.d"):
             paths |= {f"{nginx.FOLDER}/{folder}/{name}" for name in host.names(f"{nginx.FOLDER}/{folder}")}
         return Facts(
             config=config if config.files else nginx.DEBIAN,
@@ -133,7 +133,7 @@ class Site:
                         "site.by-hand",
                         f"{server.path} is a site for {answers.domain} that someone made by hand.",
                         "It is taken over; nothing in it is lost.",
-                        f"A copy stays: {_copy_path(server.path)}",
+                        f"A copy stays: {_copy_path(server.path, facts)}",
                     )
                 )
         port = f":{facts.backend.port}"
@@ -162,7 +162,7 @@ class Site:
                 wanted[path] = Place(path, node, why)
 
         for path, why in self._takeovers(answers, facts):
-            copy = _copy_path(path)
+            copy = _copy_path(path, facts)
             content = nginx.content(facts.nodes, facts.config, path)
             if not isinstance(facts.nodes.get(path), Link) or nginx.target(path, facts.nodes[path]) == AVAILABLE:
                 want(copy, File(content), f"keep a copy of {path}")
@@ -206,7 +206,10 @@ class Site:
 
     def _takeovers(self, answers: Answers, facts: Facts) -> list[tuple[str, str]]:
         found = [
-            (server.path, f"taken over: it served {answers.domain}, too; its text stays in {_copy_path(server.path)}")
+            (
+                server.path,
+                f"taken over: it served {answers.domain}, too; its text stays in {_copy_path(server.path, facts)}",
+            )
             for server in _claimants(answers.domain, facts)
         ]
         there = facts.nodes.get(AVAILABLE)
@@ -357,9 +360,15 @@ def _last(folder: str, facts: Facts) -> str:
     return name if all(other < name for other in taken) else "~" + LINK
 
 
-def _copy_path(path: str) -> str:
-    """Where the text of a site that is taken over stays, out of nginx's sight."""
-    return f"{nginx.FOLDER}/sites-available/{posixpath.basename(path)}.by-hand"
+def _copy_path(path: str, facts: Facts) -> str:
+    """Where the text of a site that is taken over stays, out of nginx's sight; never over an earlier copy."""
+    copy = f"{nginx.FOLDER}/sites-available/{posixpath.basename(path)}.by-hand"
+    text = nginx.content(facts.nodes, facts.config, path)
+    for candidate in (copy, *(f"{copy}-{number}" for number in range(2, 100))):
+        there = facts.nodes.get(candidate, ABSENT)
+        if isinstance(there, Absent) or (isinstance(there, File) and there.content == text):
+            return candidate
+    return f"{copy}-100"
 
 
 def _examples_with_ipv6(facts: Facts) -> list[str]:
@@ -398,7 +407,7 @@ def _listens(port: int, options: str, neighbours: Sequence[Server], *, ipv6: boo
 
 def _rank(path: str, node: Node) -> int:
     """Copies first, then what goes, then the file, then the link that switches it on: valid after each single step."""
-    if path.endswith(".by-hand"):
+    if ".by-hand" in path:
         return 0
     if isinstance(node, Absent):
         return 3 if path.endswith((NEXT, f"{NEXT}.conf")) else 1
