@@ -199,9 +199,13 @@ def _firewalld(host: Host, packets: Sequence[Newcomer]) -> Reading:
 
 
 def _changes(facts: Facts) -> tuple[Change, ...]:
-    """Each once: a rule of ufw opens both families, a file is written once. The running rules come first."""
+    """Each once: a rule of ufw opens both families. The running rules first, then files, then what checks the files."""
     changes = {_key(change): change for door in facts.doors for change in door.opens}
-    return tuple(sorted(changes.values(), key=lambda change: isinstance(change, Place)))
+    return tuple(sorted(changes.values(), key=_turn))
+
+
+def _turn(change: Change) -> int:
+    return 1 if isinstance(change, Place) else 0 if isinstance(change, Run) and change.gives else 2
 
 
 def _key(change: Change) -> object:

@@ -173,7 +173,8 @@ def _kept(command: str, kept: tuple[str, Node], packets: Sequence[Newcomer]) -> 
         replace(node, content=text.encode("utf-8", "surrogateescape")),
         f"keep port {ports} open after a restart ({command})",
     )
-    return tuple(Door(path, port, "shut at the next boot", (place,)) for port in shut)
+    check = Run((f"{command}-restore", "--test", path), f"check that {command} can read {path}", seconds=30)
+    return tuple(Door(path, port, "shut at the next boot", (place, check)) for port in shut)
 
 
 def _step(text: str, number: int, tables: Tables, table: str, packet: Newcomer) -> Step:

@@ -118,17 +118,10 @@ def read(text: str, kept: Node, packets: Sequence[Newcomer], *, iptables: bool, 
                 elif verdict.shut:
                     shut.setdefault(key, []).append((packet, verdict))
                     found[key] = (table, base)
-    doors: list[Door] = []
-    fleeting: list[str] = []
-    for key, closed in shut.items():
-        doors += _doors(*found[key], closed)
-    # What we opened before is judged open, so the file is asked about every chain that has our rule, too.
-    for table in tables:
-        if not (iptables and of_iptables(table)) and table.name != "firewalld":
-            again, lost = _kept(table, shut, kept, conf)
-            doors += again
-            fleeting += lost
-    return Reading(tuple(doors), tuple(dict.fromkeys(doubts)), tuple(fleeting))
+    doors = [door for key, closed in shut.items() for door in _doors(*found[key], closed)]
+    own = [each for each in tables if not (iptables and of_iptables(each)) and each.name != "firewalld"]
+    again, fleeting = _kept(own, shut, kept, conf)
+    return Reading((*doors, *again), tuple(dict.fromkeys(doubts)), fleeting)
 
 
 def _plain(name: str) -> bool:
@@ -188,34 +181,40 @@ def _rule(ports: Sequence[int]) -> str:
 
 
 def _kept(
-    table: Table, shut: Mapping[tuple[str, str, str], Sequence[tuple[Newcomer, Verdict]]], kept: Node, conf: str
-) -> tuple[list[Door], list[str]]:
-    """The doors that would be shut at the next boot, with the file that opens them; and what no file keeps."""
-    doors: list[Door] = []
+    tables: Sequence[Table],
+    shut: Mapping[tuple[str, str, str], Sequence[tuple[Newcomer, Verdict]]],
+    kept: Node,
+    conf: str,
+) -> tuple[tuple[Door, ...], tuple[str, ...]]:
+    """The ports that would be shut at the next boot, with the file that opens them; and the tables that no file keeps.
+
+    What was opened before is open now, so the file is asked about each chain that leads to ours, too.
+    """
+    was = text = kept.content.decode("utf-8", "surrogateescape") if isinstance(kept, File) else ""
+    ports: set[int] = set()
     fleeting: list[str] = []
-    text = kept.content.decode("utf-8", "surrogateescape") if isinstance(kept, File) else ""
-    for base in table.bases:
-        name = str(base["name"])
-        closed = shut.get((table.family, table.name, name), ())
-        opened = _ours(table, name)
-        ports = sorted({packet.port for packet, _ in closed} | opened)
-        if base.get("hook") != "input" or not ports:
-            continue
-        place = find(text, table.family, table.name, name)
-        if place is None or not isinstance(kept, File):
-            fleeting.append(f"nftables, table {table.family} {table.name}")
-            continue
-        missing = [port for port in ports if not place.opens(port)]
-        if not missing:
-            continue
-        new = place.with_rule(_rule(missing))
-        change = Place(
-            conf,
-            replace(kept, content=new.encode("utf-8", "surrogateescape")),
-            f"keep port {' and '.join(map(str, missing))} open after a restart (nftables)",
-        )
-        doors += [Door(conf, port, "shut at the next boot", (change,)) for port in missing]
-    return doors, fleeting
+    for table in tables:
+        for base in table.bases:
+            name = str(base["name"])
+            closed = shut.get((table.family, table.name, name), ())
+            wanted = sorted({packet.port for packet, _ in closed} | _ours(table, name))
+            if base.get("hook") != "input" or not wanted:
+                continue
+            written = find(text, table.family, table.name, name)
+            if written is None:
+                fleeting.append(f"nftables, table {table.family} {table.name}")
+            elif missing := [port for port in wanted if not written.opens(port)]:
+                text = written.with_rule(_rule(missing))
+                ports |= set(missing)
+    if text == was or not isinstance(kept, File):
+        return (), tuple(fleeting)
+    place = Place(
+        conf,
+        replace(kept, content=text.encode("utf-8", "surrogateescape")),
+        f"keep port {' and '.join(map(str, sorted(ports)))} open after a restart (nftables)",
+    )
+    check = Run(("nft", "--check", "--file", conf), f"check that nft can read {conf}", seconds=30)
+    return tuple(Door(conf, port, "shut at the next boot", (place, check)) for port in sorted(ports)), tuple(fleeting)
 
 
 def _ours(table: Table, chain: str) -> set[int]:
