@@ -86,22 +86,15 @@ def judge_rows(status: Status, packet: Newcomer) -> Verdict:
 
 
 def _fits(row: Row, packet: Newcomer) -> Fits:
-    match = re.fullmatch(
-        r"(?:(Anywhere|[0-9a-fA-F.:/]*[.:][0-9a-fA-F.:/]*)(?: |$))?([^ ]*)(?: \(.*\))?(?: on (\S+))?", row.to
-    )
-    if not match:
-        return Fits.UNKNOWN
-    address, ports, interface = match.groups()
-    if address and not ports and re.fullmatch(r"[0-9,:]+(/\w+)?", address):
-        address, ports = "", address  # "8000:9000/tcp" is no address
-    found = [_ports(ports, packet.port)] if ports else []
-    if address and address != "Anywhere":
-        address = address.split("/tcp")[0]
-        found.append(sent_to([address], packet))
-    if interface:
-        found.append(arrives_at([interface.replace("+", "*")], packet))
-    source = re.sub(r"\s*\((?:v6|out)\)", "", row.source)
-    if source != "Anywhere":
+    """`to` is [ADDRESS] [PORTS] [(PROFILE)] [on INTERFACE], where ADDRESS may be Anywhere."""
+    where, _, interface = re.sub(r" \([^()]*\)", "", row.to).partition(" on ")
+    found = [arrives_at([interface.replace("+", "*")], packet)] if interface else []
+    for word in where.split():
+        if re.fullmatch(r"[0-9a-fA-F:.]*[.:][0-9a-fA-F:.]*(/\d+)?", word) and not re.fullmatch(r"\d+:\d+", word):
+            found.append(sent_to([word], packet))
+        elif word != "Anywhere":
+            found.append(_ports(word, packet.port))
+    if re.sub(r"\s*\(v6\)", "", row.source) != "Anywhere":
         found.append(Fits.FEW)
     return max(found, default=Fits.ALL)
 
