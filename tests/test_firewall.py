@@ -250,6 +250,23 @@ def test_ufws_own_chains_are_left_to_ufw() -> None:
     assert changes(box) == ["ufw allow 80/tcp", "ufw allow 443/tcp"]
 
 
+def test_of_two_rules_that_shut_a_port_the_first_is_the_one_to_be_in_front_of() -> None:
+    rules = (
+        "-A INPUT -i lo -j ACCEPT",
+        "-A INPUT -m bpf --bytecode x -j DROP",
+        "-A INPUT -p tcp -j REJECT",
+        "-A INPUT -j DROP",
+    )
+    verdicts = [
+        dict(iptables.verdicts(iptables.parse(saved(*some)), newcomer(80)))["filter"] for some in (rules, rules[2:])
+    ]
+    assert [verdict.shuts and verdict.shuts.text for verdict in verdicts] == [
+        "-m bpf --bytecode x -j DROP",
+        "-p tcp -j REJECT",
+    ]
+    assert [verdict.shut for verdict in verdicts] == [True, True]
+
+
 def test_rules_of_many_kinds() -> None:
     reading = iptables.read("iptables", told("iptables-save-policy-drop.txt"), None, [newcomer(80), newcomer(443)])
     assert [(door.port, door.why) for door in reading.doors] == [(443, "policy DROP")]
@@ -326,8 +343,8 @@ def test_a_final_reject_of_nftables_gets_a_jump_in_front_of_it() -> None:
 
 def test_tables_of_iptables_are_not_read_twice() -> None:
     rules, same = told("iptables-save-cloud.txt"), told("nft-of-iptables.json")
-    both = changes(Box({"iptables-save": rules, "nft --json list ruleset": same}))
-    assert both == changes(Box({"iptables-save": rules}))
+    both, one = Box({"iptables-save": rules, "nft --json list ruleset": same}), Box({"iptables-save": rules})
+    assert (changes(both), findings(both)) == (changes(one), findings(one))
 
 
 def test_tables_of_iptables_whose_tool_is_gone_are_a_doubt() -> None:
