@@ -32,3 +32,8 @@ def parse_status(body: bytes) -> Status | None:
         return None
     version = told["version"][:40]
     return Status(version if version.isprintable() else "", told["auth_required"] is True)
+
+
+def headless(status: int, page: bytes) -> bool:
+    """True when the answer at `/` shows `hermes serve`: the same server without pages (0.19.0 says so with a 404)."""
+    return status == 404 or (status >= 400 and b"hermes serve" in page)

@@ -109,7 +109,7 @@ def test_what_is_found(
     [
         (local(address="0.0.0.0", unit="hermes-dashboard.service"), "systemctl edit --full hermes-dashboard.service"),
         (local(address="0.0.0.0", process="docker-proxy"), '"127.0.0.1:9119:9119"'),
-        (local(address="::", unit="docker-0123456789ab"), '"127.0.0.1:9119:9119"'),
+        (local(address="::", unit="docker-0123456789ab"), "container 0123456789ab, on this server's own network"),
         (local(address="0.0.0.0"), "hermes dashboard --host 127.0.0.1 --port 9119"),
     ],
 )
@@ -123,8 +123,67 @@ def test_an_open_door_blocks_and_the_very_setting_is_named(listener: Listener, w
 def test_it_is_asked_as_hermes_wants_to_be_asked() -> None:
     machine = Machine([local()], {"127.0.0.1:9119": says()})
     Backend().inspect(answers(), machine)
-    (asked,) = machine.asked
-    assert (asked.path, dict(asked.headers)["Host"]) == ("/api/status", "127.0.0.1:9119")
+    assert [asked.path for asked in machine.asked] == ["/api/status", "/"]
+    assert {dict(asked.headers)["Host"] for asked in machine.asked} == {"127.0.0.1:9119"}
+
+
+HEADLESS = Response(404, body=b'{"error":"Headless backend (hermes serve): web UI disabled"}')
+
+
+@dataclass
+class Headless(Machine):
+    """`hermes serve` on its usual port, as 0.19.0 answers."""
+
+    def fetch(self, request: Request) -> Response:
+        if (request.path, request.port) == ("/", 9119):
+            return HEADLESS
+        return super().fetch(request)
+
+
+def codes(machine: Machine, backend: str = "") -> list[str]:
+    wanted = answers(backend)
+    return [finding.code for finding in Backend().check(wanted, Backend().inspect(wanted, machine))]
+
+
+def test_hermes_serve_has_no_pages_and_is_no_target() -> None:
+    machine = Headless([local()], {"127.0.0.1:9119": says()})
+    assert codes(machine) == ["backend.not-hermes"]
+    assert proved(machine) == ()
+    both = Headless([local(), local(9120)], {"127.0.0.1:9119": says(), "127.0.0.1:9120": says()})
+    assert [str(each) for each in proved(both)] == ["127.0.0.1:9120"]
+    assert codes(both) == []
+
+
+def test_hermes_serve_on_all_addresses_is_an_open_door_all_the_same() -> None:
+    assert codes(Headless([local(9120), local(address="0.0.0.0")], {
+        "127.0.0.1:9119": says(), "127.0.0.1:9120": says()
+    })) == ["backend.open"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "listener",
+    [
+        Listener("127.0.0.1", 9200, 5, "docker-proxy", "docker.service", "root"),
+        Listener("127.0.0.1", 9200, 5, "ssh", "", "alice"),
+        Listener("127.0.0.1", 9200),
+    ],
+)
+def test_a_place_that_is_named_and_answers_as_hermes_is_hermes_whoever_holds_the_socket(listener: Listener) -> None:
+    assert codes(Machine([listener], {"127.0.0.1:9200": says()}), "127.0.0.1:9200") == []
+
+
+def test_a_socket_of_both_families_is_found_where_the_machine_has_no_ipv6() -> None:
+    machine = Machine([local(address="::")], {"127.0.0.1:9119": says()})
+    assert codes(machine) == ["backend.open"]
+    assert [str(each.at) for each in Backend().inspect(answers(), machine).dashboards] == ["127.0.0.1:9119"]
+
+
+def test_something_else_on_hermes_port_is_no_open_hermes() -> None:
+    sockets = [local(9200), local(address="0.0.0.0", process="flask")]
+    machine = Machine(sockets, {"127.0.0.1:9200": says(), "127.0.0.1:9119": OTHER})
+    assert codes(machine, "127.0.0.1:9200") == []
+    shy = Response(400, body=b'{"detail":"Invalid Host header. Dashboard requests must use ..."}')
+    assert codes(Machine(sockets, {"127.0.0.1:9200": says(), "127.0.0.1:9119": shy}), "9200") == ["backend.open"]
 
 
 def test_only_what_proved_to_be_hermes_on_loopback_is_offered() -> None:

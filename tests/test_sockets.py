@@ -60,6 +60,30 @@ def test_every_listener_is_told_with_its_process_and_unit(proc: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("cgroup", "unit"),
+    [
+        (f"0::/system.slice/docker-{'ab' * 32}.scope", "docker-abababababab"),
+        (f"12:pids:/docker/{'ab' * 32}\n1:name=systemd:/docker/{'ab' * 32}", "docker-abababababab"),
+        (f"0::/machine.slice/libpod-{'cd' * 32}.scope/container", "docker-cdcdcdcdcdcd"),
+        (f"0::/kubepods.slice/kubepods-pod1.slice/crio-{'ef' * 32}.scope", "docker-efefefefefef"),
+        (f"0::/some/other/{'ef' * 32}", "docker-efefefefefef"),
+        ("9:name=systemd:/system.slice/nginx.service\n8:pids:/", "nginx.service"),
+        ("0::/", ""),
+        ("", ""),
+    ],
+)
+def test_the_control_group_names_the_unit_or_the_container(proc: Path, cgroup: str, unit: str) -> None:
+    (proc / "9/cgroup").write_text(cgroup)
+    assert next(each.unit for each in sockets.listeners(str(proc)) if each.port == 81) == unit
+
+
+def test_processes_of_the_container_that_we_are_in_are_this_machines_own(proc: Path) -> None:
+    (proc / "self").mkdir()
+    (proc / "self/cgroup").write_text((proc / "9/cgroup").read_text())
+    assert [each.unit for each in sockets.listeners(str(proc)) if each.port == 81] == [""]
+
+
 def test_a_machine_without_ipv6_or_without_sockets_is_no_error(tmp_path: Path) -> None:
     assert sockets.listeners(str(tmp_path)) == ()
     assert sockets.addresses(str(tmp_path)) == ()

@@ -15,7 +15,7 @@ from hermes_setup.findings import Finding, block, note, warn
 from hermes_setup.host import Host, Listener, Request, Response
 
 PORT = DEFAULT_BACKEND.port
-NAMES = ("hermes", "python", "uvicorn")
+NAMES = ("hermes", "python", "uvicorn", "docker-proxy", "rootlessport")
 SECONDS = 2.0
 
 
@@ -37,6 +37,8 @@ class Facts:
     given: wishes.Backend | None  # what the answers name
     answer: Response | None  # of the given one, or of the default
     addresses: tuple[str, ...]
+    headless: tuple[Dashboard, ...] = ()  # `hermes serve`: Hermes, but without pages
+    others: tuple[Listener, ...] = ()  # on Hermes's port, and something else by what they answer
 
     def chosen(self, answers: Answers) -> wishes.Backend | None:
         """The dashboard to pass requests to; None when none is found."""
@@ -60,31 +62,41 @@ class Backend:
     title = "Hermes"
 
     def inspect(self, answers: Answers, host: Host) -> Facts:
-        """Asks every listener that could be Hermes, side by side; 2 s at most."""
+        """Asks every listener that could be Hermes, side by side; 2 s at most, and 1 s more for those that are."""
         every = host.listeners()
         maybe = [each for each in every if each.port == PORT or _looks_like_hermes(each)]
-        targets = list(dict.fromkeys(_target(each) for each in maybe))
         wanted = answers.backend or DEFAULT_BACKEND
-        if wanted not in targets:
-            targets.append(wanted)
+        targets = list(dict.fromkeys([*(_target(each) for each in maybe), wanted]))
         with ThreadPoolExecutor(max_workers=len(targets)) as pool:
-            told = dict(zip(targets, pool.map(lambda at: _ask(host, at), targets), strict=True))
-        found: list[Dashboard] = []
-        for listener in maybe:
-            at = _target(listener)
-            status = hermes.parse_status(told[at].body) if told[at].status == 200 else None
-            if status and all(each.at != at for each in found):
-                found.append(Dashboard(listener, at, status))
-        if answers.backend and not answers.backend.local and (far := hermes.parse_status(told[wanted].body)):
-            found.append(Dashboard(Listener(wanted.address, wanted.port), wanted, far))
+            told = dict(zip(targets, pool.map(lambda at: _ask(host, at, hermes.STATUS, SECONDS), targets), strict=True))
+            sure = {at: status for at in targets if (status := _status(told[at]))}
+            pages = dict(zip(sure, pool.map(lambda at: _ask(host, at, "/", 1.0), sure), strict=True))
+        # Who holds a socket may be unseen, or be a proxy of any name: what answers counts.
+        held = {at: next((each for each in maybe if _target(each) == at), None) or _holder(every, at) for at in sure}
+        proved = [Dashboard(held[at], at, status) for at, status in sure.items()]
+        found = [each for each in proved if not hermes.headless(pages[each.at].status, pages[each.at].body)]
         found.sort(key=lambda each: (each.at != wanted, each.at.port != PORT, not each.at.local, each.at.port))
-        near = {each.listener for each in found if each.listener in every} | {e for e in every if e.port == PORT}
-        return Facts(tuple(found), tuple(sorted(near, key=str)), answers.backend, told[wanted], host.addresses())
+        near = {each.listener for each in proved if each.listener in every} | {e for e in every if e.port == PORT}
+        return Facts(
+            tuple(found),
+            tuple(sorted(near, key=str)),
+            answers.backend,
+            told[wanted],
+            host.addresses(),
+            tuple(each for each in proved if each not in found),
+            tuple(
+                each
+                for each in maybe
+                if told[_target(each)].status and _target(each) not in sure and not _shy(told[_target(each)])
+            ),
+        )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
         """Hermes answers, there is no doubt which, and it is not open to the world."""
         doors = {
-            (each.pid, each.process, each.port): each for each in facts.listeners if not _is_loopback(each.address)
+            (each.pid, each.process, each.port): each
+            for each in facts.listeners
+            if not _is_loopback(each.address) and each not in facts.others
         }
         found = [_open(each, _dashboard(facts, each)) for each in doors.values()]
         chosen = facts.chosen(answers)
@@ -179,11 +191,25 @@ def _target(each: Listener) -> wishes.Backend:
     return wishes.Backend(address, each.port)
 
 
-def _ask(host: Host, at: wishes.Backend) -> Response:
+def _holder(every: Sequence[Listener], at: wishes.Backend) -> Listener:
+    """The socket that answers at that place, without its process where none is seen."""
+    exact = [each for each in every if each.port == at.port and each.address == at.address]
+    wide = [each for each in every if each.port == at.port and each.everywhere]
+    return next(iter([*exact, *wide]), Listener(at.address, at.port))
+
+
+def _status(answer: Response) -> hermes.Status | None:
+    return hermes.parse_status(answer.body) if answer.status == 200 else None
+
+
+def _shy(answer: Response) -> bool:
+    """True for Hermes's own refusal of a Host that it was not started with."""
+    return answer.status == 400 and b"Invalid Host header" in answer.body
+
+
+def _ask(host: Host, at: wishes.Backend, path: str, seconds: float) -> Response:
     name = f"[{at.address}]" if ":" in at.address else at.address
-    asked = Request(
-        at.address, at.port, at.address, hermes.STATUS, headers=(("Host", f"{name}:{at.port}"),), seconds=SECONDS
-    )
+    asked = Request(at.address, at.port, at.address, path, headers=(("Host", f"{name}:{at.port}"),), seconds=seconds)
     return host.fetch(asked)
 
 
@@ -192,7 +218,8 @@ def _is_loopback(address: str) -> bool:
 
 
 def _dashboard(facts: Facts, listener: Listener) -> Dashboard | None:
-    return next((each for each in facts.dashboards if each.at == _target(listener)), None)
+    proved = (*facts.dashboards, *facts.headless)
+    return next((each for each in proved if each.listener == listener or each.at == _target(listener)), None)
 
 
 def _who(each: Listener) -> str:
@@ -204,8 +231,12 @@ def _who(each: Listener) -> str:
 def _open(each: Listener, dashboard: Dashboard | None) -> Finding:
     where = "on all addresses of this server" if each.everywhere else f"on {each.address}"
     what = "Hermes" if dashboard else "Something (Hermes, most likely)"
-    docker = each.unit.startswith("docker-") or each.process == "docker-proxy"
-    if docker:
+    if each.unit.startswith("docker-"):
+        do = (
+            f"It is in container {each.unit.removeprefix('docker-')}, on this server's own network (network_mode: host): "
+            f"put --host 127.0.0.1 --port {each.port} behind hermes dashboard in its command, and start it anew."
+        )
+    elif each.process in ("docker-proxy", "rootlessport"):
         do = f'In the compose file, write the port as "127.0.0.1:{each.port}:{PORT}" (or docker run -p the same), and start it anew.'
     elif each.unit:
         do = (

@@ -62,14 +62,18 @@ def _holders(proc: str, inodes: set[str]) -> dict[str, int]:
 def _about(proc: str, pid: int) -> tuple[str, str, str]:
     """(name, unit, user) of a process; "" for what cannot be told."""
     name = "".join(_lines(f"{proc}/{pid}/comm")).strip()
-    return name, _unit(_lines(f"{proc}/{pid}/cgroup")), _owner(f"{proc}/{pid}")
+    unit, own = _unit(_lines(f"{proc}/{pid}/cgroup")), _unit(_lines(f"{proc}/self/cgroup"))
+    if unit.startswith("docker-") and unit == own:
+        unit = ""  # this program is in that container, too: for it, that is the machine
+    return name, unit, _owner(f"{proc}/{pid}")
 
 
 def _unit(cgroup: list[str]) -> str:
     """The systemd unit, or "docker-<id>" for a container's, as the control group's path names it."""
     for line in cgroup:
         path = line.rpartition(":")[2]
-        if match := re.search(r"(?:docker|libpod|cri-containerd)[-/]([0-9a-f]{12})[0-9a-f]*", path):
+        match = re.search(r"(?:docker|libpod|cri-containerd|crio)[-/]([0-9a-f]{12})[0-9a-f]*", path)
+        if match or (match := re.search(r"[-/]([0-9a-f]{12})[0-9a-f]{52}(?=/|\.scope|$)", path)):
             return f"docker-{match.group(1)}"
         units = re.findall(r"/([^/]+\.service)(?=/|$)", path)
         if units:
