@@ -12,7 +12,7 @@ from hermes_setup import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import FrameType
     from typing import Any, NoReturn
 
@@ -62,7 +62,26 @@ class Stopped(BaseException):
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run, and end the process with the exit code that HELP names."""
-    sys.exit(run(list(sys.argv[1:] if argv is None else argv)))
+    code = run(list(sys.argv[1:] if argv is None else argv))
+    sys.exit(_flushed(code))
+
+
+def _flushed(code: int) -> int:
+    """The exit code, once all data has left: what did not arrive is not "done"."""
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError as error:
+        _no_more_output()
+        if not isinstance(error, BrokenPipeError):
+            _say(f"The output could not be written: {os.strerror(error.errno or 0)}.")
+            return code or 1
+    return code
+
+
+def _no_more_output() -> None:
+    """Nothing is written to stdout any more, or Python complains about what is left when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def run(argv: list[str]) -> int:
@@ -70,8 +89,8 @@ def run(argv: list[str]) -> int:
     if argv in (["--version"], ["-V"]):
         print(f"hermes-setup {__version__}")
         return 0
-    if argv in (["--help"], ["-h"], ["help"]):
-        sys.stdout.write(HELP)
+    if argv == ["help"] or "--help" in argv or "-h" in argv:
+        print(HELP, end="")
         return 0
     from hermes_setup.errors import HermesSetupError
 
@@ -93,8 +112,8 @@ def run(argv: list[str]) -> int:
         words = "The terminal was closed" if stop.number == 1 else "Stopped by a signal"
         return _interrupted(128 + stop.number, words, argv)
     except BrokenPipeError:  # whoever read our output has enough, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
+        _no_more_output()
+        return _interrupted(129, "Nobody reads the output any more", argv) if _under_way else 0
     except Exception:  # noqa: BLE001 - the one place where a bug ends
         return _bug(argv)
 
@@ -128,7 +147,8 @@ def _interrupted(code: int, words: str, argv: list[str]) -> int:
             )
             _say(f"Go on: {again}")
         else:
-            _say(f"\n{words}. Nothing was changed; answers given so far are kept. Go on: {again}")
+            kept = "" if argv else "; answers given so far are kept"  # no words: the wizard, and no dry run
+            _say(f"\n{words}. Nothing was changed{kept}. Go on: {again}")
     return code
 
 
@@ -186,23 +206,23 @@ def _verb(argv: list[str]) -> int:
     words = [word for word in argv if not word.startswith("-")]
     verb = words[0] if words else ""
     if not verb:
-        flags = _flags(argv, {"--dry-run": False, "--yes": False}, 0)
-        return _wizard(dry="--dry-run" in flags)
+        return _wizard(dry="--dry-run" in _flags(argv, {"--dry-run": False}, 0))
+    rest = [word for number, word in enumerate(argv) if number != argv.index(verb)]
     match verb:
         case "apply":
-            flags = _flags(argv[1:], {"--answers": True, "--dry-run": False, "--check": False, "--yes": False}, 0)
+            flags = _flags(rest, {"--answers": True, "--dry-run": False, "--check": False, "--yes": False}, 0)
             if "--answers" not in flags:
                 raise WrongInput("apply needs the file of answers.", hint="sudo hermes-setup apply --answers FILE.toml")
             if "--dry-run" in flags and "--check" in flags:
                 raise WrongInput("--dry-run and --check are two ways of the same look.", hint="Keep one of them.")
             return _apply(flags["--answers"], dry="--dry-run" in flags, check="--check" in flags, yes="--yes" in flags)
         case "users":
-            return _users(argv[argv.index("users") + 1 :])
+            return _users(rest)
         case "answers":
-            _flags(argv[1:], {}, 0)
+            _flags(rest, {}, 0)
             return _answers()
         case "doctor":
-            flags = _flags(argv[1:], {"--json": False}, 0)
+            flags = _flags(rest, {"--json": False}, 0)
             return _doctor(as_json="--json" in flags)
         case _:
             import difflib
@@ -276,7 +296,8 @@ _the_asker: AskerType | None = None
 
 
 def _terminal() -> bool:
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    streams = (sys.stdin, sys.stderr)  # None where the caller has closed it
+    return all(stream is not None and stream.isatty() for stream in streams)
 
 
 # -- commands -------------------------------------------------------------------------------------------------------------
@@ -624,15 +645,13 @@ def _ask_all(state: State, draft: DraftType, previous: Answers | None, *, dry: b
     back, later = False, dict[str, str]()
     while True:
         draft, later = wizard.walk(draft, known, keyboard, keep, back=back, later=later)
-        code = _WANTS_AGAIN
-        while code == _WANTS_AGAIN:
-            code = _unless_blocked(draft.answers(previous), state, later, dry=dry)
+        code = _unless_blocked(draft.answers(previous), state, later, dry=dry)
         if code != _WANTS_BACK:
             return code
         back = True
 
 
-_WANTS_BACK, _WANTS_AGAIN = -1, -2
+_WANTS_BACK = -1
 
 
 def _unless_blocked(answers: Answers, state: State, later: dict[str, str], *, dry: bool) -> int:
@@ -641,14 +660,45 @@ def _unless_blocked(answers: Answers, state: State, later: dict[str, str], *, dr
     from hermes_setup.engine import Blocked
     from hermes_setup.ui.show import Screen
 
+    wanted = {} if dry else later
     try:
-        return _carry_out(answers, state, later, dry=dry, asked=True)
+        return _promised(wanted, lambda: _carry_out(answers, state, later, dry=dry, asked=True))
     except Blocked as blocked:
         if _under_way:  # it had begun: what is done is told by the one handler of all failures
             raise
         Screen().failed(blocked)
-        now = wizard.what_now(_asker())
-        return {"again": _WANTS_AGAIN, "back": _WANTS_BACK}.get(now, blocked.exit_code)
+        match wizard.what_now(_asker()):
+            case "again":
+                return _unless_blocked(answers, state, later, dry=dry)
+            case "back":
+                return _WANTS_BACK
+            case _:
+                _show_passwords(wanted)
+                return blocked.exit_code
+
+
+def _promised(made_up: dict[str, str], act: Callable[[], int]) -> int:
+    """As `act`; who wanted to see a made-up password once more at the end sees it at an end that comes too early, too."""
+    from hermes_setup.engine import Blocked
+
+    try:
+        return act()
+    except BaseException as error:
+        import contextlib
+
+        if _under_way or not isinstance(error, Blocked):  # whom a check stops is asked what now
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                _show_passwords(made_up)
+        raise
+
+
+def _show_passwords(made_up: dict[str, str]) -> None:
+    from hermes_setup.ui.show import Screen
+
+    screen = Screen()
+    for name, password in made_up.items():
+        screen.say(f"The password of {name}, shown only this once; save it now:")
+        screen.hang("    ", password, body="bold")
 
 
 def _known(previous: Answers | None) -> KnownType:
@@ -697,7 +747,7 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
             answers = replace(stored, users=others, gone=(wish.user.name,) if wish.user else ())
         case _:
             answers = replace(stored, users=(*others, *((wish.user,) if wish.user else ())))
-    code = _carry_out(answers, state, made_up, dry=dry, asked=True, stages=_user_stages())
+    code = _promised(made_up, lambda: _carry_out(answers, state, made_up, dry=dry, asked=True, stages=_user_stages()))
     if code == 0 and not dry and wish.do in ("remove", "passwd"):
         _say_retiring()
     return code
@@ -707,9 +757,7 @@ def _go_on(state: State, stored: Answers, *, dry: bool) -> int:
     """What was agreed to is done; going back from the plan leads to the questions."""
     from hermes_setup import wizard
 
-    code = _WANTS_AGAIN
-    while code == _WANTS_AGAIN:
-        code = _unless_blocked(stored, state, {}, dry=dry)
+    code = _unless_blocked(stored, state, {}, dry=dry)
     if code == _WANTS_BACK:
         return _ask_all(state, wizard.Draft.again(stored), stored, dry=dry)
     return code
@@ -786,6 +834,8 @@ def _carry_out(
                 return _WANTS_BACK
             if agreed == "no":
                 screen.say("Nothing was changed.")
+                if asked and not stages:  # the answers are kept, so these are going to be good
+                    _show_passwords(made_up)
                 return 0
         state.agree(answers)
         if made_up and not asked:
@@ -797,6 +847,8 @@ def _carry_out(
         _under_way.clear()
         if stages:
             screen.say(f"Done. Who can sign in: {', '.join(_lines())}.", "bold")
+            if asked:
+                _show_passwords(made_up)
         else:
             screen.done(answers, made_up if asked else {})
     return 0

@@ -77,8 +77,12 @@ class Terminal:
         """The screen, as soon as a question that was not there when the last key was pressed waits and that holds."""
 
         def ready(text: str) -> bool:
-            opened, closed = (self.raw.rfind(f"\x1b[?2004{mark}") for mark in "hl")  # bracketed paste: only while asking
-            return opened > closed and opened >= self._typed and (shown(text) if callable(shown) else text.endswith(shown))
+            opened, closed = (
+                self.raw.rfind(f"\x1b[?2004{mark}") for mark in "hl"
+            )  # bracketed paste: only while asking
+            return (
+                opened > closed and opened >= self._typed and (shown(text) if callable(shown) else text.endswith(shown))
+            )
 
         return self.until(ready, seconds)
 
