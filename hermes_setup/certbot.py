@@ -283,6 +283,8 @@ def cert_name(host: Host, domain: Domain) -> str:
 def flaws(answers: Answers, each: Served, now: datetime) -> list[str]:
     """What keeps this certificate from being used on: () when it is as asked for, and renews itself by our webroot."""
     if answers.issuer.self_signed:
+        if each.lineage:
+            return [f"it is from {ca_name(each.lineage.server)}, and a self-signed one was asked for"]
         return [] if each.leaf and each.leaf.left(now) > 1 / 3 else ["it ends soon"]
     lineage, found = each.lineage, []
     if not lineage:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hermes_setup import nginx
 from hermes_setup.answers import Answers
 from hermes_setup.changes import Change, Probe, Run
-from hermes_setup.errors import HermesSetupError
+from hermes_setup.errors import CommandFailed, HermesSetupError
 from hermes_setup.findings import Finding, block, warn
 from hermes_setup.host import Absent, File, Host, System
 
@@ -36,7 +36,6 @@ class Facts:
     missing: tuple[str, ...]
     half: int
     apt: bool
-    lists: bool  # apt knows of nginx, so no update is needed first
     lock_holder: str
     memory_kb: int  # free for programs, swap included; 0: unknown
     made: bool = False  # an Overlay has taken the installation as done
@@ -57,18 +56,12 @@ class Packages:
         missing = () if made else tuple(p for p, argv in wanted.items() if not self._works(host, argv))
         status = host.look(DPKG_STATUS)
         half = len(HALF.findall(status.content.decode(errors="replace"))) if isinstance(status, File) else 0
-        lists = (
-            bool(missing)
-            and "Candidate: (none)" not in (told := host.ask(["apt-cache", "policy", *missing]).out)
-            and all(f"{package}:" in told for package in missing)
-        )
         memory = host.look("/proc/meminfo")
         return Facts(
             missing=missing,
             half=0 if host.given("dpkg configured") else half,
             apt=not missing or host.ask(["apt-get", "--version"]).ok,
-            lists=lists,
-            lock_holder=_holder(host) if missing else "",
+            lock_holder=_holder(host) if missing or half else "",
             memory_kb=_free(memory.content.decode()) if isinstance(memory, File) else 0,
             made=made,
         )
@@ -118,6 +111,8 @@ class Packages:
     def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:  # noqa: ARG002
         """Finish what dpkg left half done, then install what is missing."""
         changes: list[Change] = []
+        if facts.lock_holder and (facts.missing or facts.half):
+            changes.append(Probe(wait_for_apt, f"wait for {facts.lock_holder} to finish with the packages"))
         if facts.half:
             changes.append(
                 Run(
@@ -128,19 +123,9 @@ class Packages:
                     hint="Look at: sudo dpkg --configure -a",
                 )
             )
-        if facts.missing and facts.lock_holder:
-            changes.append(Probe(wait_for_apt, f"wait for {facts.lock_holder} to finish with the packages"))
         if facts.missing:
             names = " and ".join(facts.missing) if len(facts.missing) < 3 else ", ".join(facts.missing)
-            if not facts.lists:
-                changes.append(
-                    Run(
-                        ("apt-get", *LOCK, "update", "-q"),
-                        "fetch the lists of packages",
-                        env=APT,
-                        hint="Does this server reach the internet? Look at: sudo apt-get update",
-                    )
-                )
+            changes.append(Probe(fetch_lists, "fetch the lists of packages (apt-get update)"))
             changes.append(
                 Run(
                     ("apt-get", *LOCK, *KEEP, "install", "-q", "-y", "--no-install-recommends", *facts.missing),
@@ -153,6 +138,23 @@ class Packages:
                 )
             )
         return changes
+
+
+def fetch_lists(system: System) -> Sequence[Finding]:
+    """apt's lists are fresh, or as fresh as can be: one broken source of many is no reason to stop here."""
+    try:
+        system.run(("apt-get", *LOCK, "update", "-q"), env=APT, seconds=900)
+    except CommandFailed as error:
+        return [
+            warn(
+                "packages.lists",
+                "Not all lists of packages could be fetched.",
+                "A source in /etc/apt does not answer, or its key has expired. It goes on with the lists that are there.",
+                "Look at: sudo apt-get update",
+                error.output[-800:],
+            )
+        ]
+    return ()
 
 
 def wait_for_apt(system: System) -> Sequence[Finding]:

@@ -16,7 +16,7 @@ from hermes_setup.answers import DEFAULT_BACKEND, Answers, Backend, Domain
 from hermes_setup.certbot import CHALLENGES, WEBROOT
 from hermes_setup.changes import Change, Place, Probe, Run, Stamp, Until
 from hermes_setup.findings import Finding, block, note, warn
-from hermes_setup.host import ABSENT, Absent, File, Folder, Host, Link, Node, Request
+from hermes_setup.host import ABSENT, Absent, File, Folder, Host, Link, Listener, Node, Request
 from hermes_setup.nginx import Config, Server
 from hermes_setup.stages.backend import Backend as BackendStage
 from hermes_setup.state import STATE
@@ -41,6 +41,8 @@ class Facts:
     version: tuple[int, ...]
     openssl: tuple[int, ...]
     ipv6: bool  # the kernel has it: listen [::] works
+    held: tuple[Listener, ...]  # the sockets that nginx has open now
+    addresses: tuple[str, ...]  # of this machine
     backend: Backend
     forwarded_for: bool
     served: certbot.Served | None
@@ -89,6 +91,8 @@ class Site:
             version=installed or _candidate(host),
             openssl=nginx.parse_version(host.ask(["openssl", "version"]).out),
             ipv6=not isinstance(host.look("/proc/net/if_inet6"), Absent),
+            held=tuple(each for each in host.listeners() if each.process == "nginx"),
+            addresses=host.addresses(),
             backend=backend,
             forwarded_for=forwarded_for,
             served=served,
@@ -233,8 +237,8 @@ class Site:
             webroot=WEBROOT,
             gate_file=GATE_FILE,
             users_file=USERS_FILE,
-            listens_http=_listens(80, "", neighbours, ipv6=facts.ipv6),
-            listens_https=_listens(443, " ssl http2" if option else " ssl", neighbours, ipv6=facts.ipv6),
+            listens_http=_listens(80, "", neighbours, facts),
+            listens_https=_listens(443, " ssl http2" if option else " ssl", neighbours, facts),
             http2_directive=directive,
             certificate=served.certificate if served else "",
             key=served.key if served else "",
@@ -307,10 +311,7 @@ def _backend(answers: Answers, host: Host, ours: str) -> tuple[Backend, bool]:
 
 
 def _candidate(host: Host) -> tuple[int, ...]:
-    """The version that apt would install: told by apt, else by what the release is known to carry."""
-    told = host.ask(["apt-cache", "policy", "nginx"]).out.partition("Candidate:")[2].split("\n")[0]
-    if found := nginx.parse_version(told.rpartition(":")[2]):
-        return found
+    """The version that the distribution carries; apt is not asked, since asking makes it write its cache."""
     release = host.look("/etc/os-release")
     text = release.content.decode(errors="replace") if isinstance(release, File) else ""
     known = {"bookworm": (1, 22, 1), "trixie": (1, 26, 3), "jammy": (1, 18, 0), "noble": (1, 24, 0)}
@@ -382,11 +383,13 @@ def _examples_with_ipv6(facts: Facts) -> list[str]:
     ]
 
 
-def _listens(port: int, options: str, neighbours: Sequence[Server], *, ipv6: bool) -> list[str]:
-    """Every address that somebody listens on at that port, and the wildcards.
+def _listens(port: int, options: str, neighbours: Sequence[Server], facts: Facts) -> list[str]:
+    """Where to listen: everywhere, unless nginx holds that port by address already.
 
     A request to an address that a neighbour listens on by number is only ever given to servers that name it as well
-    (nginx docs, request_processing), so we name it too.
+    (nginx docs, request_processing), so we name it, too. And while nginx holds 203.0.113.5:80, the kernel refuses it a
+    socket for all addresses (seen: the reload fails), and the other way round; then every address of this machine is
+    named instead.
     """
     taken = [
         listen
@@ -394,15 +397,42 @@ def _listens(port: int, options: str, neighbours: Sequence[Server], *, ipv6: boo
         for listen in server.listens
         if listen.port == port and not listen.address.startswith("unix:") and "quic" not in listen.options
     ]
+    held = [each.address for each in facts.held if each.port == port]
     dual = any(listen.address == "[::]" and "ipv6only=off" in listen.options for listen in taken)
-    found = [] if dual and not any(listen.address == "*" for listen in taken) else [f"{port}{options}"]
-    if ipv6 or dual:
-        found.append(f"[::]:{port}{options}")
-    for listen in taken:
-        text = f"{listen.address}:{port}{options}"
-        if listen.address not in ("*", "[::]") and text not in found:
-            found.append(text)
-    return found
+    found: list[str] = []
+    for everywhere, family in (("", 4), ("[::]:", 6)):
+        if family == 6 and not facts.ipv6:
+            continue
+        named = [
+            each.address for each in taken if _family(each.address) == family and each.address not in ("*", "[::]")
+        ]
+        open_now = [address for address in held if (":" in address) == (family == 6)]
+        if family == 4 and dual and not any(each.address == "*" for each in taken):
+            pass  # the neighbour's [::] takes IPv4 as well
+        elif _by_address(family, open_now, named, taken):
+            own = ["127.0.0.1" if family == 4 else "[::1]"]
+            own += [_bracketed(each) for each in facts.addresses if (":" in each) == (family == 6)]
+            named = list(dict.fromkeys([*named, *own]))
+        else:
+            found.append(f"{everywhere}{port}")
+        found += dict.fromkeys(f"{address}:{port}" for address in named)
+    return [f"{each}{options}" for each in found]
+
+
+def _by_address(family: int, open_now: Sequence[str], named: Sequence[str], taken: Sequence[nginx.Listen]) -> bool:
+    """True when nginx holds the port by address: as it runs now, else as the neighbours' files have it."""
+    if open_now:
+        return not any(address in ("0.0.0.0", "::") for address in open_now)  # noqa: S104 - compared, not bound
+    everywhere = "*" if family == 4 else "[::]"
+    return bool(named) and not any(each.address == everywhere for each in taken)
+
+
+def _family(address: str) -> int:
+    return 6 if address.startswith("[") else 4
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
 
 
 def _rank(path: str, node: Node) -> int:

@@ -1,0 +1,337 @@
+"""Other people's machines: a neighbour's site, the recipe half done, a CA that says no, a power cut, a first look only."""
+
+from __future__ import annotations
+
+import re
+import signal
+import threading
+
+import pytest
+
+from conftest import BOTH, DOMAIN
+from lab import LETSENCRYPT, PEBBLE_URL, Machine, Problem, World, lab_authority, snapshot_diff
+from real.program import COMMAND, apply, hermes_setup, install
+
+HASH = "$6$rounds=5000$abcdefghijklmnop$KW7R0dWSfgMNbRXZLnQ/WBHpMmZHMLJ2B5n0gcg4RFsr7PkQFRUXlnwh/pVMQb0rVhdtJLhOrKiOwk0zTeFXh0"
+
+
+def answers(certificate: str = "letsencrypt", domain: str = DOMAIN, more: str = "") -> str:
+    return f'domain = "{domain}"\ncertificate = "{certificate}"\n{more}\n[[users]]\nname = "alice"\npassword_hash = "{HASH}"\n'
+
+
+@pytest.fixture
+def vps(world: World, debian: str) -> Machine:
+    new = world.machine(f"{debian}-ready")
+    world.dns.host(DOMAIN, *new.addresses)
+    new.trust(*world.acme.trusted)
+    new.start(["cron", "-f"])
+    install(new)
+    return new
+
+
+def neighbour(machine: Machine, listens: str = "listen 80; listen 443 ssl;", name: str = "blog.example") -> None:
+    certificate, key = lab_authority().issue(name)
+    machine.write("/etc/nginx/blog.pem", certificate)
+    machine.write("/etc/nginx/blog.key", key, mode=0o600)
+    machine.write(
+        "/etc/nginx/sites-enabled/blog",
+        f"server {{ {listens} server_name {name}; ssl_certificate blog.pem; ssl_certificate_key blog.key;"
+        ' location / { return 200 "the blog"; } }\n',
+    )
+    machine.run(["rm", "/etc/nginx/sites-enabled/default"])
+    machine.run(["nginx"])
+    machine.wait_for_port(443)
+
+
+class Prober(threading.Thread):
+    """Asks for the neighbour's page again and again; `failures` are the answers that were not it."""
+
+    def __init__(self, world: World, address: str) -> None:
+        super().__init__(daemon=True)
+        self.world, self.address = world, address
+        self.asked, self.failures = 0, list[str]()
+        self.enough = threading.Event()
+
+    def run(self) -> None:
+        while not self.enough.wait(0.1):
+            for url in ("http://blog.example/", "https://blog.example/"):
+                try:
+                    text = self.world.fetch(url, address=self.address).text
+                except OSError as error:
+                    text = repr(error)
+                self.asked += 1
+                if text != "the blog":
+                    self.failures.append(text)
+
+    def stop(self) -> None:
+        self.enough.set()
+        self.join()
+
+
+@pytest.mark.parametrize("debian", BOTH)
+@pytest.mark.parametrize(
+    "listens", ["listen 80; listen 443 ssl;", "listen {v4}:80; listen {v4}:443 ssl; listen [{v6}]:443 ssl;"]
+)
+def test_a_neighbour_keeps_its_answers_and_its_place_as_the_default(world: World, vps: Machine, listens: str) -> None:
+    v4, v6 = vps.addresses
+    neighbour(vps, listens.format(v4=v4, v6=v6))
+    prober = Prober(world, v4)
+    prober.start()
+    apply(vps, answers(), "--yes")
+    apply(vps, answers(more='email = "me@example.com"'), "--yes")
+    hermes_setup(vps, "users", "add", "bob", "--generate", "--yes")
+    prober.stop()
+    assert prober.asked > 40
+    assert prober.failures == []
+    for scheme in ("http", "https"):
+        for address in (v4, v6) if "{v6}" not in listens and scheme == "https" and "[" in listens else (v4,):
+            assert world.fetch(f"{scheme}://{v4}/", address=address).text == "the blog"
+            assert world.fetch(f"{scheme}://{v4}/", address=address, host="who.example", sni="").text == "the blog"
+    assert world.fetch(f"https://{DOMAIN}/", address=v4, roots=world.acme.roots()).status == 401
+    # our SNI with another Host gets the neighbour, never Hermes
+    assert world.fetch(f"https://{DOMAIN}/", address=v4, host="blog.example").text == "the blog"
+
+
+def verdict(machine: Machine) -> str:
+    """What nginx says of its configuration, less the time and its process."""
+    return re.sub(r"^\S+ \S+ (\[\w+\]) \S+ ", r"\1 ", machine.run(["nginx", "-t"], check=False).err, flags=re.M)
+
+
+def test_a_neighbours_broken_file_is_named_and_nothing_of_ours_goes_live(vps: Machine) -> None:
+    vps.write("/etc/nginx/sites-enabled/broken", "server {\n  listen 81;\n  no_such_directive on;\n}\n")
+    before = verdict(vps)
+    said = apply(vps, answers("self-signed"), "--yes", code=1)
+    assert "no_such_directive" in said.err
+    assert "sudo nano +3 /etc/nginx/sites-enabled/broken" in said.err
+    assert not vps.exists("/etc/nginx/sites-enabled/zz-hermes")
+    assert not vps.exists("/etc/nginx/sites-available/hermes")
+    assert verdict(vps) == before
+
+
+RECIPE = f"""server {{
+    listen 443 ssl;
+    server_name {DOMAIN};
+    ssl_certificate /etc/letsencrypt/live/{DOMAIN}/fullchain.pem;
+    ssl_certificate_key /etc/letsencrypt/live/{DOMAIN}/privkey.pem;
+    auth_basic "Restricted";
+    auth_basic_user_file /etc/nginx/.htpasswd;
+    location / {{ proxy_pass http://127.0.0.1:9119; proxy_set_header Host $host; }}
+}}
+server {{ listen 80; server_name {DOMAIN}; return 301 https://$host$request_uri; }}
+"""
+
+
+@pytest.mark.parametrize("where", ["sites-available/hermes", "sites-enabled/dashboard"])
+def test_the_recipe_half_done_by_hand_is_taken_over(world: World, vps: Machine, where: str) -> None:
+    vps.write(f"/etc/nginx/{where}", RECIPE)
+    if where == "sites-available/hermes":
+        vps.run(["ln", "-s", "/etc/nginx/sites-available/hermes", "/etc/nginx/sites-enabled/hermes"])
+    assert vps.run(["nginx", "-t"], check=False).code == 1
+    said = apply(vps, answers(), "--yes")
+    name = where.rpartition("/")[2]
+    copy = f"/etc/nginx/sites-available/{name}.by-hand"
+    assert copy in said.err
+    assert vps.text(copy) == RECIPE
+    assert world.fetch(f"https://{DOMAIN}/", roots=world.acme.roots()).status == 401
+    assert "Nothing to do" in apply(vps, answers(), "--yes").err
+
+
+def test_a_name_that_shares_a_file_with_another_site_blocks_and_nothing_is_touched(vps: Machine) -> None:
+    vps.write("/etc/nginx/sites-enabled/both", f"server {{\n  listen 80;\n  server_name shop.example {DOMAIN};\n}}\n")
+    before = vps.snapshot()
+    said = apply(vps, answers("self-signed"), "--yes", code=3)
+    assert "shop.example" in said.err
+    assert "/etc/nginx/sites-enabled/both" in said.err
+    changed = {
+        path
+        for path in snapshot_diff(before, vps.snapshot())
+        if not path.startswith(("/var/lib/hermes-setup", "/root"))
+    }
+    assert changed == set()
+
+
+def test_a_dry_run_and_a_doctor_on_a_bare_machine_change_nothing(world: World) -> None:
+    bare = world.machine("debian13")
+    world.dns.host(DOMAIN, *bare.addresses)
+    install(bare)
+    bare.write("/root/answers.toml", answers())
+    before = bare.snapshot(leave_out=())
+    said = hermes_setup(bare, "apply", "--answers", "/root/answers.toml", "--dry-run")
+    for words in (
+        "apt-get",
+        "/etc/nginx/sites-available/hermes",
+        "certbot certonly",
+        "renewal-hooks/deploy/hermes-setup",
+    ):
+        assert words in said.err
+    hermes_setup(bare, "doctor", code=4)
+    hermes_setup(bare, "apply", "--answers", "/root/answers.toml", "--check", code=4)
+    assert snapshot_diff(before, bare.snapshot(leave_out=())) == {}
+    assert bare.listeners() == []
+
+
+def test_a_doctor_and_a_dry_run_on_a_set_up_machine_change_nothing(vps: Machine) -> None:
+    apply(vps, answers(), "--yes")
+    before = vps.snapshot(leave_out=())
+    hermes_setup(vps, "doctor", code=4)  # Hermes does not run
+    hermes_setup(vps, "doctor", "--json", code=4)
+    hermes_setup(vps, "apply", "--answers", "/root/answers.toml", "--dry-run")
+    hermes_setup(vps, "users", "add", "bob", "--generate", "--dry-run")
+    assert snapshot_diff(before, vps.snapshot(leave_out=())) == {}
+
+
+def test_the_forecast_names_what_the_run_then_changes(vps: Machine) -> None:
+    vps.write("/root/answers.toml", answers())
+    said = hermes_setup(vps, "apply", "--answers", "/root/answers.toml", "--dry-run").err
+    forecast = set(re.findall(r"^  [+~*-] (/[^:\s]+):", said, re.M))
+    before = vps.snapshot()
+    apply(vps, answers(), "--yes")
+    changed = {
+        path for path, (_, after) in snapshot_diff(before, vps.snapshot()).items() if after and after.kind not in ("dir", "gone")
+    }
+    ours = {
+        path for path in changed if not path.startswith(("/etc/letsencrypt/", "/var/lib/letsencrypt", "/var/lib/nginx"))
+    }
+    ours = {
+        path
+        for path in ours
+        if not re.match(r"/var/lib/hermes-setup/(runs|lock|answers|draft)|/root/|/etc/nginx$|/run", path)
+    }
+    files = {path for path in forecast if not path.endswith("acme-challenge")}
+    assert ours <= files | {"/etc/letsencrypt/renewal-hooks/deploy/hermes-setup"}
+    assert files - {"/etc/letsencrypt/renewal-hooks/deploy/hermes-setup"} <= ours
+
+
+def test_too_many_requests_are_explained_and_not_repeated(world: World, vps: Machine) -> None:
+    detail = f"too many certificates (5) already issued for this exact set of identifiers: {DOMAIN}, retry after 2099-12-01 10:20:30 UTC"
+    world.acme.refuse(Problem("rateLimited", detail), LETSENCRYPT)
+    said = apply(vps, answers(), "--yes", code=1)
+    assert "2099-12-01 10:20" in said.err
+    orders = world.acme.orders(LETSENCRYPT)
+    said = apply(vps, answers(), "--yes", code=3)
+    assert "2099-12-01 10:20" in said.err
+    assert world.acme.orders(LETSENCRYPT) == orders
+    vps.run(["nginx", "-t"])
+
+
+def test_what_letsencrypt_could_not_reach_costs_no_real_order(world: World, vps: Machine) -> None:
+    world.dns.set(DOMAIN, "A", "198.51.100.250")  # nobody is there; the server is told that it is its own
+    world.dns.set(DOMAIN, "AAAA")
+    said = apply(vps, answers(more='public_addresses = ["198.51.100.250"]'), "--yes", code=3, timeout=240)
+    assert "test" in said.err
+    assert world.acme.orders(LETSENCRYPT) == 0
+    vps.run(["nginx", "-t"])
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ("self-signed", "letsencrypt"),
+        ("letsencrypt-staging", "letsencrypt"),
+        ("letsencrypt", PEBBLE_URL),
+        ("letsencrypt", "self-signed"),
+    ],
+)
+def test_another_ca_takes_over_without_a_moment_of_outage(world: World, vps: Machine, first: str, then: str) -> None:
+    apply(vps, answers(first), "--yes")
+    before = world.fetch(f"https://{DOMAIN}/").certificate
+    failures, enough = list[str](), threading.Event()
+
+    def probe() -> None:
+        while not enough.wait(0.05):
+            try:
+                if world.fetch(f"https://{DOMAIN}/").status not in (401, 429):
+                    failures.append("another answer")
+            except OSError as error:
+                failures.append(repr(error))
+
+    thread = threading.Thread(target=probe)
+    thread.start()
+    apply(vps, answers(then), "--yes")
+    enough.set()
+    thread.join()
+    assert failures == []
+    after = world.fetch(f"https://{DOMAIN}/")
+    assert after.certificate != before
+    assert "Nothing to do" in apply(vps, answers(then), "--yes").err
+
+
+def test_a_new_name_takes_over_only_when_its_certificate_is_there(world: World, vps: Machine) -> None:
+    apply(vps, answers(), "--yes")
+    apply(vps, answers(domain="new.example.com"), "--yes", code=3)  # no DNS yet
+    assert world.fetch(f"https://{DOMAIN}/", roots=world.acme.roots()).status == 401
+    world.dns.host("new.example.com", *vps.addresses)
+    world.acme.refuse(Problem("serverInternal", "try again later", status=500), LETSENCRYPT)
+    apply(vps, answers(domain="new.example.com"), "--yes", code=1)
+    assert world.fetch(f"https://{DOMAIN}/", roots=world.acme.roots()).status == 401
+    world.acme.accept(LETSENCRYPT)
+    apply(vps, answers(domain="new.example.com"), "--yes")
+    assert world.fetch("https://new.example.com/", roots=world.acme.roots()).status == 401
+    assert not vps.exists("/etc/nginx/sites-available/hermes-next")
+    assert f"certbot delete --cert-name {DOMAIN}" in " ".join(hermes_setup(vps, "doctor", code=4).err.split())
+    assert "Nothing to do" in apply(vps, answers(domain="new.example.com"), "--yes").err
+
+
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [(signal.SIGKILL, moment) for moment in (0.3, 0.9, 2.0, 4.0, 6.0)]
+    + [(signal.SIGTERM, 2.0), (signal.SIGHUP, 4.0), (signal.SIGINT, 0.6)],
+)
+def test_killed_at_any_moment_one_more_run_finishes(
+    world: World, vps: Machine, number: signal.Signals, moment: float
+) -> None:
+    vps.write("/root/answers.toml", answers(), mode=0o600)
+    running = vps.start([COMMAND, "apply", "--answers", "/root/answers.toml", "--yes"])
+    threading.Event().wait(moment)
+    vps.run(["pkill", f"-{int(number)}", "-f", "hermes_setup apply"], check=False)
+    running.popen.wait(20)
+    vps.wait_for(lambda: not any("certbot" in " ".join(p.argv) for p in vps.processes()), "certbot has ended", 60)
+    vps.run(["nginx", "-t"])
+    apply(vps, answers(), "--yes")
+    assert world.fetch(f"https://{DOMAIN}/", roots=world.acme.roots()).status == 401
+    assert "Nothing to do" in apply(vps, answers(), "--yes").err
+
+
+def test_a_second_run_at_the_same_time_is_told_who_is_at_work(vps: Machine) -> None:
+    vps.write("/root/answers.toml", answers(), mode=0o600)
+    first = vps.start([COMMAND, "apply", "--answers", "/root/answers.toml", "--yes"])
+    vps.wait_for(
+        lambda: vps.exists("/var/lib/hermes-setup/lock") and b"process" in vps.read("/var/lib/hermes-setup/lock"),
+        "the lock",
+    )
+    said = hermes_setup(vps, "apply", "--answers", "/root/answers.toml", "--yes", code=75)
+    assert "process" in said.err
+    assert "since" in said.err
+    assert first.popen.wait(60) == 0
+
+
+def test_a_full_disk_is_said_and_what_was_there_still_works(world: World, vps: Machine) -> None:
+    apply(vps, answers("self-signed"), "--yes")
+    vps.run(
+        [
+            "sh",
+            "-c",
+            "dd if=/dev/zero of=/var/full bs=1M 2>/dev/null; dd if=/dev/zero of=/var/full2 bs=1k 2>/dev/null; true",
+        ],
+        timeout=120,
+    )
+    said = hermes_setup(vps, "users", "add", "bob", "--generate", "--yes", code=1)
+    assert "disk" in said.err
+    assert "df" in said.err
+    assert world.fetch(f"https://{DOMAIN}/").status == 401
+    vps.run(["rm", "/var/full", "/var/full2"])
+    vps.run(["nginx", "-t"])
+    hermes_setup(vps, "users", "add", "bob", "--generate", "--yes")
+
+
+def test_without_network_it_ends_within_seconds(world: World) -> None:
+    alone = world.machine("debian13-ready", resolver="192.0.2.53")
+    install(alone)
+    alone.run(["ip", "route", "flush", "table", "main"])
+    alone.write("/root/answers.toml", answers())
+    import time
+
+    began = time.monotonic()
+    said = hermes_setup(alone, "apply", "--answers", "/root/answers.toml", "--dry-run", code=3)
+    assert time.monotonic() - began < 6
+    assert "DNS" in said.err or "looked up" in said.err
