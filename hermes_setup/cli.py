@@ -72,16 +72,21 @@ def _flushed(code: int) -> int:
         if sys.stdout:
             sys.stdout.flush()
     except OSError as error:
-        _no_more_output()
+        _nowhere(1)
         if not isinstance(error, BrokenPipeError):
             _say(f"The output could not be written: {os.strerror(error.errno or 0)}.")
-            return code or 1
+            code = code or 1
+    try:
+        if sys.stderr:
+            sys.stderr.flush()
+    except OSError:
+        _nowhere(2)
     return code
 
 
-def _no_more_output() -> None:
-    """Nothing is written to stdout any more, or Python complains about what is left when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def _nowhere(stream: int) -> None:
+    """What is written to stdout (1) or stderr (2) goes nowhere, or Python complains of what is left when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
 
 def run(argv: list[str]) -> int:
@@ -103,7 +108,7 @@ def run(argv: list[str]) -> int:
         from hermes_setup.ui.show import Screen
 
         _log(f"error: {error.message}")
-        with contextlib.suppress(OSError):  # the terminal may be gone
+        with contextlib.suppress(OSError, SystemExit):  # the terminal may be gone; see below
             Screen().failed(error, log=LOG if _logging else "")
         return error.exit_code
     except KeyboardInterrupt:
@@ -111,8 +116,11 @@ def run(argv: list[str]) -> int:
     except Stopped as stop:
         words = "The terminal was closed" if stop.number == 1 else "Stopped by a signal"
         return _interrupted(128 + stop.number, words, argv)
-    except BrokenPipeError:  # whoever read our output has enough, as `| head` does
-        _no_more_output()
+    except (
+        BrokenPipeError,
+        SystemExit,
+    ):  # whoever read our output has enough, as `| head` does (SystemExit: rich's word)
+        _nowhere(1)
         return _interrupted(129, "Nobody reads the output any more", argv) if _under_way else 0
     except Exception:  # noqa: BLE001 - the one place where a bug ends
         return _bug(argv)
@@ -174,7 +182,11 @@ def _bug(argv: list[str]) -> int:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    """The line stands on stderr. Where nobody can read it, that is no reason to fail."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        _nowhere(2)
 
 
 _logging = False
