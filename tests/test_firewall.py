@@ -339,6 +339,11 @@ def test_a_final_reject_of_nftables_gets_a_jump_in_front_of_it() -> None:
         "insert rule inet filter input handle 7 jump hermes_setup"
     ]
     assert findings(box) == ["firewall.not-kept"]
+    stage = Firewall()
+    (change,) = stage.plan(ANSWERS, stage.inspect(ANSWERS, box))
+    undo = change.undo(box)
+    assert isinstance(undo, Run)
+    assert undo.argv == ("nft", "add chain inet filter hermes_setup; flush chain inet filter hermes_setup")
 
 
 def test_tables_of_iptables_are_not_read_twice() -> None:

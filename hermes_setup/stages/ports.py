@@ -9,6 +9,8 @@ from hermes_setup.answers import Answers
 from hermes_setup.changes import Change
 from hermes_setup.findings import Finding, block
 from hermes_setup.host import Host, Listener
+from hermes_setup.stages.filters import iptables
+from hermes_setup.stages.firewall import newcomers
 
 PORTS = (80, 443)
 
@@ -25,9 +27,10 @@ _ADVICE = {
 
 @dataclass(frozen=True)
 class Facts:
-    """Who listens on the two ports."""
+    """Who listens on the two ports; and the ports that a rule leads away from all of them, with that rule."""
 
     holders: tuple[Listener, ...]
+    led_away: tuple[tuple[int, str], ...] = ()
 
 
 class Ports:
@@ -37,8 +40,11 @@ class Ports:
     title = "Ports 80 and 443"
 
     def inspect(self, answers: Answers, host: Host) -> Facts:  # noqa: ARG002 - the same for every answer
-        """Reads the machine's sockets."""
-        return Facts(tuple(each for each in host.listeners() if each.port in PORTS))
+        """Reads the machine's sockets, and what Docker leads past them (with userland-proxy off, it holds no socket)."""
+        holders = tuple(each for each in host.listeners() if each.port in PORTS)
+        nat = host.ask(("iptables-save", "-t", "nat")).out
+        packets = [packet for packet in newcomers(host) if not packet.six] if "DNAT" in nat or "REDIRECT" in nat else []
+        return Facts(holders, tuple((each.port, rule) for each in packets for rule in iptables.led_away(nat, each)))
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:  # noqa: ARG002
         """Nobody but this machine's nginx has them; one finding a process."""
@@ -46,7 +52,9 @@ class Ports:
         for each in facts.holders:
             if not _our_nginx(each):
                 found.setdefault((each.pid, each.process), []).append(each)
-        return [_taken(sockets) for sockets in found.values()]
+        taken = {each.port for sockets in found.values() for each in sockets}
+        away = [_led_away(port, rule) for port, rule in facts.led_away if port not in taken]
+        return [*(_taken(sockets) for sockets in found.values()), *away]
 
     def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:  # noqa: ARG002
         """Nothing."""
@@ -56,6 +64,17 @@ class Ports:
 def _our_nginx(each: Listener) -> bool:
     """True for an nginx of this machine; one in a container reads other files."""
     return each.process == "nginx" and not each.unit.startswith("docker-")
+
+
+def _led_away(port: int, rule: str) -> Finding:
+    return block(
+        "ports.taken",
+        f"Port {port} is led elsewhere by a rule of the kernel (a container that publishes it, most often).",
+        "Visitors from outside would never meet nginx there. It is not changed for you.",
+        "Find the container: docker ps ; publish it on another port, or stop it. No container? sudo iptables -t nat -S "
+        "PREROUTING. Then run hermes-setup again.",
+        rule,
+    )
 
 
 def _taken(sockets: Sequence[Listener]) -> Finding:

@@ -125,6 +125,21 @@ def read(
     return Reading((*doors, *again), tuple(dict.fromkeys(doubts)), fleeting)
 
 
+def led_away(text: str, packet: Newcomer) -> tuple[str, ...]:
+    """The rules of nat that send every newcomer elsewhere, whoever listens here (Docker publishes ports like that)."""
+    tables = parse(text)
+    found = []
+    for (table, chain), rules in tables.rules.items():
+        if table == "nat" and chain in ("PREROUTING", "DOCKER"):
+            steps = [(_step(rule, number, tables, table, packet), rule) for number, rule in rules]
+            found += [
+                rule
+                for step, rule in steps
+                if step.fits is Fits.ALL and step.target in ("DNAT", "REDIRECT") and "--dport" in rule
+            ]
+    return tuple(found)
+
+
 def rule(port: int) -> tuple[str, ...]:
     """The rule that opens a port, as iptables-save prints it."""
     return ("-p", "tcp", "-m", "tcp", "--dport", str(port), "-m", "comment", "--comment", MARK, "-j", "ACCEPT")

@@ -168,7 +168,7 @@ def _doors(table: Table, base: Mapping[str, Any], closed: Sequence[tuple[Newcome
         ("nft", "; ".join(steps)),
         f"open port {names} in nftables, table {where}",
         gives=f"port {names} open (nftables {here})",
-        undo_argv=("nft", f"flush chain {where} {OURS}"),
+        undo_argv=("nft", f"add chain {where} {OURS}; flush chain {where} {OURS}"),  # also where it was never made
         seconds=30,
     )
     why = _told(closed[0][1])
