@@ -1,0 +1,41 @@
+"""Each golden site is accepted by the real nginx of its age."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from conftest import BOTH
+from hermes_setup import accounts
+from lab import Machine, lab_authority
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+OLDEST = {"debian12": ("http-", "https-1.18", "https-1.22"), "debian13": ("http-", "https-1.26")}
+GATE = [accounts.Token("", "0" * 32, "-")] + [
+    accounts.Token(name, f"{number:032x}", "0" * 16)
+    for number, name in enumerate(["alice", "Alice", "q\"u'o\\te", "a;b{c}$d#e", "x" * 64, "日本語", "a b", "~^x"], 1)
+]
+
+
+@pytest.mark.parametrize("debian", BOTH)
+def test_nginx_accepts_every_golden_site(machine: Machine, debian: str) -> None:
+    certificate, key = lab_authority().issue("hermes.example.com")
+    machine.write("/etc/ssl/golden/fullchain.pem", certificate)
+    machine.write("/etc/ssl/golden/privkey.pem", key, mode=0o600)
+    machine.write(accounts.GATE_FILE, accounts.render_gate(GATE), mode=0o600)
+    tried = 0
+    for path in sorted(GOLDEN.glob("*.conf")):
+        if path.name.startswith(OLDEST[debian]):
+            machine.write("/etc/nginx/sites-enabled/zz-hermes", path.read_text("utf-8"))
+            ran = machine.run(["nginx", "-t"], check=False)
+            assert (ran.code, "[warn]" in ran.err) == (0, False), f"{path.name}: {ran.err}"
+            tried += 1
+    assert tried >= 4
+
+
+def test_ten_thousand_users_are_no_error(machine: Machine) -> None:
+    many = [accounts.Token(f"user{number}", f"{number:032x}", "0" * 16) for number in range(1, 10_001)]
+    machine.write(accounts.GATE_FILE, accounts.render_gate([GATE[0], *many]), mode=0o600)
+    machine.write("/etc/nginx/conf.d/gate.conf", f"include {accounts.GATE_FILE};")
+    machine.run(["nginx", "-t"])

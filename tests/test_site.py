@@ -1,0 +1,233 @@
+"""The site's file: golden texts, and what is planned from which facts. The real nginx judges them in real/test_golden.py."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hermes_setup import nginx
+from hermes_setup.answers import DEFAULT_BACKEND, Answers, Backend, Domain, Issuer, User
+from hermes_setup.certbot import Served
+from hermes_setup.changes import Change, Place, Probe, Run, Stamp
+from hermes_setup.findings import Severity
+from hermes_setup.host import ABSENT, File, Folder, Link, Listener
+from hermes_setup.nginx import Listen, Server
+from hermes_setup.stages.site import AVAILABLE, STAMP, Facts, Site
+
+GOLDEN = Path(__file__).parent / "golden"
+ANSWERS = Answers(Domain.parse("hermes.example.com"), Issuer.parse("letsencrypt"), (User("alice"),))
+SERVED = Served("/etc/ssl/golden/fullchain.pem", "/etc/ssl/golden/privkey.pem", trusted=True, fingerprint="aa")
+BARE = Facts(
+    config=nginx.DEBIAN,
+    installed=True,
+    version=(1, 26, 3),
+    openssl=(3, 5, 1),
+    ipv6=True,
+    held=(),
+    addresses=("198.51.100.10", "2001:db8::10"),
+    backend=DEFAULT_BACKEND,
+    forwarded_for=True,
+    served=None,
+    shown="",
+    nodes={},
+    gate="",
+    webroot=ABSENT,
+    running=False,
+    systemd=False,
+    unit_active=False,
+    stamp="",
+)
+SECURE = replace(BARE, served=SERVED)
+
+
+def beside(*listens: Listen, name: str = "blog.example") -> nginx.Config:
+    return replace(nginx.DEBIAN, servers=(Server("/etc/nginx/sites-enabled/blog", 1, (name,), listens),))
+
+
+BY_ADDRESS = beside(Listen("198.51.100.10", 80), Listen("198.51.100.10", 443, ("ssl",)))
+CASES = {
+    "http-1.18-no-ipv6": replace(BARE, version=(1, 18, 0), openssl=(3, 0, 2), ipv6=False),
+    "http-1.26": BARE,
+    "https-1.18-alone": replace(SECURE, version=(1, 18, 0), openssl=(3, 0, 2)),
+    "https-1.22-neighbour-without-http2": replace(
+        SECURE, version=(1, 22, 1), openssl=(3, 0, 15), config=beside(Listen("*", 443, ("ssl",)))
+    ),
+    "https-1.26": SECURE,
+    "https-1.26-self-signed-other-backend": replace(
+        SECURE, served=replace(SERVED, trusted=False), backend=Backend.parse("[::1]:9120"), forwarded_for=False
+    ),
+    "https-1.26-neighbour-by-address": replace(SECURE, config=BY_ADDRESS),
+}
+
+
+def rendered(facts: Facts) -> str:
+    (place,) = [c for c in Site("s", "S").plan(ANSWERS, facts) if isinstance(c, Place) and c.path == AVAILABLE]
+    assert isinstance(place.node, File)
+    return place.node.content.decode()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_text_is_as_the_golden_file_has_it(name: str) -> None:
+    """When a change is meant: python tests/test_site.py writes the files anew; read their diff."""
+    assert rendered(CASES[name]) == (GOLDEN / f"{name}.conf").read_text("utf-8")
+
+
+def test_there_is_no_golden_file_without_its_case() -> None:
+    assert {path.stem for path in GOLDEN.glob("*.conf")} == set(CASES)
+
+
+@pytest.mark.parametrize(
+    ("facts", "listens"),
+    [
+        (SECURE, ["80", "[::]:80", "443 ssl", "[::]:443 ssl"]),
+        (replace(SECURE, ipv6=False), ["80", "443 ssl"]),
+        (replace(SECURE, version=(1, 22, 1)), ["80", "[::]:80", "443 ssl http2", "[::]:443 ssl http2"]),
+        (
+            replace(SECURE, version=(1, 22, 1), config=beside(Listen("*", 443, ("ssl", "http2")))),
+            ["80", "[::]:80", "443 ssl http2", "[::]:443 ssl http2"],
+        ),
+        (
+            replace(SECURE, config=beside(Listen("[::]", 80, ("ipv6only=off",)))),
+            ["[::]:80", "443 ssl", "[::]:443 ssl"],
+        ),
+        (
+            replace(SECURE, config=BY_ADDRESS),
+            [
+                "198.51.100.10:80",
+                "127.0.0.1:80",
+                "[::]:80",
+                "198.51.100.10:443 ssl",
+                "127.0.0.1:443 ssl",
+                "[::]:443 ssl",
+            ],
+        ),
+        # nginx runs, and already holds the port everywhere: the kernel would refuse the single address now
+        (
+            replace(SECURE, config=BY_ADDRESS, held=(Listener("0.0.0.0", 80), Listener("0.0.0.0", 443)), running=True),
+            ["80", "198.51.100.10:80", "[::]:80", "443 ssl", "198.51.100.10:443 ssl", "[::]:443 ssl"],
+        ),
+        (
+            replace(SECURE, held=(Listener("203.0.113.7", 80),), running=True),
+            ["127.0.0.1:80", "198.51.100.10:80", "[::]:80", "443 ssl", "[::]:443 ssl"],
+        ),
+    ],
+)
+def test_it_listens_where_the_neighbours_leave_room(facts: Facts, listens: list[str]) -> None:
+    lines = [line.strip() for line in rendered(facts).splitlines()]
+    assert [line[7:-1] for line in lines if line.startswith("listen ")] == listens
+
+
+def kinds(changes: list[Change]) -> list[str]:
+    return [type(change).__name__ for change in changes]
+
+
+def done(facts: Facts) -> Facts:
+    """The facts after the plan has been carried out, and nginx has loaded it."""
+    nodes = dict(facts.nodes)
+    stamp = ""
+    for change in Site("s", "S").plan(ANSWERS, facts):
+        match change:
+            case Place(path, node):
+                nodes[path] = node
+            case Stamp(path, File() as node) if path == STAMP:
+                stamp = node.content.decode()
+            case _:
+                pass
+    shown = facts.served.fingerprint if facts.served else ""
+    return replace(facts, nodes=nodes, webroot=Folder(), running=True, stamp=stamp, shown=shown)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_empty_plan_means_done(name: str) -> None:
+    assert Site("s", "S").plan(ANSWERS, done(CASES[name])) == []
+
+
+def test_a_stopped_nginx_is_started_and_a_running_one_reloaded() -> None:
+    finished = done(SECURE)
+    for facts, argv in (
+        (replace(finished, running=False), ("nginx",)),
+        (replace(finished, running=False, systemd=True), ("systemctl", "enable", "--now", "nginx")),
+        (replace(finished, stamp="old"), ("nginx", "-s", "reload")),
+        (replace(finished, stamp="old", systemd=True, unit_active=True), ("systemctl", "reload", "nginx")),
+        (replace(finished, shown="another certificate"), ("nginx", "-s", "reload")),
+    ):
+        plan = list(Site("s", "S").plan(ANSWERS, facts))
+        assert kinds(plan) == ["Stamp", "Run", "Stamp"]
+        assert isinstance(plan[1], Run)
+        assert plan[1].argv == argv
+
+
+def test_nothing_takes_its_place_before_nginx_has_tried_it() -> None:
+    plan = list(Site("s", "S").plan(ANSWERS, SECURE))
+    assert kinds(plan) == ["Place", "Probe", "Place", "Place", "Stamp", "Run", "Stamp"]
+    assert isinstance(plan[1], Probe)
+    assert [change.path for change in plan if isinstance(change, Place)][1:] == [
+        AVAILABLE,
+        "/etc/nginx/sites-enabled/zz-hermes",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("others", "name"),
+    [(["default"], "zz-hermes"), (["zz-last"], "zzz-hermes"), (["zzzz"], "zzzz-hermes"), (["~x"], "~zz-hermes")],
+)
+def test_the_link_sorts_last(others: list[str], name: str) -> None:
+    nodes = {f"/etc/nginx/sites-enabled/{other}": File(b"") for other in others}
+    plan = Site("s", "S").plan(ANSWERS, replace(SECURE, nodes=nodes))
+    (link,) = [c.path for c in plan if isinstance(c, Place) and isinstance(c.node, Link)]
+    assert link == f"/etc/nginx/sites-enabled/{name}"
+    assert others[0] < name
+
+
+def test_a_configuration_that_reads_only_conf_d_gets_the_link_there() -> None:
+    facts = replace(SECURE, config=replace(nginx.DEBIAN, includes=("/etc/nginx/conf.d/*.conf",)))
+    (link,) = [c for c in Site("s", "S").plan(ANSWERS, facts) if isinstance(c, Place) and isinstance(c.node, Link)]
+    assert (link.path, link.node) == ("/etc/nginx/conf.d/zz-hermes.conf", Link("../sites-available/hermes"))
+
+
+@pytest.mark.parametrize(
+    ("config", "code", "severity"),
+    [
+        (replace(nginx.DEBIAN, includes=()), "site.no-folder", Severity.BLOCK),
+        (beside(Listen("*", 80), name="hermes.example.com"), "site.by-hand", Severity.NOTE),
+        (
+            replace(
+                nginx.DEBIAN,
+                servers=(Server("/etc/nginx/sites-enabled/x", 3, ("shop.example", "hermes.example.com"), ()),),
+            ),
+            "site.name-taken",
+            Severity.BLOCK,
+        ),
+        (
+            replace(nginx.DEBIAN, files={"/etc/nginx/sites-enabled/x": "proxy_pass http://127.0.0.1:9119;"}),
+            "site.other-door",
+            Severity.WARN,
+        ),
+    ],
+)
+def test_what_is_found_beside_us(config: nginx.Config, code: str, severity: Severity) -> None:
+    (finding,) = Site("s", "S").check(ANSWERS, replace(SECURE, config=config))
+    assert (finding.code, finding.severity) == (code, severity)
+
+
+def test_a_copy_never_replaces_an_earlier_copy() -> None:
+    nodes = {AVAILABLE: File(b"by hand"), f"{AVAILABLE}.by-hand": File(b"an earlier one")}
+    plan = Site("s", "S").plan(ANSWERS, replace(SECURE, nodes=nodes))
+    assert Place(f"{AVAILABLE}.by-hand-2", File(b"by hand"), f"keep a copy of {AVAILABLE}") in plan
+
+
+def test_the_old_name_serves_on_while_the_new_one_has_no_certificate() -> None:
+    finished = done(SECURE)
+    new = replace(ANSWERS, domain=Domain.parse("new.example.com"))
+    plan = Site("s", "S").plan(new, replace(finished, served=None))
+    assert [change.path for change in plan if isinstance(change, Place)] == [
+        f"{AVAILABLE}-next",
+        "/etc/nginx/sites-enabled/zz-hermes-next",
+    ]
+
+
+if __name__ == "__main__":
+    for case, its_facts in CASES.items():
+        (GOLDEN / f"{case}.conf").write_text(rendered(its_facts), "utf-8")
