@@ -62,7 +62,10 @@ class Stopped(BaseException):
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run, and end the process with the exit code that HELP names."""
-    code = run(list(sys.argv[1:] if argv is None else argv))
+    try:
+        code = run(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:  # before anything could begin
+        code = 130
     sys.exit(_flushed(code))
 
 
@@ -103,6 +106,8 @@ def run(argv: list[str]) -> int:
     try:
         return _verb(argv)
     except HermesSetupError as error:
+        if behind := _stop_behind(error):
+            return _stopped(behind, argv)
         import contextlib
 
         from hermes_setup.ui.show import Screen
@@ -111,18 +116,17 @@ def run(argv: list[str]) -> int:
         with contextlib.suppress(OSError, SystemExit):  # the terminal may be gone; see below
             Screen().failed(error, log=LOG if _logging else "")
         return error.exit_code
-    except KeyboardInterrupt:
-        return _interrupted(130, "Stopped by Ctrl-C", argv)
-    except Stopped as stop:
-        words = "The terminal was closed" if stop.number == 1 else "Stopped by a signal"
-        return _interrupted(128 + stop.number, words, argv)
+    except (KeyboardInterrupt, Stopped) as stop:
+        return _stopped(stop, argv)
     except (
         BrokenPipeError,
         SystemExit,
     ):  # whoever read our output has enough, as `| head` does (SystemExit: rich's word)
         _nowhere(1)
         return _interrupted(129, "Nobody reads the output any more", argv) if _under_way else 0
-    except Exception:  # noqa: BLE001 - the one place where a bug ends
+    except Exception as error:  # noqa: BLE001 - the one place where a bug ends
+        if behind := _stop_behind(error):
+            return _stopped(behind, argv)
         return _bug(argv)
 
 
@@ -141,10 +145,35 @@ def _catch_signals() -> None:
             signal.signal(number, stop)
 
 
+def _stop_behind(error: BaseException) -> BaseException | None:
+    """The signal in whose wake this error came: a terminal that is gone refuses the last words, too."""
+    import errno
+
+    if isinstance(error, OSError) and error.errno == errno.EIO and error.filename is None:
+        return Stopped(1)  # the terminal is gone, and its signal is still on its way (tty_ioctl(4))
+    at = error.__context__
+    while at is not None and not isinstance(at, (KeyboardInterrupt, Stopped)):
+        at = at.__context__
+    return at
+
+
+def _stopped(stop: BaseException, argv: list[str]) -> int:
+    if not isinstance(stop, Stopped):
+        return _interrupted(130, "Stopped by Ctrl-C", argv)
+    words = "The terminal was closed" if stop.number == 1 else "Stopped by a signal"
+    return _interrupted(128 + stop.number, words, argv)
+
+
 def _interrupted(code: int, words: str, argv: list[str]) -> int:
     import contextlib
     import shlex
+    import signal
 
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # this is the end already
+    with contextlib.suppress(OSError, ValueError):
+        if _terminal() and os.environ.get("TERM", "dumb") != "dumb":
+            sys.stderr.write("\x1b[?25h")  # the cursor, if a line that moves was cut off in the middle
     _log(f"{words}: {shlex.join(argv)}")
     again = shlex.join(["sudo", "hermes-setup", *argv])
     with contextlib.suppress(OSError, ValueError):  # the terminal may be gone

@@ -47,7 +47,11 @@ class State:
     def lock(self, doing: str) -> Iterator[None]:
         """This run is the only one inside the block. Raises Busy, with who holds the lock and since when."""
         self._make()
-        handle = os.open(os.path.join(self.folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        path = os.path.join(self.folder, "lock")
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _cannot(path, error) from error
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -58,8 +62,9 @@ class State:
                     hint="Wait until it has ended, or look for its terminal (a lost one may sit in tmux: tmux attach).",
                 ) from None
             who = f"process {os.getpid()} ({doing}), since {time.strftime('%H:%M:%S')}"
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, who.encode(), 0)
+            with contextlib.suppress(OSError):  # on a full disk nobody hears who; the lock itself needs no room
+                os.ftruncate(handle, 0)
+                os.pwrite(handle, who.encode(), 0)
             yield
         finally:
             os.close(handle)

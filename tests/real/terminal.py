@@ -102,14 +102,14 @@ class Terminal:
 
     def hang_up(self) -> int:
         """The window is gone, and the exit status (negative: the signal) of what ran in it."""
-        os.close(self.child.child_fd)
-        self.child.closed, self.child.child_fd = True, -1
+        self.child.ptyproc.fileobj.close()
+        self.child.ptyproc.closed = self.child.closed = True
         pid = self.child.pid
         end = time.monotonic() + SECONDS
         while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0:
             assert time.monotonic() < end, "it lives on without its terminal"
             time.sleep(0.02)
-        self.child.terminated = True
+        self.child.ptyproc.terminated = self.child.terminated = True
         return os.waitstatus_to_exitcode(ended[1])
 
     def ended(self, seconds: float = SECONDS) -> int:
