@@ -20,6 +20,7 @@ from hermes_setup.errors import HermesSetupError
 from hermes_setup.findings import Finding, Severity
 from hermes_setup.host import Host, Node, System
 from hermes_setup.stage import Stage
+from hermes_setup.system.moment import Moment
 
 AnyStage = Stage[Any]
 
@@ -132,7 +133,8 @@ class Preflight:
 def preflight(stages: Sequence[AnyStage], answers: Answers, host: Host) -> Preflight:
     """Every stage has looked, side by side, and its checks have been asked. Changes nothing."""
     with ThreadPoolExecutor(max_workers=max(1, len(stages))) as pool:
-        looks = [pool.submit(stage.inspect, answers, host) for stage in stages]
+        moment = Moment(host)
+        looks = [pool.submit(stage.inspect, answers, moment) for stage in stages]
         facts = {number: look.result() for number, look in enumerate(looks)}
     found: list[tuple[str, Finding]] = []
     for number, stage in enumerate(stages):

@@ -16,7 +16,7 @@ import pytest
 
 from hermes_setup import durable
 from hermes_setup.errors import CommandFailed, HermesSetupError
-from hermes_setup.host import ABSENT, File, Folder, Link, Request, Special, System
+from hermes_setup.host import ABSENT, File, Folder, Link, Ran, Request, Special, System
 from hermes_setup.system.local import Local
 from hermes_setup.system.overlay import Nothing, Overlay
 
@@ -283,3 +283,24 @@ def test_silence_ends_by_its_deadline(local: Local) -> None:
     assert answer.error == "timeout"
     assert time.monotonic() - began < 3
     assert sys.version_info >= (3, 10)
+
+
+def test_at_one_moment_each_question_is_asked_once_whoever_asks() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from hermes_setup.system.moment import Moment
+
+    class Counting(Nothing):
+        asked = 0
+
+        def ask(self, argv: object, *, seconds: float = 4.0) -> Ran:
+            self.asked += 1
+            return Ran(0, str(self.asked), "")
+
+    below = Counting()
+    moment = Moment(below)
+    with ThreadPoolExecutor(8) as pool:
+        told = list(pool.map(lambda _: moment.ask(["nginx", "-v"]).out, range(50)))
+    assert set(told) == {"1"}
+    assert moment.ask(["other"]).out == "2"
+    assert Moment(below).ask(["nginx", "-v"]).out == "3"
