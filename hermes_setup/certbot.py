@@ -258,8 +258,9 @@ def _whole(answers: Answers, host: Host, certificate: str, key: str) -> Leaf | N
 
 
 def next_number(host: Host, domain: Domain) -> int:
-    """The number of the next self-signed pair: no folder has it yet."""
-    return max((number for number, _ in own_pairs(host, domain)), default=0) + 1
+    """The number of the next self-signed pair: no certificate has it yet. (A folder may: openssl was interrupted.)"""
+    made = [n for n, folder in own_pairs(host, domain) if not isinstance(host.look(f"{folder}/fullchain.pem"), Absent)]
+    return max(made, default=0) + 1
 
 
 def cert_name(host: Host, domain: Domain) -> str:

@@ -636,6 +636,14 @@ def _changes(events: Sequence[Event]) -> list[tuple[str, Change]]:
     ]
 
 
+def _looks(events: Sequence[Event]) -> bool:
+    """True when something among the events is still to be seen to work."""
+    from hermes_setup.changes import Probe
+    from hermes_setup.engine import Doing
+
+    return any(isinstance(event, Doing) and isinstance(event.change, Probe) for event in events)
+
+
 def _user_stages() -> tuple[AnyStage, ...]:
     """What a change of users needs; nobody wants to wait for DNS, or be stopped by it, to remove one."""
     from hermes_setup.stages import story
@@ -859,6 +867,9 @@ def _carry_out(
             screen.say("Looking at this server ...", "dim")
         known, events = _forecast(stages or story(), answers, host, None)
         if not _changes(events):
+            if _looks(events):  # stopped, or refused, before it was proven: that it is there does not say that it works
+                _work(stages or story(), answers, host, state, screen, known)
+                _under_way.clear()
             if answers.settled() != state.answers():
                 state.agree(answers.settled())
             screen.findings(finding for _, finding in known.findings)

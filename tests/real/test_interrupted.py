@@ -10,7 +10,7 @@ import pytest
 
 from conftest import DOMAIN
 from lab import Entry, Machine, World
-from real.program import COMMAND, HOME, apply, hermes_setup, install
+from real.program import COMMAND, hermes_setup, install
 from real.terminal import Terminal
 
 PASSWORD = "correct horse bätterý"
@@ -32,7 +32,9 @@ FRESH = re.compile(
     # certbot: accounts and certificates have names and numbers of their own
     r"|/etc/letsencrypt/(accounts|archive|live|renewal|csr|keys)/.*"
 )
-NOTES = re.compile(r"/var/lib/hermes-setup/runs.*|/opt/.*|/root.*|/etc/letsencrypt/accounts.*|/var/lib/letsencrypt.*|/var/lib/nginx.*")
+NOTES = re.compile(
+    r"/var/lib/hermes-setup/runs.*|/opt/.*|/root.*|/etc/letsencrypt/accounts.*|/var/lib/letsencrypt.*|/var/lib/nginx.*"
+)
 
 
 def prepare(world: World, machine: Machine, answers: str) -> None:
@@ -55,7 +57,9 @@ def essence(machine: Machine) -> Mapping[str, Entry]:
 def sound(machine: Machine) -> None:
     """nginx would start with what stands there now, and nothing of ours is still at work."""
     machine.wait_for(
-        lambda: not [p for p in machine.processes() if re.search("hermes_setup|certbot|apt-get|dpkg", " ".join(p.argv))],
+        lambda: (
+            not [p for p in machine.processes() if re.search("hermes_setup|certbot|apt-get|dpkg", " ".join(p.argv))]
+        ),
         "what was running has ended",
         60,
     )
@@ -106,7 +110,15 @@ def ctrl_c(here: Terminal, machine: Machine) -> int:
 
 
 WAYS = {"ctrl-c": (ctrl_c, 130), "hang-up": (hang_up, 129), "term": (by_signal(15), 143), "kill": (by_signal(9), -9)}
-MOMENTS = ["Users", "a waiting page", "Let's Encrypt's test servers", "fetch a certificate", "over HTTPS", "deploy", "Proof"]
+MOMENTS = [
+    "Users",
+    "a waiting page",
+    "Let's Encrypt's test servers",
+    "fetch a certificate",
+    "over HTTPS",
+    "deploy",
+    "Proof",
+]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -236,15 +248,24 @@ def test_a_full_disk_is_told_and_with_room_again_it_completes(world: World) -> N
 def test_a_broken_pipe_in_the_middle_is_no_success(world: World) -> None:
     machine = new_machine(world, SELF_SIGNED)
     ran = machine.run(
-        ["bash", "-c", f"{COMMAND} {' '.join(ARGV)} 2>&1 | sed '/ 5.12/q' >/dev/null; exit ${{PIPESTATUS[0]}}"], check=False
+        ["bash", "-c", f"{COMMAND} {' '.join(ARGV)} 2>&1 | sed '/ 5.12/q' >/dev/null; exit ${{PIPESTATUS[0]}}"],
+        check=False,
     )
     assert ran.code == 129, ran
     sound(machine)
     hermes_setup(machine, *ARGV)
 
 
-def test_nothing_is_left_running_by_the_program(world: World) -> None:
-    assert HOME
+def test_a_proof_that_failed_is_asked_for_again_and_not_taken_as_done(world: World) -> None:
     machine = new_machine(world, SELF_SIGNED)
-    apply(machine, SELF_SIGNED, "--yes")
-    assert program(machine) == []
+    hermes_setup(machine, *ARGV)
+    # all our files are right, and yet nothing comes through
+    stamp = "/var/lib/hermes-setup/stamps/proof"
+    machine.run(["rm", stamp])
+    rule = "add table ip shut; add chain ip shut out { type filter hook output priority 0; }; "
+    machine.run(["nft", rule + "add rule ip shut out oif lo tcp dport 443 reject with tcp reset"])
+    for _ in range(2):
+        assert machine.run([COMMAND, *ARGV], check=False, timeout=120).code in (1, 3)
+    machine.run(["nft", "delete table ip shut"])
+    hermes_setup(machine, *ARGV)
+    assert machine.exists(stamp)
