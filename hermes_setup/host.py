@@ -57,7 +57,10 @@ ABSENT = Absent()
 
 @dataclass(frozen=True)
 class Listener:
-    """A TCP socket that accepts connections. `unit` is the systemd unit of its process, "" where there is none."""
+    """A TCP socket that accepts connections. `unit` is the systemd unit of its process, "" where there is none.
+
+    "docker-<id>" and "container-<name>" stand for a container on this machine's own network.
+    """
 
     address: str  # "0.0.0.0", "::", "127.0.0.1", ...; IPv6 in its short form, without brackets
     port: int
@@ -65,6 +68,12 @@ class Listener:
     process: str = ""
     unit: str = ""
     user: str = ""
+    of_user: bool = False  # the unit is one of that user's own: systemctl --user, not systemctl
+
+    @property
+    def contained(self) -> bool:
+        """True for a process in a container: its files and its units are not this machine's."""
+        return self.unit.startswith(("docker-", "container-"))
 
     @property
     def everywhere(self) -> bool:

@@ -110,6 +110,10 @@ def test_what_is_found(
         (local(address="0.0.0.0", unit="hermes-dashboard.service"), "systemctl edit --full hermes-dashboard.service"),
         (local(address="0.0.0.0", process="docker-proxy"), '"127.0.0.1:9119:9119"'),
         (local(address="::", unit="docker-0123456789ab"), "container 0123456789ab, on this server's own network"),
+        (
+            Listener("0.0.0.0", 9119, 7, "hermes", "hermes-dashboard.service", "alice", True),
+            "As alice: systemctl --user edit --full hermes-dashboard.service",
+        ),
         (local(address="0.0.0.0"), "hermes dashboard --host 127.0.0.1 --port 9119"),
     ],
 )
@@ -125,6 +129,15 @@ def test_it_is_asked_as_hermes_wants_to_be_asked() -> None:
     Backend().inspect(answers(), machine)
     assert [asked.path for asked in machine.asked] == ["/api/status", "/"]
     assert {dict(asked.headers)["Host"] for asked in machine.asked} == {"127.0.0.1:9119"}
+
+
+@pytest.mark.parametrize(("backend", "port"), [("", 9119), ("127.0.0.1:9200", 9200)])
+def test_what_answers_in_hermes_place_is_named(backend: str, port: int) -> None:
+    sockets = [Listener("10.0.0.1", port, 5, "other"), local(port, process="flask", unit="web.service")]
+    wanted = answers(backend)
+    facts = Backend().inspect(wanted, Machine(sockets, {f"127.0.0.1:{port}": OTHER}))
+    (finding,) = [each for each in Backend().check(wanted, facts) if each.code == "backend.not-hermes"]
+    assert f"(flask, unit web.service, process {port})" in finding.what
 
 
 HEADLESS = Response(404, body=b'{"error":"Headless backend (hermes serve): web UI disabled"}')

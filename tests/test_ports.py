@@ -35,6 +35,13 @@ def test_free_ports_and_nginx_are_fine(holders: tuple[Listener, ...]) -> None:
         (Listener("::", 443, 7, "docker-proxy", "docker.service"), "docker ps"),
         (Listener("0.0.0.0", 443, 7, "nginx", "docker-0123456789ab"), "container 0123456789ab"),
         (Listener("0.0.0.0", 80, 7, "mine", "mine.service"), "systemctl disable --now mine.service"),
+        (Listener("0.0.0.0", 443, 7, "nginx", "container-web"), "container web"),
+        (
+            Listener("::", 80, 7, "caddy", "caddy.service", "alice", True),
+            "as alice: systemctl --user disable --now caddy",
+        ),
+        (Listener("::", 80, 7, "rootlesskit", "docker.service", "alice", True), "docker ps"),
+        (Listener("::", 80, 1, "systemd"), "systemctl list-sockets"),
         (Listener("0.0.0.0", 80, 7, "mine"), "ps -fp 7"),
         (Listener("0.0.0.0", 80), "ss -tlnp"),
     ],

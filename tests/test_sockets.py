@@ -56,7 +56,7 @@ def test_every_listener_is_told_with_its_process_and_unit(proc: Path) -> None:
         Listener("0.0.0.0", 80, 7, "nginx", "nginx.service", me),
         Listener("2001:db8::10", 81, 9, "python3", "docker-0123456789ab", me),
         Listener("::", 443, 7, "nginx", "nginx.service", me),
-        Listener("127.0.0.1", 9119, 8, "hermes", "hermes-dashboard.service", me),
+        Listener("127.0.0.1", 9119, 8, "hermes", "hermes-dashboard.service", me, of_user=True),
     )
 
 
@@ -69,6 +69,16 @@ def test_every_listener_is_told_with_its_process_and_unit(proc: Path) -> None:
         (f"0::/kubepods.slice/kubepods-pod1.slice/crio-{'ef' * 32}.scope", "docker-efefefefefef"),
         (f"0::/some/other/{'ef' * 32}", "docker-efefefefefef"),
         ("9:name=systemd:/system.slice/nginx.service\n8:pids:/", "nginx.service"),
+        (
+            "0::/user.slice/user-1000.slice/user@1000.service/app.slice/hermes-dashboard.service",
+            "hermes-dashboard.service",
+        ),
+        ("0::/user.slice/user-1000.slice/user@1000.service/tmux-spawn-1.scope", ""),  # stopping it ends the session
+        ("0::/user.slice/user-1000.slice/session-3.scope", ""),
+        ("0::/machine.slice/machine-web.scope/payload/system.slice/nginx.service", "container-web"),
+        ("0::/machine.slice/systemd-nspawn@web.service/payload/system.slice/nginx.service", "container-web"),
+        ("0::/lxc.payload.web/system.slice/nginx.service", "container-web"),
+        ("0::/machine.slice/machine-qemu-1-vm.scope", ""),
         ("0::/", ""),
         ("", ""),
     ],
@@ -76,6 +86,14 @@ def test_every_listener_is_told_with_its_process_and_unit(proc: Path) -> None:
 def test_the_control_group_names_the_unit_or_the_container(proc: Path, cgroup: str, unit: str) -> None:
     (proc / "9/cgroup").write_text(cgroup)
     assert next(each.unit for each in sockets.listeners(str(proc)) if each.port == 81) == unit
+
+
+def test_a_unit_of_a_users_own_systemd_is_told_apart(proc: Path) -> None:
+    assert {each.unit: each.of_user for each in sockets.listeners(str(proc)) if each.unit} == {
+        "nginx.service": False,
+        "hermes-dashboard.service": True,
+        "docker-0123456789ab": False,
+    }
 
 
 def test_processes_of_the_container_that_we_are_in_are_this_machines_own(proc: Path) -> None:

@@ -15,7 +15,8 @@ from hermes_setup.findings import Finding, block, note, warn
 from hermes_setup.host import Host, Listener, Request, Response
 
 PORT = DEFAULT_BACKEND.port
-NAMES = ("hermes", "python", "uvicorn", "docker-proxy", "rootlessport")
+PUBLISHERS = ("docker-proxy", "rootlessport", "rootlesskit")  # what listens for a container
+NAMES = ("hermes", "python", "uvicorn", *PUBLISHERS)
 SECONDS = 2.0
 
 
@@ -39,6 +40,7 @@ class Facts:
     addresses: tuple[str, ...]
     headless: tuple[Dashboard, ...] = ()  # `hermes serve`: Hermes, but without pages
     others: tuple[Listener, ...] = ()  # on Hermes's port, and something else by what they answer
+    holder: Listener | None = None  # the socket at the given place, or at the default
 
     def chosen(self, answers: Answers) -> wishes.Backend | None:
         """The dashboard to pass requests to; None when none is found."""
@@ -89,6 +91,7 @@ class Backend:
                 for each in maybe
                 if told[_target(each)].status and _target(each) not in sure and not _shy(told[_target(each)])
             ),
+            _holder(every, wanted),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
@@ -151,11 +154,10 @@ class Backend:
         at = answers.backend or DEFAULT_BACKEND
         answer = facts.answer
         if answer and answer.status:
-            holder = next((each for each in facts.listeners if each.port == at.port), Listener("", at.port))
             return [
                 block(
                     "backend.not-hermes",
-                    f"Something else than Hermes's dashboard answers at {at}{_who(holder)}.",
+                    f"Something else than Hermes's dashboard answers at {at}{_who(facts.holder) if facts.holder else ''}.",
                     "It would be shown to the world under your name. (hermes serve has no pages; it takes hermes dashboard.)",
                     f'Stop it, or name Hermes\'s real place in the answers: backend = "127.0.0.1:PORT". Start Hermes: {hermes.START}',
                     f"{answer.status} {answer.header('Server')}",
@@ -231,13 +233,18 @@ def _who(each: Listener) -> str:
 def _open(each: Listener, dashboard: Dashboard | None) -> Finding:
     where = "on all addresses of this server" if each.everywhere else f"on {each.address}"
     what = "Hermes" if dashboard else "Something (Hermes, most likely)"
-    if each.unit.startswith("docker-"):
+    if each.contained:
         do = (
-            f"It is in container {each.unit.removeprefix('docker-')}, on this server's own network (network_mode: host): "
+            f"It is in container {each.unit.partition('-')[2]}, on this server's own network (network_mode: host): "
             f"put --host 127.0.0.1 --port {each.port} behind hermes dashboard in its command, and start it anew."
         )
-    elif each.process in ("docker-proxy", "rootlessport"):
+    elif each.process in PUBLISHERS:
         do = f'In the compose file, write the port as "127.0.0.1:{each.port}:{PORT}" (or docker run -p the same), and start it anew.'
+    elif each.unit and each.of_user:
+        do = (
+            f"Let it listen on 127.0.0.1 only. As {each.user}: systemctl --user edit --full {each.unit} ; put --host "
+            f"127.0.0.1 --port {each.port} into ExecStart ; systemctl --user restart {each.unit}"
+        )
     elif each.unit:
         do = (
             f"Let it listen on 127.0.0.1 only: sudo systemctl edit --full {each.unit} ; put --host 127.0.0.1 --port "

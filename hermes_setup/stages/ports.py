@@ -14,6 +14,8 @@ from hermes_setup.stages.firewall import newcomers
 
 PORTS = (80, 443)
 
+# what listens for a container: Docker's, rootless Podman's, rootless Docker's
+_PUBLISHERS = ("docker-proxy", "rootlessport", "rootlesskit")
 _ADVICE = {
     "apache2": "Apache serves there. If its sites may go: sudo systemctl disable --now apache2. If they must stay, move "
     "Apache to other ports (/etc/apache2/ports.conf) or let it be the proxy instead of nginx.",
@@ -21,7 +23,13 @@ _ADVICE = {
     "lighttpd": "If lighttpd's sites may go: sudo systemctl disable --now lighttpd",
     "haproxy": "If haproxy may go: sudo systemctl disable --now haproxy",
     "traefik": "If traefik may go, stop it: sudo systemctl disable --now traefik, or its container (docker ps)",
-    "docker-proxy": "A container publishes that port. Find it: docker ps ; publish it elsewhere, or stop it: docker stop NAME",
+    "systemd": "A socket unit holds it for a service. Find it: systemctl list-sockets ; if it may go: sudo systemctl "
+    "disable --now NAME.socket",
+    **dict.fromkeys(
+        _PUBLISHERS,
+        "A container publishes that port. Find it: docker ps ; publish it elsewhere, or stop it: docker stop NAME "
+        "(with Podman: podman ps, podman stop).",
+    ),
 }
 
 
@@ -63,7 +71,7 @@ class Ports:
 
 def _our_nginx(each: Listener) -> bool:
     """True for an nginx of this machine; one in a container reads other files."""
-    return each.process == "nginx" and not each.unit.startswith("docker-")
+    return each.process == "nginx" and not each.contained
 
 
 def _led_away(port: int, rule: str) -> Finding:
@@ -88,6 +96,10 @@ def _taken(sockets: Sequence[Listener]) -> Finding:
     told = f" ({', '.join(part for part in about if part)})" if any(about) else ""
     if one.unit.startswith("docker-"):
         do = f"It is in container {one.unit.removeprefix('docker-')}: docker ps ; publish it on another port, or docker stop it."
+    elif one.contained:
+        do = f"It is in container {one.unit.removeprefix('container-')}, on this server's own network: machinectl list, or lxc list."
+    elif one.unit and one.of_user and one.process not in _PUBLISHERS:
+        do = f"If it is not needed, as {one.user}: systemctl --user disable --now {one.unit}. Else move it to another port."
     elif one.process in _ADVICE:
         do = _ADVICE[one.process]
     elif one.unit:
@@ -100,6 +112,6 @@ def _taken(sockets: Sequence[Listener]) -> Finding:
         "ports.taken",
         f"Port {ports} is taken by {who}{told}.",
         "nginx has to listen there: certificates are checked on port 80, and browsers come to 443. It is not stopped for you.",
-        f"{do} Then run hermes-setup again.",
+        f"{do.removesuffix('.')}. Then run hermes-setup again.",
         where,
     )

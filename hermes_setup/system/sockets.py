@@ -59,26 +59,44 @@ def _holders(proc: str, inodes: set[str]) -> dict[str, int]:
     return found
 
 
-def _about(proc: str, pid: int) -> tuple[str, str, str]:
-    """(name, unit, user) of a process; "" for what cannot be told."""
+def _about(proc: str, pid: int) -> tuple[str, str, str, bool]:
+    """(name, unit, user, whether the unit is that user's own) of a process; "" for what cannot be told."""
     name = "".join(_lines(f"{proc}/{pid}/comm")).strip()
-    unit, own = _unit(_lines(f"{proc}/{pid}/cgroup")), _unit(_lines(f"{proc}/self/cgroup"))
-    if unit.startswith("docker-") and unit == own:
-        unit = ""  # this program is in that container, too: for it, that is the machine
-    return name, unit, _owner(f"{proc}/{pid}")
+    group = _lines(f"{proc}/{pid}/cgroup")
+    container = _container(group)
+    if container and container == _container(_lines(f"{proc}/self/cgroup")):
+        container, group = "", []  # this program is in that container, too: for it, that is the machine
+    unit, of_user = _unit(group)
+    return name, container or unit, _owner(f"{proc}/{pid}"), of_user and not container
 
 
-def _unit(cgroup: list[str]) -> str:
-    """The systemd unit, or "docker-<id>" for a container's, as the control group's path names it."""
+def _container(cgroup: list[str]) -> str:
+    """The container, as the control group's path names it: "docker-<id>" or "container-<name>"; "" where there is none.
+
+    Sources: systemd-nspawn(1) (the payload's group), lxc.container.conf(5) (lxc.cgroup.dir and its default).
+    """
     for line in cgroup:
         path = line.rpartition(":")[2]
         match = re.search(r"(?:docker|libpod|cri-containerd|crio)[-/]([0-9a-f]{12})[0-9a-f]*", path)
         if match or (match := re.search(r"[-/]([0-9a-f]{12})[0-9a-f]{52}(?=/|\.scope|$)", path)):
             return f"docker-{match.group(1)}"
-        units = re.findall(r"/([^/]+\.service)(?=/|$)", path)
-        if units:
-            return str(units[-1])
+        match = re.search(r"/(?:machine-|systemd-nspawn@)([^/]+)\.(?:scope|service)/payload(?=/|$)", path)
+        if match or (match := re.search(r"^/lxc(?:\.payload\.|\.payload/|/)([^/]+)", path)):
+            return f"container-{match.group(1)}"
     return ""
+
+
+def _unit(cgroup: list[str]) -> tuple[str, bool]:
+    """The systemd unit, and whether a user's own systemd runs it.
+
+    user@1000.service is that systemd, never the unit meant: whoever stops it ends the user's whole session.
+    """
+    for line in cgroup:
+        units = re.findall(r"/([^/]+\.service)(?=/|$)", line.rpartition(":")[2])
+        if units:
+            unit = str(units[-1])
+            return ("", False) if unit.startswith("user@") else (unit, units[0].startswith("user@"))
+    return "", False
 
 
 def _owner(folder: str) -> str:
