@@ -129,7 +129,9 @@ def main() -> None:
     """All of it, and what it was measured on."""
     cpu = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text("utf-8"))
     print(f"hermes-setup {__version__}, Python {platform.python_version()}, {platform.platform()}")
-    print(f"{cpu[1] if cpu else 'unknown processor'}, load {Path('/proc/loadavg').read_text('ascii').split()[0]}; medians")
+    print(
+        f"{cpu[1] if cpu else 'unknown processor'}, load {Path('/proc/loadavg').read_text('ascii').split()[0]}; medians"
+    )
     start_up()
     one_check()
     with World() as world:

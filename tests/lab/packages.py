@@ -39,7 +39,9 @@ def registries() -> frozenset[str]:
     for sources in (Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")):
         urls += re.findall(r"https?://\S+", sources.read_text("utf-8") if sources.exists() else "")
     urls += [word for key in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL") for word in os.environ.get(key, "").split()]
-    return frozenset({PyPI.netloc, PyPI.file_storage_domain, *(name for url in urls if (name := urlsplit(url).hostname))})
+    return frozenset(
+        {PyPI.netloc, PyPI.file_storage_domain, *(name for url in urls if (name := urlsplit(url).hostname))}
+    )
 
 
 def server_name(hello: bytes) -> str | None:
