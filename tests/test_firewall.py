@@ -352,6 +352,21 @@ def test_tables_of_iptables_are_not_read_twice() -> None:
     assert (changes(both), findings(both)) == (changes(one), findings(one))
 
 
+def test_tables_of_nft_that_are_named_as_iptables_own_are_read_by_nft_which_alone_shows_them_whole() -> None:
+    box = Box(
+        {
+            "iptables-save": told("iptables-save-refused.txt"),
+            "ip6tables-save": told("ip6tables-save-without-sets.txt"),  # says that all of TCP is let in
+            "nft --json list ruleset": told("nft-named-as-iptables.json"),
+        }
+    )
+    opened = "tcp dport { 80, 443 } accept"
+    assert [(words.split()[3], opened in words) for words in changes(box)] == [("ip", True), ("ip6", True)]
+    legacy = saved("-A INPUT -j REJECT", policy="ACCEPT")  # a filter of its own, whatever nft's is called
+    box.said = {**box.said, "iptables-save": legacy}
+    assert [words.split()[0] for words in changes(box)] == ["iptables", "iptables", "nft", "nft"]
+
+
 def test_tables_of_iptables_whose_tool_is_gone_are_a_doubt() -> None:
     box = Box({"nft --json list ruleset": told("nft-of-iptables.json")})  # nft does not say what their matches match
     assert changes(box) == []

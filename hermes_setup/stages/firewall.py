@@ -98,7 +98,7 @@ class Firewall:
                     "\n".join(facts.doubts),
                 )
             )
-        if facts.fleeting:
+        if facts.fleeting and answers.firewall != "leave":
             found.append(
                 note(
                     "firewall.not-kept",
@@ -165,6 +165,12 @@ def _ruled(
 ) -> list[Reading]:
     """What the rules of iptables and nftables do."""
     readings: list[Reading] = []
+    refused = frozenset(
+        (family, table)
+        for command, family in (("iptables", "ip"), ("ip6tables", "ip6"))
+        for table in iptables.refused(told[command].out)
+    )
+    strangers = refused | (nftables.strangers(told["nft"].out) if told["nft"].ok else frozenset())
     for command, path in SAVED.items():
         ran = told[command]
         family = [packet for packet in packets if packet.six is (command == "ip6tables")]
@@ -172,16 +178,19 @@ def _ruled(
             continue
         if command == "ip6tables" and guarded and not ipv6:
             continue
+        native = [table for of, table in strangers if of == ("ip6" if command == "ip6tables" else "ip")]
+        shown = iptables.without(ran.out, native) if "(nf_tables)" in ran.out else ran.out
         persistent = not isinstance(host.look("/usr/sbin/netfilter-persistent"), Absent)
         node = host.look(path)
         kept = (path, node) if persistent and isinstance(node, File) else None
-        readings.append(iptables.read(command, ran.out, kept, family, ufw=guarded))
+        readings.append(iptables.read(command, shown, kept, family, ufw=guarded))
         if "legacy tables present" in ran.err:
             older = host.ask((f"{command}-legacy-save",), seconds=SECONDS)
             readings.append(iptables.read(f"{command}-legacy", older.out, kept, family, ufw=guarded))
     if told["nft"].ok:
         compatible = "(nf_tables)" in told["iptables"].out + told["ip6tables"].out
-        readings.append(nftables.read(told["nft"].out, host.look(nftables.CONF), packets, iptables=compatible))
+        conf = host.look(nftables.CONF)
+        readings.append(nftables.read(told["nft"].out, conf, packets, iptables=compatible, refused=refused))
     return readings
 
 

@@ -89,6 +89,23 @@ table ip6 web {
 }
 """
 
+NAMED_AS_IPTABLES_DOES = """table ip filter {
+	chain INPUT {
+		type filter hook input priority 0; policy drop;
+		ct state established accept
+		tcp dport 22 accept
+	}
+}
+table ip6 filter {
+	chain INPUT {
+		type filter hook input priority 0; policy drop;
+		meta l4proto ipv6-icmp accept
+		ct state established accept
+		tcp dport { 22, 25 } accept
+	}
+}
+"""
+
 SSH = {"22"}
 WEB = {"22", "80", "443"}
 
@@ -180,7 +197,9 @@ def test_iptables_rules_that_a_file_keeps_are_open_after_a_restart_too(world: Wo
 
 @pytest.mark.parametrize("debian", BOTH)
 @pytest.mark.parametrize(
-    ("text", "before"), [(CONF, [SSH, SSH]), (MAP, [{"22", "443"}, SSH])], ids=["a final reject", "policies and maps"]
+    ("text", "before"),
+    [(CONF, [SSH, SSH]), (MAP, [{"22", "443"}, SSH]), (NAMED_AS_IPTABLES_DOES, [SSH, SSH])],
+    ids=["a final reject", "policies and maps", "named as iptables does"],
 )
 def test_nftables(world: World, vps: Machine, text: str, before: list[set[str]]) -> None:
     nft(vps, text)

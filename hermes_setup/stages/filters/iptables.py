@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from hermes_setup.changes import Place, Run
@@ -85,6 +85,22 @@ def parse(text: str) -> Tables:
         elif match := re.match(r"(?:-A|--append) (\S+)(.*)", line):
             tables.rules.setdefault((table, match.group(1)), []).append((number, match.group(2).strip()))
     return tables
+
+
+def refused(text: str) -> frozenset[str]:
+    """The tables of which iptables-save says that nft wrote them in its own way."""
+    return frozenset(re.findall(r"^# Table [`'](\w+)' (?:is|contains) incompatible", text, re.M))
+
+
+def without(text: str, tables: Collection[str]) -> str:
+    """The text less those tables."""
+    kept, inside = [], ""
+    for line in text.splitlines(keepends=True):
+        inside = line[1:].strip() if line.startswith("*") else inside
+        if inside not in tables:
+            kept.append(line)
+        inside = "" if line.strip() == "COMMIT" else inside
+    return "".join(kept)
 
 
 def verdicts(tables: Tables, packet: Newcomer, *, ufw: bool = False) -> Iterator[tuple[str, Verdict]]:

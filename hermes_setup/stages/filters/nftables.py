@@ -85,16 +85,52 @@ def parse(text: str) -> list[Table]:
 
 
 def of_iptables(table: Table) -> bool:
-    """True for a table that iptables-nft keeps (chains named as iptables names them)."""
+    """True for a table that iptables-nft keeps: chains named as iptables names them, and nothing that it never writes.
+
+    Each of its rules has a counter, and none has a set. iptables-save 1.8.11 leaves sets out of what it prints:
+    `tcp dport { 22, 25 } accept` comes out as `-p tcp -j ACCEPT` (seen), so such a table is read here.
+    """
     return (
         table.family in ("ip", "ip6", "arp", "bridge")
         and table.name in _COMPAT
         and all(str(base["name"]).isupper() for base in table.bases)
+        and not table.sets
+        and all(_written_by_iptables(rule["expr"]) for rules in table.rules.values() for rule in rules)
     )
 
 
-def read(text: str, kept: Node, packets: Sequence[Newcomer], *, iptables: bool, conf: str = CONF) -> Reading:
-    """What nftables' own tables shut. With `iptables`, the tables of iptables-nft are read elsewhere; `kept` is `conf`."""
+def _written_by_iptables(expr: Sequence[Mapping[str, Any]]) -> bool:
+    sets = ("set" in each["match"]["right"] for each in expr if isinstance(each.get("match", {}).get("right"), dict))
+    return any("counter" in each for each in expr) and not any("vmap" in each for each in expr) and not any(sets)
+
+
+def strangers(text: str) -> frozenset[tuple[str, str]]:
+    """(family, name) of the tables that are named as iptables' own are, and are not: iptables-save cannot be believed."""
+    try:
+        tables = parse(text)
+        return frozenset((each.family, each.name) for each in tables if each.name in _COMPAT and not of_iptables(each))
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return frozenset()
+
+
+def read(
+    text: str,
+    kept: Node,
+    packets: Sequence[Newcomer],
+    *,
+    iptables: bool,
+    refused: frozenset[tuple[str, str]] = frozenset(),
+    conf: str = CONF,
+) -> Reading:
+    """What nftables' own tables shut; `kept` is `conf`.
+
+    With `iptables`, the tables of iptables-nft are read elsewhere, but for those that iptables-save `refused`.
+    """
+
+    def elsewhere(table: Table) -> bool:
+        theirs = iptables and of_iptables(table) and (table.family, table.name) not in refused
+        return theirs or table.name == "firewalld"
+
     try:
         tables = parse(text)
     except (ValueError, KeyError, AttributeError, TypeError):
@@ -103,7 +139,7 @@ def read(text: str, kept: Node, packets: Sequence[Newcomer], *, iptables: bool, 
     doubts: list[str] = []
     found: dict[tuple[str, str, str], tuple[Table, dict[str, Any]]] = {}
     for table in tables:
-        if (iptables and of_iptables(table)) or table.name == "firewalld":
+        if elsewhere(table):
             continue
         for packet in packets:
             if table.family == ("ip" if packet.six else "ip6") or table.family not in ("inet", "ip", "ip6", "netdev"):
@@ -119,7 +155,7 @@ def read(text: str, kept: Node, packets: Sequence[Newcomer], *, iptables: bool, 
                     shut.setdefault(key, []).append((packet, verdict))
                     found[key] = (table, base)
     doors = [door for key, closed in shut.items() for door in _doors(*found[key], closed)]
-    own = [each for each in tables if not (iptables and of_iptables(each)) and each.name != "firewalld"]
+    own = [each for each in tables if not elsewhere(each)]
     again, fleeting = _kept(own, shut, kept, conf)
     return Reading((*doors, *again), tuple(dict.fromkeys(doubts)), fleeting)
 
@@ -334,6 +370,8 @@ def _steps(rule: Mapping[str, Any], at: int, table: Table, packet: Newcomer) -> 
                 yield from _map(body, fits, at, table, packet, text)
             case "xt" if isinstance(body, dict) and body.get("name") in ("LOG", "NFLOG", "comment"):
                 pass
+            case "xt" if body is None:  # older versions do not tell a match from a verdict
+                yield Step(Fits.UNKNOWN, "unknown", at=at, text=text)
             case "xt":
                 target = isinstance(body, dict) and body.get("type") == "target"
                 fits = max(fits, Fits.UNKNOWN)
