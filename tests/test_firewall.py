@@ -149,8 +149,8 @@ def test_ufw_rules_for_some_sources_routes_and_ways_out_open_nothing() -> None:
 def test_a_rule_goes_before_the_one_that_denies_and_behind_those_that_deny_others() -> None:
     assert changes(ufw_box("ufw-deny-80.txt", "ufw-deny-80-numbered.txt")) == [
         "ufw insert 5 allow proto tcp to ::/0 port 80",
-        "ufw allow 443/tcp",
         "ufw insert 2 allow proto tcp to 0.0.0.0/0 port 80",
+        "ufw allow 443/tcp",
     ]
 
 
@@ -160,10 +160,54 @@ def test_a_denial_that_cannot_be_found_in_the_numbered_list_is_a_doubt() -> None
     assert findings(box) == ["firewall.unsure"]
 
 
+@pytest.mark.parametrize("answer", [Ran(124, "", "no answer"), Ran(1, "", "ERROR: problem running iptables")])
+def test_ufw_that_says_nothing_clear_is_a_doubt_and_nothing_is_put_past_it(answer: Ran) -> None:
+    box = Box({"ufw status verbose": answer, "iptables-save": told("iptables-save-ufw.txt")}, UFW)
+    assert changes(box) == []
+    assert findings(box) == ["firewall.unsure"]
+
+
+def test_what_a_removed_ufw_left_behind_is_no_firewall() -> None:
+    box = Box({"iptables-save": told("iptables-save-cloud.txt")}, UFW)  # its files are there, the command is not
+    assert [words.split()[0] for words in changes(box)] == ["iptables", "iptables"]
+
+
 def test_ufw_without_ipv6_is_told_of() -> None:
     box = Box({"ufw status verbose": told("ufw-no-ipv6.txt")}, {**UFW, "/etc/default/ufw": "IPV6=no\n"})
     assert findings(box) == ["firewall.no-ipv6"]
     assert changes(box) == []
+
+
+def test_what_ufw_has_for_the_other_family_is_not_taken_back_with_ours() -> None:
+    four, six = "0.0.0.0/0", "::/0"
+    for rows, wanted in (
+        (["80/tcp  ALLOW IN  Anywhere"], [("allow", six, "--force delete allow")]),
+        (["80/tcp  LIMIT IN  Anywhere"], [("allow", six, "--force delete allow")]),
+        (["80/tcp (v6)  ALLOW IN  Anywhere (v6)"], [("allow", four, "--force delete allow")]),
+        (["80/tcp  DENY IN  Anywhere"], [("allow", four, "deny"), ("allow", six, "--force delete allow")]),
+    ):
+        doors = ufw.read(status(*rows), "", [newcomer(80), newcomer(80, six=True)], ipv6=True).doors
+        runs = [change for door in doors for change in door.opens if isinstance(change, Run)]
+        rule = "proto tcp to {} port 80"
+        assert [(" ".join(each.argv), " ".join(each.undo_argv)) for each in runs] == [
+            (f"ufw {does} {rule.format(to)}", f"ufw {undo} {rule.format(to)}") for does, to, undo in wanted
+        ]
+    both = ["80/tcp  REJECT IN  Anywhere", "80/tcp (v6)  REJECT IN  Anywhere (v6)"]
+    (door, _) = ufw.read(status(*both), "", [newcomer(80), newcomer(80, six=True)], ipv6=True).doors
+    (change,) = door.opens
+    assert isinstance(change, Run)
+    assert (change.argv, change.undo_argv) == (("ufw", "allow", "80/tcp"), ("ufw", "reject", "80/tcp"))
+
+
+def test_of_several_rules_to_insert_the_last_place_comes_first_so_that_none_lands_too_early() -> None:
+    rows = ["80  DENY IN  Anywhere", "Anywhere  DENY IN  203.0.113.0/24", "443  DENY IN  Anywhere"]
+    numbered = "\n".join(f"[ {at}] {row}" for at, row in enumerate(rows, 1))
+    doors = ufw.read(status(*rows), numbered, [newcomer(80), newcomer(443)], ipv6=True).doors
+    assert [change.argv[2] for door in doors for change in door.opens if isinstance(change, Run)] == ["3", "1"]
+    chain = ("-p tcp --dport 80 -j DROP", "-s 203.0.113.0/24 -j DROP", "-p tcp --dport 443 -j DROP")
+    text = saved(*(f"-A INPUT {rule}" for rule in chain), policy="ACCEPT")
+    doors = iptables.read("iptables", text, None, [newcomer(80), newcomer(443)]).doors
+    assert [change.argv[5] for door in doors for change in door.opens if isinstance(change, Run)] == ["3", "1"]
 
 
 def status(*rows: str, default: str = "deny") -> str:
@@ -292,6 +336,7 @@ def saved(*rules: str, policy: str = "DROP") -> str:
         (["-A INPUT ! -s 10.0.0.0/8 -j DROP", "-A INPUT -j ACCEPT"], "drop"),
         (["-A INPUT -m set --match-set bad src -j DROP", "-A INPUT -j ACCEPT"], "accept"),
         (["-A INPUT -d 224.0.0.0/4 -j ACCEPT"], "drop"),
+        (["-A INPUT -d 127.0.0.0/8 -j DROP", "-A INPUT -j ACCEPT"], "accept"),
         (["-A INPUT -d 198.51.100.10/32 -p tcp --dport 80 -j ACCEPT"], "accept"),
         (["-A INPUT -m conntrack --ctstate INVALID -j DROP", "-A INPUT -j ACCEPT"], "accept"),
         (["-A INPUT -p tcp --syn -m connlimit --connlimit-above 20 -j REJECT", "-A INPUT -j ACCEPT"], "accept"),
@@ -320,6 +365,13 @@ def test_iptables_rules_are_followed_as_the_kernel_does(rules: list[str], ends: 
     ((_, verdict),) = iptables.verdicts(iptables.parse(saved(*rules)), newcomer(80))
     assert ("unsure" if verdict.unsure else "".join(verdict.ends)) == ends
     assert not verdict.unsure or verdict.doubt
+
+
+def test_a_stranger_comes_to_a_public_address_where_there_is_one() -> None:
+    rules = iptables.parse(saved("-A INPUT -d 10.8.0.1/32 -j DROP", "-A INPUT -j ACCEPT"))
+    for addresses, unsure in ((("9.9.9.9", "10.8.0.1"), False), (("10.0.0.5", "10.8.0.1"), True)):  # a tunnel, or NAT
+        ((_, verdict),) = iptables.verdicts(rules, Newcomer(80, False, ("eth0",), addresses))
+        assert (verdict.unsure, "accept" in verdict.ends) == (unsure, True)
 
 
 def test_chains_that_jump_in_a_circle_are_a_doubt_not_a_hang() -> None:
@@ -551,6 +603,7 @@ def test_a_dry_run_reaches_its_end_and_a_second_look_finds_nothing_left(box: Box
 def test_with_leave_nothing_is_changed_and_the_commands_are_told(box: Box) -> None:
     leave = replace(ANSWERS, firewall="leave")
     assert changes(box, leave) == []
+    assert "firewall.not-kept" not in findings(box, leave)
     stage = Firewall()
     closed = next(each for each in stage.check(leave, stage.inspect(leave, box)) if each.code == "firewall.closed")
     assert closed.severity is Severity.WARN

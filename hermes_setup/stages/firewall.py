@@ -58,8 +58,11 @@ class Firewall:
             )
         packets = newcomers(host)
         ipv6 = not re.search(rb"^IPV6=[\"']?no", _content(host, "/etc/default/ufw"), re.M)
-        guarded = ufw.parse(told["ufw"].out).active if "ufw" in told else False
-        readings = [*_ruled(host, told, packets, guarded=guarded, ipv6=ipv6)]
+        guarded = "ufw" in told and ufw.parse(told["ufw"].out).active
+        silent = "ufw" in told and told["ufw"].code not in (0, 127)  # switched on, as it seems: its chains are its own
+        readings = [*_ruled(host, told, packets, guarded=guarded or silent, ipv6=ipv6)]
+        if silent and told["ufw"].code != 124 and not _denied(told["ufw"]):
+            readings.append(Reading(doubts=(f"ufw status verbose: {_last(told['ufw'].err) or 'no answer'}",)))
         if guarded:
             readings.append(ufw.read(told["ufw"].out, told["ufw-numbered"].out, packets, ipv6=ipv6))
         if told["firewalld"].out.strip() == "running":

@@ -230,10 +230,13 @@ def test_ufw(world: World, vps: Machine) -> None:
         vps.run(["sh", "-c", "apt-get -qq update && apt-get -qq install -y ufw"], timeout=180)
     vps.run(["ufw", "allow", "22/tcp"])
     vps.run(["ufw", "deny", "80"])
+    vps.run(["ufw", "allow", "proto", "tcp", "to", "0.0.0.0/0", "port", "443"])  # IPv4's alone
     vps.run(["ufw", "--force", "enable"])
-    assert everywhere(world, vps) == [SSH, SSH]
+    before = vps.run(["ufw", "status", "numbered"]).out
+    assert everywhere(world, vps) == [SSH | {"443"}, SSH]
     stage(vps, "undo")
-    assert everywhere(world, vps) == [SSH, SSH]
+    assert everywhere(world, vps) == [SSH | {"443"}, SSH]
+    assert vps.run(["ufw", "status", "numbered"]).out == before
     stage(vps)
     assert everywhere(world, vps) == [WEB, WEB]
     assert stage(vps) == ([], [])

@@ -191,10 +191,12 @@ def sent_to(networks: Sequence[str], packet: Newcomer) -> Fits:
         return Fits.UNKNOWN
     if any(each.prefixlen == 0 for each in wanted):
         return Fits.ALL
-    if wanted and all(each.is_multicast or str(each.network_address) == "255.255.255.255" for each in wanted):
+    never = (each.is_multicast or each.is_loopback or str(each.network_address) == "255.255.255.255" for each in wanted)
+    if wanted and all(never):
         return Fits.NONE
     ours = [ipaddress.ip_address(each) for each in packet.addresses]
     ours = [each for each in ours if (each.version == 6) is packet.six]
+    ours = [each for each in ours if each.is_global] or ours  # strangers do not come to a tunnel's address
     inside = [any(each in network for network in wanted) for each in ours]
     if not inside:
         return Fits.UNKNOWN

@@ -126,7 +126,7 @@ def read(
 ) -> Reading:
     """What `command` ("iptables", "ip6tables") shuts. `kept`: path and node of the file that is loaded at boot."""
     tables = parse(text)
-    doors: list[Door] = []
+    doors: list[tuple[int, Door]] = []
     doubts: list[str] = []
     for packet in packets:
         for table, verdict in verdicts(tables, packet, ufw=ufw):
@@ -135,10 +135,11 @@ def read(
                 doubts.append(f"{command} -t {table}: {told}")
             elif verdict.shut:
                 doors.append(_door(command, tables, verdict, packet))
+    doors.sort(key=lambda found: -found[0])  # the last place first: the numbers of those before it stay good
     again = _kept(command, kept, packets) if kept else ()
     ours = any(MARK in rule for rules in tables.rules.values() for _, rule in rules)
     fleeting = (command,) if (doors or ours) and not kept else ()
-    return Reading((*doors, *again), tuple(dict.fromkeys(doubts)), fleeting)
+    return Reading((*(door for _, door in doors), *again), tuple(dict.fromkeys(doubts)), fleeting)
 
 
 def led_away(text: str, packet: Newcomer) -> tuple[str, ...]:
@@ -161,11 +162,13 @@ def rule(port: int) -> tuple[str, ...]:
     return ("-p", "tcp", "-m", "tcp", "--dport", str(port), "-m", "comment", "--comment", MARK, "-j", "ACCEPT")
 
 
-def _door(command: str, tables: Tables, verdict: Verdict, packet: Newcomer) -> Door:
+def _door(command: str, tables: Tables, verdict: Verdict, packet: Newcomer) -> tuple[int, Door]:
+    """The number at which its rule is inserted (0: appended), and the door."""
     lines = [number for number, _ in tables.rules["filter", "INPUT"]]
+    number = lines.index(verdict.shuts.at) + 1 if verdict.shuts else 0
     if verdict.shuts:
         why = f"rule: {verdict.shuts.text}"
-        where: tuple[str, ...] = ("-I", "INPUT", str(lines.index(verdict.shuts.at) + 1))
+        where: tuple[str, ...] = ("-I", "INPUT", str(number))
     else:
         why, where = "policy DROP", ("-A", "INPUT")
     opens = Run(
@@ -175,7 +178,7 @@ def _door(command: str, tables: Tables, verdict: Verdict, packet: Newcomer) -> D
         undo_argv=(command, "-w", "5", "-D", "INPUT", *rule(packet.port)),
         seconds=30,
     )
-    return Door(command, packet.port, why, (opens,))
+    return number, Door(command, packet.port, why, (opens,))
 
 
 def _kept(command: str, kept: tuple[str, Node], packets: Sequence[Newcomer]) -> tuple[Door, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hermes_setup.changes import Run
 from hermes_setup.stages.filters import Chain, Door, Fits, Newcomer, Reading, Step, Verdict, arrives_at, judge, sent_to
@@ -58,21 +58,21 @@ def read(verbose: str, numbered: str, packets: Sequence[Newcomer], *, ipv6: bool
     status = parse(verbose)
     if not status.active:
         return Reading()
-    doors: list[Door] = []
+    doors: list[tuple[int, Door]] = []
     doubts: list[str] = []
-    for packet in sorted(packets, key=lambda each: not each.six):  # IPv6's rules are last: their numbers stay good
+    for packet in packets:
         if packet.six and not ipv6:
             continue
         verdict = judge_rows(status, packet)
         if verdict.unsure:
             doubts.append(f"ufw: {verdict.doubt}")
         elif verdict.shut:
-            door = _door(verdict, status, numbered, packet)
-            if door is None:
-                doubts.append(f"ufw: {verdict.shuts.text if verdict.shuts else ''}")
+            if found := _door(verdict, status, numbered, packet):
+                doors.append(found)
             else:
-                doors.append(door)
-    return Reading(tuple(doors), tuple(dict.fromkeys(doubts)))
+                doubts.append(f"ufw: {verdict.shuts.text if verdict.shuts else ''}")
+    doors.sort(key=lambda found: -found[0])  # the last place first: the numbers of those before it stay good
+    return Reading(tuple(door for _, door in doors), tuple(dict.fromkeys(doubts)))
 
 
 def judge_rows(status: Status, packet: Newcomer) -> Verdict:
@@ -113,38 +113,43 @@ def _ports(text: str, port: int) -> Fits:
     return Fits.NONE
 
 
-def _door(verdict: Verdict, status: Status, numbered: str, packet: Newcomer) -> Door | None:
-    """None when ufw could not put a rule before the one that shuts it: it cannot be found, or ufw has ours already, behind."""
+def _door(verdict: Verdict, status: Status, numbered: str, packet: Newcomer) -> tuple[int, Door] | None:
+    """The number before which its rule is inserted (0: appended), and the door.
+
+    None when ufw could not put a rule before the one that shuts it: it cannot be found, or ufw has ours already, behind.
+    """
     port = packet.port
-    before: tuple[str, ...] = ()
-    rule: tuple[str, ...] = ("allow", f"{port}/tcp")  # both families
-    undo: tuple[str, ...] = ("--force", "delete", *rule)
+    number = 0
+    mine, others = (_plain(status, port, six=six) for six in (packet.six, not packet.six))
+    one = ("proto", "tcp", "to", "::/0" if packet.six else "0.0.0.0/0", "port", str(port))
+    # "80/tcp" is a rule for both families: good where taking it back leaves the other one as it was.
+    rule: tuple[str, ...] = (f"{port}/tcp",) if mine == others else one
+    undo: tuple[str, ...] = (mine, *rule) if mine else ("--force", "delete", "allow", *rule)
     why = "its default"
     if verdict.shuts:
         why = f"rule: {verdict.shuts.text}"
-        exact = re.match(rf"{port}/tcp (DENY|REJECT) IN Anywhere", verdict.shuts.text)
-        if exact:  # ufw turns a rule that differs in nothing else
-            undo = (exact.group(1).lower(), f"{port}/tcp")
-        elif Row(f"{port}/tcp", "allow", "Anywhere", packet.six) in _plain_rows(status):
-            return None
-        elif number := _number(verdict.shuts.text, numbered, six=packet.six):
-            rule = ("allow", "proto", "tcp", "to", "::/0" if packet.six else "0.0.0.0/0", "port", str(port))
-            before, undo = ("insert", str(number)), ("--force", "delete", *rule)
-        else:
-            return None
+        if not re.match(rf"{port}/tcp (DENY|REJECT) IN Anywhere", verdict.shuts.text):  # else ufw turns that very rule
+            number = _number(verdict.shuts.text, numbered, six=packet.six)
+            if mine or not number:
+                return None
+            rule, undo = one, ("--force", "delete", "allow", *one)
     opens = Run(
-        ("ufw", *before, *rule),
-        f"open port {port} in ufw{f' for IPv{6 if packet.six else 4}' if before else ''}",
+        ("ufw", *(("insert", str(number)) if number else ()), "allow", *rule),
+        f"open port {port} in ufw{f' for IPv{6 if packet.six else 4}' if rule == one else ''}",
         gives=f"port {port} open (ufw)",
         undo_argv=("ufw", *undo),
         seconds=60,
         hint="Another program may hold the firewall's lock: run hermes-setup again.",
     )
-    return Door("ufw", port, why, (opens,))
+    return number, Door("ufw", port, why, (opens,))
 
 
-def _plain_rows(status: Status) -> list[Row]:
-    return [replace(row, source=row.source.replace(" (v6)", "")) for row in status.rows]
+def _plain(status: Status, port: int, *, six: bool) -> str:
+    """What ufw's rule for that port, that family and everybody does ("allow", "limit", ...), "" where there is none."""
+    for row in status.rows:
+        if row.six is six and row.to == f"{port}/tcp" and row.source.replace(" (v6)", "") == "Anywhere":
+            return row.does
+    return ""
 
 
 def _number(text: str, numbered: str, *, six: bool) -> int:
