@@ -114,7 +114,8 @@ def run(argv: list[str]) -> int:
 
         _log(f"error: {error.message}")
         with contextlib.suppress(OSError, SystemExit):  # the terminal may be gone; see below
-            Screen().failed(error, log=LOG if _logging else "")
+            screen = _under_way.get("screen") or Screen()  # that of the run: it shows no finding twice
+            screen.failed(error, log=LOG if _logging else "")
         return error.exit_code
     except (KeyboardInterrupt, Stopped) as stop:
         return _stopped(stop, argv)
@@ -934,7 +935,7 @@ def _work(
     from hermes_setup.engine import run as engine_run
 
     done: list[str] = []
-    _under_way.update(done=done, now="the first step")
+    _under_way.update(done=done, now="the first step", screen=screen)
     with screen.progress() as progress:
         for event in engine_run(stages, answers, host, state.begin(), known):
             match event:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import signal
 from collections.abc import Callable, Mapping
@@ -66,11 +67,11 @@ def sound(machine: Machine) -> None:
     machine.run(["nginx", "-t"])
 
 
-def complete(machine: Machine, undisturbed: Mapping[str, Entry]) -> None:
+def complete(machine: Machine, wanted: Mapping[str, Entry]) -> None:
     """The same again ends well, with the same machine; and once more there is nothing to do."""
     hermes_setup(machine, *ARGV, timeout=200)
     assert machine.run(["nginx", "-t"]).code == 0
-    assert essence(machine) == undisturbed
+    assert essence(machine) == wanted
     assert "Nothing to do" in hermes_setup(machine, *ARGV).err
     left = machine.run(["find", "/etc", "/var", "/usr/local", "-name", "*.hermes-setup~"]).out
     assert left == "", "a file that waited for its rename"
@@ -82,6 +83,15 @@ def new_machine(world: World, answers: str) -> Machine:
     prepare(world, machine, answers)
     machine.start(["cron", "-f"])
     return machine
+
+
+@functools.cache
+def undisturbed(answers: str) -> Mapping[str, Entry]:
+    """The machine that a run without any interruption makes."""
+    with World() as world:
+        machine = new_machine(world, answers)
+        hermes_setup(machine, *ARGV, timeout=200)
+        return essence(machine)
 
 
 def program(machine: Machine) -> list[int]:
@@ -123,13 +133,9 @@ MOMENTS = [
 
 @pytest.mark.parametrize("way", WAYS)
 def test_stopped_at_many_moments_the_same_again_completes(world: World, way: str) -> None:
-    straight = new_machine(world, LETSENCRYPT)
-    hermes_setup(straight, *ARGV, timeout=200)
-    undisturbed = essence(straight)
-    straight.close()
     act, code = WAYS[way]
     machine = new_machine(world, LETSENCRYPT)
-    for moment in MOMENTS:
+    for moment in MOMENTS if way in ("ctrl-c", "kill") else MOMENTS[1::2]:
         here = Terminal(machine, *ARGV)
         # The forecast names the moments, too; the run itself begins with its first result line.
         here.has_said("[ 1/")
@@ -146,15 +152,37 @@ def test_stopped_at_many_moments_the_same_again_completes(world: World, way: str
             assert GO_ON in words
             assert "Traceback" not in words
         sound(machine)
-    complete(machine, undisturbed)
+    complete(machine, undisturbed(LETSENCRYPT))
+
+
+def test_killed_under_a_certbot_that_lives_on_the_same_at_once_completes(world: World) -> None:
+    machine = new_machine(world, LETSENCRYPT)
+    here = Terminal(machine, *ARGV)
+    here.has_said("Certificate: fetch")
+    machine.wait_for(lambda: any("certonly" in p.argv for p in machine.processes()), "certbot is at work")
+    assert WAYS["kill"][0](here, machine) == -9
+    assert any("certonly" in p.argv for p in machine.processes()), "certbot was to outlive it"
+    hermes_setup(machine, *ARGV, timeout=200)
+    assert "Nothing to do" in hermes_setup(machine, *ARGV).err
+    assert world.acme.orders() <= 2
+
+
+def test_another_certbot_at_work_is_told_once_and_after_it_the_same_completes(world: World) -> None:
+    """A renewal by the timer, or the one that outlived a killed run."""
+    machine = new_machine(world, LETSENCRYPT)
+    machine.run(["mkdir", "-p", "/etc/letsencrypt"])
+    hold = "import fcntl, time; f = open('/etc/letsencrypt/.certbot.lock', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); "
+    holder = machine.start(["python3", "-c", hold + "print(1, flush=True); time.sleep(600)"])
+    machine.wait_for(lambda: "1" in holder.output, "holds the lock")
+    said = hermes_setup(machine, *ARGV, code=3).err
+    assert said.count("certbot is at work already") == 1
+    machine.run(["nginx", "-t"])
+    holder.stop()
+    hermes_setup(machine, *ARGV, timeout=200)
 
 
 def test_one_after_another_on_a_self_signed_machine(world: World) -> None:
     """^C at every single line that the run prints, one further each time."""
-    straight = new_machine(world, SELF_SIGNED)
-    hermes_setup(straight, *ARGV)
-    undisturbed = essence(straight)
-    straight.close()
     machine = new_machine(world, SELF_SIGNED)
     stops = 0
     for line in range(1, 13):
@@ -170,7 +198,7 @@ def test_one_after_another_on_a_self_signed_machine(world: World) -> None:
         stops += ended == 130
         sound(machine)
     assert stops > 3
-    complete(machine, undisturbed)
+    complete(machine, undisturbed(SELF_SIGNED))
 
 
 @pytest.mark.parametrize(("way", "code"), [("ctrl-c", 130), ("kill", -9)])
@@ -223,10 +251,6 @@ def test_a_second_run_at_once_is_told_who_is_at_work(world: World) -> None:
 
 
 def test_a_full_disk_is_told_and_with_room_again_it_completes(world: World) -> None:
-    straight = new_machine(world, SELF_SIGNED)
-    hermes_setup(straight, *ARGV)
-    undisturbed = essence(straight)
-    straight.close()
     machine = world.machine("debian13-ready", memory="48m")
     world.dns.host(DOMAIN, *machine.addresses)
     prepare(world, machine, SELF_SIGNED)
@@ -242,7 +266,7 @@ def test_a_full_disk_is_told_and_with_room_again_it_completes(world: World) -> N
             assert re.search("full|No space left", ran.err), (room, ran.err)
         machine.run(["rm", "/fill"])
         machine.run(["nginx", "-t"])
-    complete(machine, undisturbed)
+    complete(machine, undisturbed(SELF_SIGNED))
 
 
 def test_a_broken_pipe_in_the_middle_is_no_success(world: World) -> None:
@@ -259,8 +283,12 @@ def test_a_broken_pipe_in_the_middle_is_no_success(world: World) -> None:
 def test_a_proof_that_failed_is_asked_for_again_and_not_taken_as_done(world: World) -> None:
     machine = new_machine(world, SELF_SIGNED)
     hermes_setup(machine, *ARGV)
-    # all our files are right, and yet nothing comes through
+    # stopped just before the proof: nothing is to be changed, and yet nobody has seen it work
     stamp = "/var/lib/hermes-setup/stamps/proof"
+    machine.run(["rm", stamp])
+    assert "Proof" in hermes_setup(machine, *ARGV).err
+    assert machine.exists(stamp)
+    # all our files are right, and yet nothing comes through
     machine.run(["rm", stamp])
     rule = "add table ip shut; add chain ip shut out { type filter hook output priority 0; }; "
     machine.run(["nft", rule + "add rule ip shut out oif lo tcp dport 443 reject with tcp reset"])
