@@ -162,7 +162,10 @@ def test_a_denial_that_cannot_be_found_in_the_numbered_list_is_a_doubt() -> None
 
 @pytest.mark.parametrize("answer", [Ran(124, "", "no answer"), Ran(1, "", "ERROR: problem running iptables")])
 def test_ufw_that_says_nothing_clear_is_a_doubt_and_nothing_is_put_past_it(answer: Ran) -> None:
-    box = Box({"ufw status verbose": answer, "iptables-save": told("iptables-save-ufw.txt")}, UFW)
+    rules = saved("-A INPUT -j ufw-user-input", "-A ufw-user-input -p tcp --dport 22 -j ACCEPT").replace(
+        ":web", ":ufw-user-input"
+    )
+    box = Box({"ufw status verbose": answer, "iptables-save": rules}, UFW)
     assert changes(box) == []
     assert findings(box) == ["firewall.unsure"]
 
@@ -336,7 +339,6 @@ def saved(*rules: str, policy: str = "DROP") -> str:
         (["-A INPUT ! -s 10.0.0.0/8 -j DROP", "-A INPUT -j ACCEPT"], "drop"),
         (["-A INPUT -m set --match-set bad src -j DROP", "-A INPUT -j ACCEPT"], "accept"),
         (["-A INPUT -d 224.0.0.0/4 -j ACCEPT"], "drop"),
-        (["-A INPUT -d 127.0.0.0/8 -j DROP", "-A INPUT -j ACCEPT"], "accept"),
         (["-A INPUT -d 198.51.100.10/32 -p tcp --dport 80 -j ACCEPT"], "accept"),
         (["-A INPUT -m conntrack --ctstate INVALID -j DROP", "-A INPUT -j ACCEPT"], "accept"),
         (["-A INPUT -p tcp --syn -m connlimit --connlimit-above 20 -j REJECT", "-A INPUT -j ACCEPT"], "accept"),
@@ -365,6 +367,12 @@ def test_iptables_rules_are_followed_as_the_kernel_does(rules: list[str], ends: 
     ((_, verdict),) = iptables.verdicts(iptables.parse(saved(*rules)), newcomer(80))
     assert ("unsure" if verdict.unsure else "".join(verdict.ends)) == ends
     assert not verdict.unsure or verdict.doubt
+
+
+def test_no_stranger_comes_to_loopback_not_even_where_no_address_is_known() -> None:
+    rules = iptables.parse(saved("-A INPUT -d 127.0.0.0/8 -j DROP", "-A INPUT -j ACCEPT"))
+    ((_, verdict),) = iptables.verdicts(rules, Newcomer(80, False))
+    assert verdict.ends == {"accept"}
 
 
 def test_a_stranger_comes_to_a_public_address_where_there_is_one() -> None:
@@ -417,6 +425,43 @@ def test_tables_of_nft_that_are_named_as_iptables_own_are_read_by_nft_which_alon
     legacy = saved("-A INPUT -j REJECT", policy="ACCEPT")  # a filter of its own, whatever nft's is called
     box.said = {**box.said, "iptables-save": legacy}
     assert [words.split()[0] for words in changes(box)] == ["iptables", "iptables", "nft", "nft"]
+
+
+def match(left: dict[str, object], right: object) -> dict[str, object]:
+    return {"match": {"op": "==", "left": left, "right": right}}
+
+
+COUNTED: dict[str, object] = {"counter": {"packets": 0, "bytes": 0}}
+DPORT: dict[str, object] = {"payload": {"protocol": "tcp", "field": "dport"}}
+MAPPED: dict[str, object] = {"vmap": {"key": DPORT, "data": {"set": [[22, {"accept": None}]]}}}
+
+
+@pytest.mark.parametrize(
+    ("expr", "sets", "theirs"),
+    [
+        ([match(DPORT, 22), COUNTED, {"accept": None}], False, True),
+        ([match(DPORT, 22), {"accept": None}], False, False),
+        ([match(DPORT, {"set": [22, 25]}), COUNTED, {"accept": None}], False, False),
+        ([match(DPORT, {"range": [22, 25]}), COUNTED, {"accept": None}], False, True),
+        ([COUNTED, MAPPED], False, False),
+        ([match(DPORT, 22), COUNTED, {"accept": None}], True, False),
+    ],
+)
+def test_a_table_is_iptables_own_when_it_holds_only_what_iptables_writes(
+    expr: list[dict[str, object]], sets: bool, theirs: bool
+) -> None:
+    table = nftables.Table(
+        "ip", "filter", [{"name": "INPUT"}], {"INPUT": [{"expr": expr}]}, {"web": [22]} if sets else {}
+    )
+    assert nftables.of_iptables(table) is theirs
+
+
+def test_a_table_that_iptables_save_refuses_is_read_by_nft_however_it_looks() -> None:
+    text = ruleset([COUNTED, {"drop": None}]).replace("inet", "ip")
+    text = text.replace('"chain": "input"', '"chain": "INPUT"').replace('"name": "input"', '"name": "INPUT"')
+    for refused, shut in ((frozenset({("ip", "filter")}), 1), (frozenset[tuple[str, str]](), 0)):
+        reading = nftables.read(text, Nothing().look("/x"), [newcomer(80)], iptables=True, refused=refused)
+        assert len(reading.doors) == shut
 
 
 def test_tables_of_iptables_whose_tool_is_gone_are_a_doubt() -> None:
