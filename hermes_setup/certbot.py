@@ -6,14 +6,16 @@ documentation on rate limits, RFC 8555 section 6.7 (problem types), openssl-x509
 
 from __future__ import annotations
 
+import posixpath
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
 from hermes_setup import nginx
 from hermes_setup.answers import LETSENCRYPT, LETSENCRYPT_STAGING, Answers, Domain
 from hermes_setup.errors import CommandFailed, HermesSetupError
-from hermes_setup.host import Absent, File, Folder, Host
+from hermes_setup.host import Absent, File, Folder, Host, Link
 
 FOLDER = "/etc/letsencrypt"
 OWN = "/etc/ssl/hermes-setup"
@@ -23,6 +25,10 @@ never a moment without a whole pair; the newest whole pair is served."""
 WEBROOT = "/var/www/letsencrypt"
 CHALLENGES = f"{WEBROOT}/.well-known/acme-challenge"
 LOG = "/var/log/letsencrypt/letsencrypt.log"
+LOGS = 20
+"""How many of certbot's logs are read: each run begins a new one, its timer makes two a day, and the longest limit of
+Let's Encrypt is seven days."""
+
 PLACES = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/snap/bin")
 
 
@@ -88,7 +94,7 @@ def parse_leaf(text: str) -> Leaf | None:
     found = dict(re.findall(r"^(notBefore|notAfter|serial|issuer|\w+ Fingerprint)\s*=\s*(.*)$", text, re.M | re.I))
     lower = {key.lower(): value for key, value in found.items()}
     key = re.search(r"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", text, re.S)
-    names = re.findall(r"DNS:([^,\s]+)", text)
+    names = re.findall(r"DNS:([^,\s]+)", text.partition("Subject Alternative Name:")[2])
     try:
         return Leaf(
             names=tuple(name.lower() for name in names),
@@ -143,7 +149,7 @@ def parse_renewal(name: str, text: str) -> Lineage | None:
                 webroots[key.strip("\"'")] = value.strip("\"'")
             else:
                 values[key] = value.strip("\"'")
-    if path := values.get("webroot_path", "").split(",")[0].strip():
+    if path := values.get("webroot_path", "").split(",")[0].strip(" \"'"):
         webroots.setdefault("", path)
     if not values.get("fullchain") or not values.get("privkey"):
         return None
@@ -166,16 +172,46 @@ def lineages(host: Host, domain: Domain) -> tuple[Lineage, ...]:
     return tuple(found)
 
 
+def damaged(host: Host, domain: Domain) -> tuple[str, ...]:
+    """Lineages called after that name which certbot cannot use: a torn renewal file, or one whose certificate is gone.
+
+    certbot passes over them (storage.py, CertStorageError) and complains of them at every renewal.
+    """
+    found = []
+    for file in host.names(f"{FOLDER}/renewal"):
+        name = file.removesuffix(".conf")
+        if file.endswith(".conf") and re.fullmatch(rf"{re.escape(domain.ascii)}(-hermes)?(-\d+)?", name):
+            node = host.look(f"{FOLDER}/renewal/{file}")
+            lineage = parse_renewal(name, node.content.decode(errors="replace")) if isinstance(node, File) else None
+            whole = lineage and all(
+                isinstance(node := nginx.resolve(host, path), File) and node.content.strip(b"\0 \n")
+                for path in (lineage.fullchain, lineage.key)
+            )
+            if not whole:
+                found.append(name)
+    return tuple(found)
+
+
 def binaries(host: Host) -> tuple[str, ...]:
-    """The certbots of this machine, as the PATH has them; the same program under two names counts once."""
-    found: dict[object, str] = {}
+    """The certbots of this machine, as the PATH has them.
+
+    The same program under two names counts once (certbot's own instructions link /usr/bin/certbot to the snap's), a
+    link to nowhere (the snap was removed) not at all.
+    """
+    found: dict[str, str] = {}
     for folder in PLACES:
-        path = f"{folder}/certbot"
-        node = host.look(path)
-        if not isinstance(node, Absent):
-            target = nginx.target(path, node)
-            found.setdefault(target or path, path)
+        if nginx.target(folder, host.look(folder)) not in PLACES:
+            path = f"{folder}/certbot"
+            if not isinstance(nginx.resolve(host, path), Absent):
+                found.setdefault(_end(host, path), path)
     return tuple(found.values())
+
+
+def _end(host: Host, path: str, hops: int = 10) -> str:
+    while isinstance(node := host.look(path), Link) and hops:
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(path), node.target))
+        hops -= 1
+    return path
 
 
 def binary(host: Host) -> str:
@@ -327,71 +363,147 @@ def certonly(answers: Answers, program: str, name: str, *more: str) -> tuple[str
 def retry_after(text: str, domain: Domain) -> datetime | None:
     """When a CA that said "too many" may be asked again, from certbot's output or log; None when it did not say so.
 
-    Boulder writes "retry after 2026-11-24 03:00:00 UTC" into the problem's detail; others only send Retry-After.
+    Boulder writes "retry after 2026-11-24 03:00:00 UTC" into the problem's detail, and quotes the name where the limit is
+    one name's; others only send Retry-After.
     """
     if "rateLimited" not in text and "too many" not in text.lower():
         return None
-    if domain.ascii not in text:
-        return None
-    times = re.findall(r"retry after (\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)", text, re.I)
-    if times:
-        return datetime.fromisoformat(times[-1].replace("T", " ")).replace(tzinfo=timezone.utc)
+    found = []
+    for words, time in re.findall(r"(too many[^\n]*?)retry after (\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)", text, re.I):
+        names = re.findall(r'for \\?"([a-z0-9.-]+)\\?"', words)
+        if not names or any(f".{domain}".endswith(f".{name}") for name in names):
+            found.append(datetime.fromisoformat(time.replace("T", " ")).replace(tzinfo=timezone.utc))
+    if found or re.search(r"retry after \d{4}-", text, re.I):
+        return max(found, default=None)
     seconds = re.search(r"Retry-After: (\d{1,7})\b", text, re.I)
-    said = re.search(r"\nDate: (\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d) GMT", text)
-    if seconds and said:
-        began = datetime.strptime(said.group(1), "%a, %d %b %Y %H:%M:%S").replace(tzinfo=timezone.utc)
-        return began + timedelta(seconds=int(seconds.group(1)))
-    return None
+    said = _dates(text)
+    return said[-1] + timedelta(seconds=int(seconds.group(1))) if seconds and said else None
 
 
-def refused_until(host: Host, domain: Domain) -> datetime | None:
-    """When the CA's last "too many" for that name ends, as certbot's own newest logs tell; None when it has ended."""
-    for path in (LOG, f"{LOG}.1", f"{LOG}.2"):
-        node = host.look(path)
-        if isinstance(node, File):
-            until = retry_after(node.content.decode(errors="replace"), domain)
-            if until and until > host.now():
-                return until
-    return None
+def _dates(log: str) -> list[datetime]:
+    """When the CA answered, by its own clock: the log's own times are local ones, without a zone."""
+    found = re.findall(r"^Date: (\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d) GMT", log, re.M)
+    return [datetime.strptime(each, "%a, %d %b %Y %H:%M:%S").replace(tzinfo=timezone.utc) for each in found]
+
+
+def logs(host: Host, answers: Answers) -> Iterator[str]:
+    """certbot's own logs, newest first, of those runs that asked this CA about this name."""
+    for number in range(LOGS):
+        node = host.look(f"{LOG}.{number}" if number else LOG)
+        text = node.content.decode(errors="replace") if isinstance(node, File) else ""
+        # acme/client.py; --server stands in the log of a dry run, too, which asks the staging servers
+        if f"request to {answers.issuer.directory}." in text and answers.domain.ascii in text:
+            yield text
+
+
+def refused_until(host: Host, answers: Answers) -> datetime | None:
+    """When the CA's "too many" for the name ends, as certbot's logs tell; None when it has ended, or never was."""
+    times = [until for text in logs(host, answers) if (until := retry_after(text, answers.domain))]
+    return max((until for until in times if until > host.now()), default=None)
+
+
+def failed_tries(host: Host, answers: Answers) -> int:
+    """How often in the last hour this CA tried to reach the name and failed, by certbot's logs.
+
+    Let's Encrypt allows five an hour for a name (letsencrypt.org/docs/rate-limits).
+    """
+    since = host.now() - timedelta(hours=1)
+    return sum(
+        1
+        for text in logs(host, answers)
+        if re.search(r'"status": ?"invalid"', text) and any(time > since for time in _dates(text))
+    )
 
 
 def explain(error: CommandFailed, domain: Domain, *, test: bool = False) -> HermesSetupError:
     """What certbot's failure means and what to do; its own words stay in `output`."""
     said = error.output
+    if error.code in (124, 126, 127):  # it did not end, or could not be started: it said nothing that matters
+        return CommandFailed(error.message, error.hint or f"All it said: sudo less {LOG}", said, error.code)
     where = "Let's Encrypt's test" if test else "The certificate authority"
     detail = re.search(r"Detail:\s*(.+?)(?:\n\s*\n|\n\s*(?:Domain|Hint):|\Z)", said, re.S)
     words = " ".join(detail.group(1).split()) if detail else _last_line(said)
-    message, hint = _meaning(said, domain)
-    return CommandFailed(message.format(where=where, words=words), hint=hint, output=said, code=error.code)
+    message, hint = _killed() if error.code in (137, -9) else _meaning(said, domain)
+    if not test and re.search(r"type:\s+(connection|dns|caa|unauthorized)", said, re.I):
+        hint += " Mend that first: only five failures in an hour are allowed for a name."
+    return CommandFailed(message.replace("{where}", where).replace("{words}", words), hint, said, error.code)
+
+
+def _killed() -> tuple[str, str]:
+    return (
+        "certbot was ended by the system, most often for lack of memory.",
+        "Look at: free -m; sudo dmesg | tail. Add swap (sudo fallocate -l 1G /swapfile && sudo chmod 600 /swapfile && "
+        "sudo mkswap /swapfile && sudo swapon /swapfile), then run this again.",
+    )
 
 
 def _meaning(said: str, domain: Domain) -> tuple[str, str]:
     low = said.lower()
-    until = retry_after(said if domain.ascii in said else f"{said} {domain}", domain)
-    if until:
+    if link := re.search(r"https://\S*/unpause\S*", said):
+        return (
+            f"Let's Encrypt has paused {domain}: it failed too often for too long.",
+            f"Mend the cause (sudo hermes-setup doctor), then lift the pause at {link.group()}",
+        )
+    if until := retry_after(said, domain):
         return (
             "{where} was asked too often: {words}",
             f"Nothing resets this. Try again after {until:%Y-%m-%d %H:%M} UTC; until then practise with "
             'certificate = "letsencrypt-staging".',
         )
     if "another instance of certbot" in low:
-        return ("certbot is at work already.", "It renews on its own now and then. Wait a minute, then run this again.")
-    if "killed" in low or "memoryerror" in low:
         return (
-            "certbot was ended by the system, most often for lack of memory.",
-            "Look at: free -m; then run this again.",
+            "certbot is at work already: a renewal, or somebody at another terminal.",
+            "See who: ps -C certbot -o pid,lstart,args. Wait until it has ended, then run this again.",
+        )
+    if re.search(r"^killed$", low, re.M) or "memoryerror" in low:
+        return _killed()
+    if "no space left on device" in low:
+        return ("certbot found the disk full.", "Look at: df -h; make room, then run this again.")
+    if "traceback" in low and re.search(
+        r"(import|modulenotfound|attribute|distributionnotfound|contextualversion)", low
+    ):
+        return (
+            "The installed certbot is broken: {words}",
+            "Does it start? certbot --version. Most often a pip install has overwritten a part of the distribution's: "
+            "sudo apt-get install --reinstall certbot python3-certbot python3-acme python3-josepy python3-openssl",
+        )
+    if "please choose an account" in low:
+        return (
+            "certbot has more than one account at this certificate authority, and does not know which to use.",
+            f"See them: sudo ls -lt {FOLDER}/accounts/*/directory. Move all but the newest elsewhere, then run this again.",
+        )
+    if "externalaccountrequired" in low or "external account binding" in low:
+        return (
+            "This certificate authority takes only customers who are registered with it: {words}",
+            "It gave you a key ID and an HMAC key. Register once: sudo certbot register --server URL --eab-kid ID "
+            "--eab-hmac-key KEY; then run this again.",
+        )
+    if re.search(r"(invalidcontact|unsupportedcontact|invalidemail|unable to validate email|contact email)", low):
+        return (
+            "The certificate authority does not take the e-mail address: {words}",
+            'Give another one, or none: email = "" in the answers (sudo hermes-setup, "change").',
+        )
+    if "rejectedidentifier" in low or "cannot issue for" in low or "not end with a valid public suffix" in low:
+        return (
+            f"{{where}} does not sign the name {domain}: {{words}}",
+            'A public CA signs public names only. Use a name that you own, or certificate = "self-signed".',
+        )
+    if "cloudflare" in low and re.search(r"type:\s+(unauthorized|connection)", low):
+        return (
+            f"Cloudflare answered for {domain}: {{words}}",
+            f"At Cloudflare, under DNS, switch {domain} from the orange to the grey cloud (DNS only), and run this again.",
         )
     if re.search(r"type:\s+(connection|dns)", low) and "timeout" in low:
         return (
             f"{{where}} could not reach http://{domain}/: {{words}}",
             "Something in front of this server drops the connection: a firewall at your provider (its web page, "
-            '"security group" or "firewall": open TCP 80 and 443), or a wrong A or AAAA record.',
+            f'"security group" or "firewall": open TCP 80 and 443), or a wrong record.{_six(said)}',
         )
     if re.search(r"type:\s+connection", low):
         return (
             f"{{where}} could not connect to http://{domain}/: {{words}}",
             "Open TCP 80 and 443 in your provider's firewall, and compare the address above with this server's: "
-            "hostname -I",
+            f"hostname -I.{_six(said)}",
         )
     if re.search(r"type:\s+caa", low) or "caa record" in low:
         return (
@@ -406,7 +518,13 @@ def _meaning(said: str, domain: Domain) -> tuple[str, str]:
     if re.search(r"type:\s+unauthorized", low):
         return (
             f"Another server answered for {domain}: {{words}}",
-            "The A or AAAA record points elsewhere, or something else listens on port 80. Look at: sudo hermes-setup doctor",
+            "The A or AAAA record points elsewhere, or something else listens on port 80. "
+            f"Look at: sudo hermes-setup doctor.{_six(said)}",
+        )
+    if re.search(r"(serverinternal|service busy|service is down|internal server error|http 50\d)", low):
+        return (
+            "{where} has trouble of its own: {words}",
+            "Nothing is wrong here. See https://letsencrypt.status.io for Let's Encrypt's, and run this again later.",
         )
     if re.search(r"(connection|name resolution|max retries|network is unreachable|certificate verify failed)", low):
         return (
@@ -414,6 +532,12 @@ def _meaning(said: str, domain: Domain) -> tuple[str, str]:
             "Is there a network, and is the clock right? Look at: date -u; curl -sI https://acme-v02.api.letsencrypt.org/directory",
         )
     return ("certbot failed: {words}", f"All it said: sudo less {LOG}")
+
+
+def _six(said: str) -> str:
+    """A hint when the address that was asked is an IPv6 one: AAAA comes first, and is easily forgotten."""
+    asked = re.search(r"Detail:\s*\[?([0-9a-f]*:[0-9a-f:]+)\]?: ", said, re.I)
+    return f" {asked.group(1)} is its AAAA record: delete that, or make it this server's address." if asked else ""
 
 
 def _last_line(said: str) -> str:

@@ -10,7 +10,7 @@ from hermes_setup import certbot
 from hermes_setup.answers import Answers
 from hermes_setup.certbot import OWN, Served
 from hermes_setup.changes import Change, Folder, Place, Run
-from hermes_setup.findings import Finding, block, note, warn
+from hermes_setup.findings import Finding, block, warn
 from hermes_setup.host import Host
 
 DAYS = 825
@@ -31,7 +31,8 @@ class Facts:
     programs: tuple[str, ...]
     retry: datetime | None
     number: int
-    others: tuple[str, ...]  # certificates of ours that are not served
+    failed: int = 0  # tries of the last hour that failed
+    damaged: tuple[str, ...] = ()  # lineages of the name that certbot cannot use
 
 
 class Certificate:
@@ -43,22 +44,25 @@ class Certificate:
     def inspect(self, answers: Answers, host: Host) -> Facts:
         """Reads certbot's folder and log, and the certificates themselves with openssl."""
         served, now = certbot.served(answers, host), host.now()
+        flaws = tuple(certbot.flaws(answers, served, now)) if served else ()
+        asking = not answers.issuer.self_signed and (served is None or bool(flaws))
         name = certbot.cert_name(host, answers.domain)
         if served and served.lineage and set(served.leaf.names if served.leaf else ()) == {answers.domain.ascii}:
             name = served.lineage.name
         there = certbot.lineages(host, answers.domain)
         return Facts(
             served=served,
-            flaws=tuple(certbot.flaws(answers, served, now)) if served else (),
+            flaws=flaws,
             given=host.given(certbot.fact(answers)),
             now=now,
             name=name,
             replaces=next((each for each in there if each.name == name), None),
             program=certbot.binary(host),
             programs=certbot.binaries(host),
-            retry=None if answers.issuer.self_signed else certbot.refused_until(host, answers.domain),
+            retry=certbot.refused_until(host, answers) if asking else None,
             number=certbot.next_number(host, answers.domain),
-            others=_left_behind(answers, host, served),
+            failed=certbot.failed_tries(host, answers) if asking and answers.issuer.public else 0,
+            damaged=certbot.damaged(host, answers.domain),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
@@ -73,6 +77,16 @@ class Certificate:
                     "It was asked too often; nothing resets that limit, and each try before then may prolong it.",
                     f"Run this again after {facts.retry:%Y-%m-%d %H:%M} UTC (now it is {facts.now:%H:%M}), or practise with "
                     'certificate = "letsencrypt-staging".',
+                )
+            )
+        elif facts.failed and self._needed(facts):
+            found.append(
+                warn(
+                    "certificate.tries",
+                    f"{facts.failed} of the 5 failed tries that Let's Encrypt allows in an hour for {answers.domain} "
+                    f"{'is' if facts.failed == 1 else 'are'} used up.",
+                    "After the fifth it takes no more requests for the name until the hour is over.",
+                    f"Be sure that the cause is mended. What went wrong: sudo less {certbot.LOG}",
                 )
             )
         leaf = facts.served.leaf if facts.served else None
@@ -114,13 +128,14 @@ class Certificate:
                 )
             )
         found += [
-            note(
-                "certificate.left-behind",
-                f"The certificate {name} is not used by this site any more.",
-                "It stays until you say so; certbot goes on renewing it, or fails to.",
-                f"If no other site uses it: sudo certbot delete --cert-name {name}",
+            warn(
+                "certificate.damaged",
+                f"certbot's files of the certificate {name} are damaged, as after a power cut.",
+                "Another takes its place here; but certbot complains of the damaged one at each renewal.",
+                # certbot delete itself fails on a renewal file without content (2.1 and 4.0)
+                f"Move it out of the way: sudo mv {certbot.FOLDER}/renewal/{name}.conf /root/",
             )
-            for name in facts.others
+            for name in facts.damaged
         ]
         return found
 
@@ -172,18 +187,3 @@ def _self_signed(answers: Answers, facts: Facts, reason: str) -> Sequence[Change
         Place(folder, Folder(0o700), "where the new certificate and its key go"),
         Run(argv, f"make a self-signed certificate for {DAYS} days{reason}", gives=certbot.fact(answers), seconds=60),
     )
-
-
-def _left_behind(answers: Answers, host: Host, served: Served | None) -> tuple[str, ...]:
-    """Lineages renewed through our webroot that the site does not use: left over from another name or another CA."""
-    used = served.lineage.name if served and served.lineage else ""
-    found = []
-    for file in host.names(f"{certbot.FOLDER}/renewal"):
-        node = host.look(f"{certbot.FOLDER}/renewal/{file}")
-        text = getattr(node, "content", b"").decode(errors="replace")
-        name = file.removesuffix(".conf")
-        lineage = certbot.parse_renewal(name, text) if file.endswith(".conf") else None
-        ours = lineage and lineage.authenticator == "webroot" and certbot.WEBROOT in lineage.webroots.values()
-        if ours and name != used and served and (served.lineage or answers.issuer.self_signed):
-            found.append(name)
-    return tuple(found)

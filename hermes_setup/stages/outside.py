@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlsplit
 
 from hermes_setup import certbot
-from hermes_setup.answers import Answers
+from hermes_setup.answers import LETSENCRYPT, Answers
 from hermes_setup.certbot import CHALLENGES
 from hermes_setup.changes import ABSENT, Change, File, Probe, Stamp
 from hermes_setup.errors import CommandFailed
@@ -19,6 +21,8 @@ from hermes_setup.findings import Finding, block, warn
 from hermes_setup.host import Host, Request, Response, System
 from hermes_setup.passwords import make_token
 from hermes_setup.state import STATE
+
+LOCAL = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Facts:
     order: bool
     passed: bool
     program: str
+    name: str = ""  # of the lineage that the order will be for
 
 
 class Outside:
@@ -45,6 +50,7 @@ class Outside:
             order=served is None or bool(certbot.flaws(answers, served, host.now())),
             passed=host.look(stamp(answers)) != ABSENT,
             program=certbot.binary(host),
+            name=certbot.cert_name(host, answers.domain),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:  # noqa: ARG002 - nothing is seen without a look
@@ -58,7 +64,8 @@ class Outside:
         return (
             Probe(Token(answers), f"fetch a token by name: http://{answers.domain}/.well-known/acme-challenge/..."),
             Probe(
-                Staging(answers, facts.program), "have Let's Encrypt's test servers look from outside; it costs nothing"
+                Staging(answers, facts.program, facts.name),
+                "have Let's Encrypt's test servers look from outside; it costs nothing",
             ),
             Stamp(stamp(answers), File(b"passed", 0o600), "the look from outside"),
         )
@@ -76,7 +83,7 @@ class Token:
     answers: Answers
 
     def __call__(self, system: System) -> Sequence[Finding]:
-        """Findings; the token is gone again."""
+        """What is wrong on the way in, the worst first; the token is gone again."""
         name, token = self.answers.domain.ascii, make_token()
         path = f"{CHALLENGES}/{token}"
         addresses = [a for kind in ("A", "AAAA") for a in system.dns(name, kind).values]
@@ -84,27 +91,54 @@ class Token:
             system.put(path, File(token.encode()))
             asked = [
                 (a, system.fetch(Request(a, 80, name, f"/.well-known/acme-challenge/{token}")))
-                for a in ["127.0.0.1", *addresses]
+                for a in [LOCAL, *addresses]
             ]
         finally:
             system.put(path, ABSENT)
-        found = [finding for address, seen in asked if (finding := self._judge(address, seen, token))]
-        return found[:1]
+        found = {address: finding for address, seen in asked if (finding := self._judge(address, seen, token))}
+        if LOCAL in found:  # what the world sees through it can be no better
+            return [found[LOCAL]]
+        return sorted(found.values(), key=lambda finding: -finding.severity)
 
     def _judge(self, address: str, seen: Response, token: str) -> Finding | None:
         name = self.answers.domain
         if seen.status == 200 and seen.body.strip() == token.encode():
             return None
+        evidence = f"{seen.status}; Server: {seen.header('Server') or '-'}; Location: {seen.header('Location') or '-'}"
+        if seen.status and address == LOCAL:
+            return block(
+                "outside.other-server",
+                f"On this server another site answers for {name} ({seen.status}).",
+                "Let's Encrypt would be told the same, and not find its token.",
+                f"Find it and take the name out of it: sudo nginx -T | grep -n {name}",
+                evidence,
+            )
+        if seen.status in (301, 302, 303, 307, 308):
+            return warn(
+                "outside.redirected",
+                f"http://{name}/ at {address} is sent on to {seen.header('Location') or 'somewhere else'}.",
+                "Something in front of this server answers, a proxy for one. Let's Encrypt follows it, and may end elsewhere.",
+                "The next step asks from outside. If that fails: switch the redirect to HTTPS off there until it is done.",
+                evidence,
+            )
+        if seen.status and (seen.header("CF-RAY") or seen.header("Server").lower() == "cloudflare"):
+            return block(
+                "outside.cloudflare",
+                f"http://{name}/ at {address} is answered by Cloudflare, which does not pass the request on ({seen.status}).",
+                "Let's Encrypt would be told the same, and not find its token.",
+                f"At Cloudflare, under DNS, switch {name} from the orange to the grey cloud (DNS only), and run this again.",
+                evidence,
+            )
         if seen.status:
             return block(
                 "outside.other-server",
-                f"http://{name}/ at {address} is answered by another server or site ({seen.status}).",
+                f"http://{name}/ at {address} is answered by another server ({seen.status}).",
                 "Let's Encrypt would ask there, and not find its token.",
-                f"If {address} is this server: another site of nginx takes the name (sudo nginx -T | grep -n {name}). "
-                f"If not: point the A and AAAA records of {name} to this server only.",
-                f"Server: {seen.header('Server') or '-'}; Location: {seen.header('Location') or '-'}",
+                f"Point the A and AAAA records of {name} to this server only. If {address} is this server, "
+                "another program answers on that address: sudo hermes-setup doctor",
+                evidence,
             )
-        if address == "127.0.0.1":
+        if address == LOCAL:
             return block(
                 "outside.nginx-silent",
                 f"nginx does not answer on this server itself ({seen.error}).",
@@ -125,13 +159,16 @@ class Staging:
 
     answers: Answers
     program: str
+    name: str
 
     def __call__(self, system: System) -> Sequence[Finding]:
         """Nothing when it went through; else a finding that blocks, with what the CA said."""
-        argv = certbot.certonly(self.answers, self.program, self.answers.domain.ascii, "--dry-run")
+        argv = certbot.certonly(self.answers, self.program, self.name, "--dry-run")
         try:
             system.run(argv, seconds=300)
         except CommandFailed as error:
+            if "certificate verify failed" in error.output.lower() and (wrong := _clock(system)):
+                return [wrong]
             meaning = certbot.explain(error, self.answers.domain, test=True)
             return [
                 block(
@@ -143,3 +180,27 @@ class Staging:
                 )
             ]
         return ()
+
+
+def _clock(host: Host) -> Finding | None:
+    """A finding when this server's clock and Let's Encrypt's are five minutes apart: then no TLS certificate is valid."""
+    from email.utils import parsedate_to_datetime
+
+    name = urlsplit(LETSENCRYPT).hostname or ""
+    for address in host.dns(name, "A").values or host.dns(name, "AAAA").values:
+        # unverified: a wrong clock is just what would keep it from being verified, and only a time is read
+        said = host.fetch(Request(address, 443, name, "/directory", method="HEAD", tls=True)).header("Date")
+        try:
+            theirs = parsedate_to_datetime(said)
+        except (TypeError, ValueError):
+            continue
+        apart = host.now() - theirs
+        if abs(apart) > timedelta(minutes=5):
+            return block(
+                "outside.clock",
+                f"This server's clock is wrong: it says {host.now():%Y-%m-%d %H:%M} UTC, Let's Encrypt's {theirs:%Y-%m-%d %H:%M}.",
+                "With a wrong clock every certificate looks expired, or not yet valid, Let's Encrypt's own included.",
+                "Set it: sudo timedatectl set-ntp true; in a container, on the machine around it. Then run this again.",
+            )
+        return None
+    return None

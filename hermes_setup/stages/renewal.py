@@ -5,22 +5,67 @@ Nobody else would tell: Let's Encrypt's reminder mails ended in 2025 (letsencryp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from hermes_setup import certbot, nginx
 from hermes_setup.answers import Answers
-from hermes_setup.certbot import Lineage
-from hermes_setup.changes import Change, File, Place, Probe, Run, Stamp
+from hermes_setup.certbot import Lineage, Served
+from hermes_setup.changes import ABSENT, Change, File, Place, Probe, Run
 from hermes_setup.errors import CommandFailed
-from hermes_setup.findings import Finding, block, warn
-from hermes_setup.host import Absent, Folder, Host, Node, System
+from hermes_setup.findings import Finding, note, warn
+from hermes_setup.host import Folder, Host, Node, System
 from hermes_setup.state import STATE
 
 HOOK = f"{certbot.FOLDER}/renewal-hooks/deploy/hermes-setup"
 STAMP = f"{STATE}/stamps/renewal"
-CRON = "/etc/cron.d/certbot"
 TIMERS = ("certbot.timer", "snap.certbot.renew.timer")
+CRONTABS = ("/etc/crontab", "/etc/cron.d/*", "/etc/cron.daily/*", "/var/spool/cron/crontabs/root")
+SITES = ("/etc/nginx/nginx.conf", "/etc/nginx/conf.d/*", "/etc/nginx/sites-enabled/*", "/etc/nginx/snippets/*")
+JUST_NOW = timedelta(minutes=2)
+"""How long a rehearsal that failed is not taken again: no run rehearses twice."""
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """The last rehearsal: what it spoke for, and, where it failed, when and why."""
+
+    state: str = ""
+    failed: datetime | None = None
+    what: str = ""
+    do: str = ""
+
+    @classmethod
+    def read(cls, text: str) -> Rehearsed:
+        """A stamp: the state alone, or JSON where it failed. One that was torn says nothing."""
+        if not text.startswith("{"):
+            return cls(text)
+        try:
+            told = json.loads(text)
+            return cls(told["state"], datetime.fromisoformat(told["failed"]), told["what"], told["do"])
+        except (ValueError, KeyError, TypeError):
+            return cls()
+
+    def text(self) -> str:
+        """What `read` reads."""
+        if not self.failed:
+            return self.state
+        told = {"state": self.state, "failed": self.failed.isoformat(), "what": self.what, "do": self.do}
+        return json.dumps(told)
+
+    def finding(self, evidence: str = "") -> Finding:
+        """The warning that a failed rehearsal leaves behind. The site works; it will not for ever."""
+        return warn(
+            "renewal.would-fail",
+            f"The site works now, but renewing its certificate would fail: {self.what}",
+            "In some weeks it would end, and browsers would refuse the site."
+            + (f" This was tried at {self.failed:%Y-%m-%d %H:%M} UTC." if self.failed else ""),
+            f"{self.do} Each run of hermes-setup tries it again, until it goes through.",
+            evidence,
+        )
 
 
 @dataclass(frozen=True)
@@ -31,10 +76,14 @@ class Facts:
     installed: bool
     given: bool
     who: str
-    timer_there: str  # a timer that exists and is off, "" for none
+    timer_there: str  # a timer that exists and is off, or would be after a restart; "" for none
     hook: Node
-    rehearsed: str
+    rehearsed: Rehearsed
     program: str
+    now: datetime
+    masked: str = ""  # a timer that systemd is told never to start
+    hooks_off: bool = False
+    others: tuple[str, ...] = ()  # certificates that come through our webroot and that nobody uses
 
 
 class Renewal:
@@ -44,12 +93,11 @@ class Renewal:
     title = "Renewal"
 
     def inspect(self, answers: Answers, host: Host) -> Facts:
-        """Reads systemd's timers or cron, and the hook."""
-        served = None if answers.issuer.self_signed else certbot.served(answers, host)
+        """Reads systemd's timers or cron, the hook, and certbot's renewal files."""
+        served = certbot.served(answers, host)
         node = host.look(STAMP)
-        who, there = "", ""
-        if not answers.issuer.self_signed:
-            who, there = _who(host)
+        who, there, masked = ("", "", "") if answers.issuer.self_signed else _who(host)
+        settings = host.look(f"{certbot.FOLDER}/cli.ini")
         return Facts(
             lineage=served.lineage if served else None,
             installed=bool(certbot.binaries(host)),
@@ -57,23 +105,55 @@ class Renewal:
             who=who,
             timer_there=there,
             hook=host.look(HOOK),
-            rehearsed=node.content.decode() if isinstance(node, File) else "",
+            rehearsed=Rehearsed.read(node.content.decode(errors="replace") if isinstance(node, File) else ""),
             program=certbot.binary(host),
+            now=host.now(),
+            masked=masked,
+            hooks_off=isinstance(settings, File)
+            and re.search(rb"^\s*no-directory-hooks\s*(=\s*[Tt]rue\s*)?$", settings.content, re.M) is not None,
+            others=_left_behind(host, served),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
-        """Somebody starts the renewal, or can be switched on to."""
-        if answers.issuer.self_signed or facts.who or facts.timer_there or not facts.installed:
-            return ()
-        return [
-            warn(
-                "renewal.nobody",
-                "Nothing on this server starts certbot's renewal: there is no systemd timer and no cron at work.",
-                "The certificate would end within 90 days, and nobody is told.",
-                "Start cron (sudo apt-get install cron; sudo service cron start), or run daily from where you start this "
-                f"machine: {facts.program} renew -q",
+        """Somebody starts the renewal, or can be switched on to; the last rehearsal went through; nothing is left over."""
+        found = [
+            note(
+                "certificate.left-behind",
+                f"The certificate {name} is not used by this site any more.",
+                "It stays until you say so; certbot goes on renewing it, or fails to.",
+                f"If no other site uses it: sudo certbot delete --cert-name {name}",
             )
+            for name in facts.others
         ]
+        if answers.issuer.self_signed:
+            return found
+        if facts.installed and not facts.who and not facts.timer_there:
+            unmask = f"sudo systemctl unmask {facts.masked}; sudo systemctl enable --now {facts.masked}"
+            found.append(
+                warn(
+                    "renewal.nobody",
+                    f"systemd is told never to start certbot's renewal: {facts.masked} is masked."
+                    if facts.masked
+                    else "Nothing on this server starts certbot's renewal: there is no systemd timer and no cron at work.",
+                    "The certificate would end within 90 days, and nobody is told.",
+                    unmask
+                    if facts.masked
+                    else "Start cron (sudo apt-get install cron; sudo service cron start), or run daily from where you "
+                    f"start this machine: {facts.program} renew -q",
+                )
+            )
+        if facts.hooks_off:
+            found.append(
+                warn(
+                    "renewal.hooks-off",
+                    f"{certbot.FOLDER}/cli.ini says no-directory-hooks, so nginx is not told of a renewed certificate.",
+                    "It would go on serving the old one until that ends.",
+                    f"Take that line out of {certbot.FOLDER}/cli.ini.",
+                )
+            )
+        if facts.rehearsed.failed and facts.rehearsed.state == _state(answers, facts.lineage):
+            found.append(facts.rehearsed.finding())
+        return found
 
     def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:
         """The timer, the hook that has nginx load the new certificate, and one rehearsal of it all."""
@@ -93,48 +173,44 @@ class Renewal:
         hook = File(nginx.template("deploy-hook.sh").encode(), 0o755)
         if facts.hook != hook:
             changes.append(Place(HOOK, hook, "have nginx load each renewed certificate (certbot alone does not)"))
-        state = _state(answers, facts.lineage)
-        if facts.rehearsed != state and not (facts.given and facts.rehearsed):
+        state, last = _state(answers, facts.lineage), facts.rehearsed
+        again = last.failed is not None and not timedelta(0) <= facts.now - last.failed < JUST_NOW
+        if again or (last.state != state and not (facts.given and last.state)):
             name = facts.lineage.name if facts.lineage else answers.domain.ascii
-            changes.append(
-                Probe(Rehearsal(answers, facts.program, name), "rehearse the renewal on the CA's test servers")
-            )
-            changes.append(Stamp(STAMP, File(state.encode(), 0o600), "the rehearsal of the renewal"))
+            ca = certbot.ca_name(answers.issuer.directory)
+            where = "Let's Encrypt's test servers" if ca.startswith("Let's Encrypt") else ca
+            changes.append(Probe(Rehearsal(answers, facts.program, name, state), f"rehearse the renewal on {where}"))
         return changes
 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """`certbot renew --dry-run` for this certificate: all of a renewal but its result."""
+    """`certbot renew --dry-run` for this certificate: all of a renewal but its result.
+
+    It notes itself how it ended, because a failure does not stop the set-up: the site works, the hook must stay, and
+    most often it is the test servers that have trouble. `doctor` warns until a rehearsal has gone through.
+    """
 
     answers: Answers
     program: str
     name: str
+    state: str
 
     def __call__(self, system: System) -> Sequence[Finding]:
-        """Nothing when it went through; else a finding that blocks. Without the flag it would sleep up to 8 minutes."""
-        argv = (
-            self.program,
-            "renew",
-            "--cert-name",
-            self.name,
-            "--dry-run",
-            "--no-random-sleep-on-renew",
-            "--non-interactive",
-        )
+        """Nothing when it went through; else a warning. Without its last flag it would sleep up to 8 minutes."""
+        argv = [self.program, "renew", "--cert-name", self.name, "--dry-run", "--non-interactive"]
+        if not certbot.ca_name(self.answers.issuer.directory).startswith("Let's Encrypt"):
+            # a dry run goes to Let's Encrypt's staging unless another server is named (certbot: set_test_server)
+            argv += ["--server", self.answers.issuer.directory]
+        system.put(STAMP, ABSENT)
         try:
-            system.run(argv, seconds=300)
+            system.run([*argv, "--no-random-sleep-on-renew"], seconds=300)
         except CommandFailed as error:
             meaning = certbot.explain(error, self.answers.domain, test=True)
-            return [
-                block(
-                    "renewal.would-fail",
-                    f"The site works now, but renewing its certificate would fail: {meaning.message}",
-                    "In some weeks it would end, and browsers would refuse the site.",
-                    f"{meaning.hint} Then run hermes-setup again; it goes on here.",
-                    error.output[-1500:],
-                )
-            ]
+            last = Rehearsed(self.state, system.now(), meaning.message, meaning.hint)
+            system.put(STAMP, File(last.text().encode(), 0o600))
+            return [last.finding(error.output[-1500:])]
+        system.put(STAMP, File(Rehearsed(self.state).text().encode(), 0o600))
         return ()
 
 
@@ -145,20 +221,72 @@ def _state(answers: Answers, lineage: Lineage | None) -> str:
     return f"{lineage.name} {lineage.server} {lineage.webroot(answers.domain)}"
 
 
-def _who(host: Host) -> tuple[str, str]:
-    """(who renews, the timer that could be switched on)."""
-    if isinstance(host.look("/run/systemd/system"), Folder):
+def _left_behind(host: Host, served: Served | None) -> tuple[str, ...]:
+    """Lineages renewed through our webroot that no site of nginx names: left over from another domain or another CA."""
+    if not served:
+        return ()
+    sites = [node.content for each in SITES for path in nginx.expand(host, each) if (node := _file(host, path))]
+    found = []
+    for file in host.names(f"{certbot.FOLDER}/renewal"):
+        node, name = _file(host, f"{certbot.FOLDER}/renewal/{file}"), file.removesuffix(".conf")
+        if not node or not file.endswith(".conf"):
+            continue
+        lineage = certbot.parse_renewal(name, node.content.decode(errors="replace"))
+        if not lineage or lineage.authenticator != "webroot" or certbot.WEBROOT not in lineage.webroots.values():
+            continue
+        used = lineage.fullchain == served.certificate or any(f"live/{name}/".encode() in text for text in sites)
+        if not used:
+            found.append(name)
+    return tuple(found)
+
+
+def _file(host: Host, path: str) -> File | None:
+    node = nginx.resolve(host, path)
+    return node if isinstance(node, File) else None
+
+
+def _who(host: Host) -> tuple[str, str, str]:
+    """(who renews, the timer that could be switched on, the timer that is masked)."""
+    systemd = isinstance(host.look("/run/systemd/system"), Folder)
+    off = masked = ""
+    if systemd:
         if host.given("renewal timer") or host.given("packages"):  # Debian's package starts its timer
-            return "timer", ""
-        active = host.ask(["systemctl", "is-active", *TIMERS]).out.split()
-        if "active" in active:
-            return "timer", ""
-        there = host.ask(["systemctl", "list-unit-files", "--no-legend", "--plain", *TIMERS]).out.split()
-        return "", next((timer for timer in TIMERS if timer in there), "")
-    # Debian's cron file leaves it to systemd where that runs; elsewhere it does the work, if a cron daemon runs.
-    if not isinstance(host.look(CRON), Absent) and _cron_runs(host):
-        return "cron", ""
-    return "", ""
+            return "timer", "", ""
+        told = host.ask(["systemctl", "show", "--property=Id,LoadState,ActiveState,UnitFileState", *TIMERS]).out
+        for timer in parse_units(told):
+            if timer["LoadState"] == "masked":
+                masked = masked or timer["Id"]
+            elif timer["LoadState"] == "loaded":
+                # "disabled" and running: gone after the next restart
+                if timer["ActiveState"] == "active" and timer["UnitFileState"] != "disabled":
+                    return "timer", "", ""
+                off = off or timer["Id"]
+    if any(_renews(text, systemd=systemd) for text in _crontabs(host)) and _cron_runs(host):
+        return "cron", "", ""
+    return "", off, masked
+
+
+def parse_units(text: str) -> list[Mapping[str, str]]:
+    """`systemctl show` of several units: KEY=value lines, an empty line between two units (systemctl(1))."""
+    blank = {"Id": "", "LoadState": "", "ActiveState": "", "UnitFileState": ""}
+    blocks = re.split(r"\n\s*\n", text.strip())
+    return [{**blank, **dict(re.findall(r"^(\w+)=(.*)$", block, re.M))} for block in blocks if block]
+
+
+def _crontabs(host: Host) -> Iterator[str]:
+    for pattern in CRONTABS:
+        for path in nginx.expand(host, pattern):
+            if node := _file(host, path):
+                yield node.content.decode(errors="replace")
+
+
+def _renews(text: str, *, systemd: bool) -> bool:
+    """True when a line of that crontab or script has certbot renew. Debian's own leaves it to systemd where that runs."""
+    lines = [line for line in text.splitlines() if re.match(r"\s*[^#\s]", line)]
+    return any(
+        re.search(r"certbot(-auto)?\b.*\brenew\b", line) and not (systemd and "/run/systemd/system" in line)
+        for line in lines
+    )
 
 
 def _cron_runs(host: Host) -> bool:
