@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from urllib.parse import urlsplit
 
 from hermes_setup import nginx
 from hermes_setup.answers import LETSENCRYPT, LETSENCRYPT_STAGING, Answers, Domain
@@ -26,8 +27,8 @@ WEBROOT = "/var/www/letsencrypt"
 CHALLENGES = f"{WEBROOT}/.well-known/acme-challenge"
 LOG = "/var/log/letsencrypt/letsencrypt.log"
 LOGS = 20
-"""How many of certbot's logs are read: each run begins a new one, its timer makes two a day, and the longest limit of
-Let's Encrypt is seven days."""
+"""How many of certbot's logs are read: where each run begins a new one, its timer makes two a day, and the longest limit
+of Let's Encrypt is seven days."""
 
 PLACES = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/snap/bin")
 
@@ -387,13 +388,36 @@ def _dates(log: str) -> list[datetime]:
 
 
 def logs(host: Host, answers: Answers) -> Iterator[str]:
-    """certbot's own logs, newest first, of those runs that asked this CA about this name."""
+    """What certbot's logs say of the requests to this CA in those runs that were about this name.
+
+    Debian's certbot goes on in one log, which logrotate puts away (max-log-backups = 0 in its cli.ini); another begins a
+    new one with each run.
+    """
+    ours = urlsplit(answers.issuer.directory).netloc
     for number in range(LOGS):
-        node = host.look(f"{LOG}.{number}" if number else LOG)
-        text = node.content.decode(errors="replace") if isinstance(node, File) else ""
-        # acme/client.py; --server stands in the log of a dry run, too, which asks the staging servers
-        if f"request to {answers.issuer.directory}." in text and answers.domain.ascii in text:
-            yield text
+        for path in (f"{LOG}.{number}", f"{LOG}.{number}.gz") if number else (LOG,):
+            for run in re.split(r"^.*:certbot version: ", _log(host, path), flags=re.M)[1:]:
+                # what --server says is no guide: a dry run asks the staging servers all the same (acme/client.py)
+                _, *parts = re.split(r"Sending GET request to (\S+)\.$", run, flags=re.M)
+                for address, text in zip(parts[::2], parts[1::2], strict=True):
+                    if urlsplit(address).netloc == ours and answers.domain.ascii in run:
+                        yield text
+
+
+def _log(host: Host, path: str) -> str:
+    node = host.look(path)
+    if not isinstance(node, File):
+        return ""
+    content = node.content
+    if path.endswith(".gz"):
+        import gzip
+        import zlib
+
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error):
+            return ""
+    return content.decode(errors="replace")
 
 
 def refused_until(host: Host, answers: Answers) -> datetime | None:

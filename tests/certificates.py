@@ -89,12 +89,7 @@ class Server(Machine):
 
     def log(self, text: str, number: int = 0, server: str = LETSENCRYPT, ago: timedelta = timedelta(minutes=9)) -> None:
         """A log of certbot's, of a run that asked that CA for NAME."""
-        head = (
-            f"2026-11-23 12:00:00,001:DEBUG:certbot._internal.main:Arguments: ['-d', '{NAME}', '--server', '{LETSENCRYPT}']\n"
-            f"2026-11-23 12:00:00,002:DEBUG:acme.client:Sending GET request to {server}.\n"
-            f"HTTP 200\nDate: {NOW - ago:%a, %d %b %Y %H:%M:%S} GMT\n\n"
-        )
-        self.put(f"{certbot.LOG}.{number}" if number else certbot.LOG, File((head + text).encode()))
+        self.put(f"{certbot.LOG}.{number}" if number else certbot.LOG, File(ran(text, server, ago).encode()))
 
     def ask(self, argv: Sequence[str], *, seconds: float = 4.0) -> Ran:  # noqa: ARG002
         self.asked.append(tuple(argv))
@@ -121,6 +116,16 @@ class Server(Machine):
 
     def fetch(self, request: Request) -> Response:
         return self.answer(self, request)
+
+
+def ran(text: str, server: str = LETSENCRYPT, ago: timedelta = timedelta(minutes=9)) -> str:
+    """One run of certbot's for NAME in its log. A dry run is given the real server, and asks the staging one."""
+    main, client = "2026-11-23 12:00:00,001:DEBUG:certbot._internal.main:", "2026-11-23 12:00:00,002:DEBUG:acme.client:"
+    return (
+        f"{main}certbot version: 4.0.0\n{main}Arguments: ['-d', '{NAME}', '--server', '{LETSENCRYPT}']\n"
+        f"{client}Sending GET request to {server}.\n"
+        f"HTTP 200\nDate: {NOW - ago:%a, %d %b %Y %H:%M:%S} GMT\n\n{text}\n"
+    )
 
 
 def refuse(output: str, code: int = 1) -> Callable[[Server, Sequence[str]], None]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certificates import LIVE, NAME, NOW, Server, answers, refuse
+from certificates import LIVE, NAME, NOW, Server, answers, ran, refuse
 from hermes_setup import certbot
 from hermes_setup.answers import LETSENCRYPT, LETSENCRYPT_STAGING, Answers, Domain
 from hermes_setup.certbot import OWN, WEBROOT
@@ -194,6 +195,23 @@ def test_an_expired_one_serves_on_until_there_is_a_better() -> None:
     assert certbot.served(OURS, server) is not None
     (order,) = planned(server)
     assert "it has expired" in order.why
+
+
+def test_a_good_one_from_another_ca_serves_before_an_expired_one_from_the_right() -> None:
+    server = Server()
+    server.lineage(left=-0.1)
+    server.lineage(f"{NAME}-0001", server=LETSENCRYPT_STAGING, key="fake")
+    assert (served := certbot.served(OURS, server)) and served.lineage
+    assert served.lineage.name == f"{NAME}-0001"
+
+
+def test_one_from_the_right_ca_serves_before_a_longer_lived_self_signed_one_whatever_is_wrong_with_its_renewal() -> (
+    None
+):
+    server = Server()
+    server.lineage(webroot="/srv")
+    server.pair(f"{OWN}/{NAME}/1", days=825, key="own")
+    assert (served := certbot.served(OURS, server)) and served.trusted
 
 
 @pytest.mark.parametrize(
@@ -386,6 +404,34 @@ def test_a_limit_of_one_ca_does_not_stop_another() -> None:
     assert "certificate.rate-limited" not in codes(server, answers("letsencrypt-staging"))
     server.log(LOGGED.format(TOO_MANY.format(time=LATER)), server=LETSENCRYPT_STAGING)
     assert codes(server) == []  # a dry run of certbot names the real server, and asks the staging one
+
+
+def test_runs_in_one_log_as_debian_keeps_it_are_told_apart() -> None:
+    server = Server()
+    limit = LOGGED.format(TOO_MANY.format(time=LATER))
+    server.put(certbot.LOG, File((ran("all well", LETSENCRYPT_STAGING) + ran(limit) + ran("", OTHER_CA)).encode()))
+    assert codes(server) == ["certificate.rate-limited"]
+    assert "certificate.rate-limited" not in codes(server, answers("letsencrypt-staging"))
+    assert codes(server, answers(OTHER_CA)) == []
+    assert codes(server, answers(domain="new.example.com")) == []
+
+
+def test_one_renewal_of_certificates_from_two_cas_is_told_apart() -> None:
+    server = Server()
+    both = ran("all well", OTHER_CA) + ran(LOGGED.format(TOO_MANY.format(time=LATER))).partition("Arguments")[2]
+    server.put(certbot.LOG, File(both.encode()))
+    assert codes(server) == ["certificate.rate-limited"]
+    assert codes(server, answers(OTHER_CA)) == []
+
+
+def test_a_log_that_was_put_away_is_read_and_a_torn_one_passed_over() -> None:
+    server = Server()
+    packed = gzip.compress(ran(LOGGED.format(TOO_MANY.format(time=LATER))).encode())
+    server.put(f"{certbot.LOG}.1.gz", File(packed))
+    assert codes(server) == ["certificate.rate-limited"]
+    for torn in (packed[:20], packed[: len(packed) // 2], b"", b"no gzip"):
+        server.put(f"{certbot.LOG}.1.gz", File(torn))
+        assert codes(server) == []
 
 
 @pytest.mark.parametrize(

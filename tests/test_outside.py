@@ -134,6 +134,13 @@ def test_an_address_that_cannot_be_reached_from_here_hides_no_foreign_one() -> N
     assert [finding.code for finding in Token(OURS)(server)] == ["outside.other-server", "outside.unreachable"]
 
 
+def test_what_is_wrong_on_this_server_itself_is_the_only_thing_said() -> None:
+    server = nginx_here()
+    server.answer = lambda _machine, _request: Response(404)
+    (finding,) = Token(OURS)(server)
+    assert "On this server" in finding.what
+
+
 def test_a_cloud_that_does_not_let_a_server_reach_its_own_address_does_not_stop_it() -> None:
     server = nginx_here()
     server.answer = lambda machine, request: (
