@@ -483,9 +483,7 @@ def _meaning(said: str, domain: Domain) -> tuple[str, str]:
         return _killed()
     if "no space left on device" in low:
         return ("certbot found the disk full.", "Look at: df -h; make room, then run this again.")
-    if "traceback" in low and re.search(
-        r"(import|modulenotfound|attribute|distributionnotfound|contextualversion)", low
-    ):
+    if re.search(r"(importerror|modulenotfounderror|attributeerror|distributionnotfound|versionconflict)", low):
         return (
             "The installed certbot is broken: {words}",
             "Does it start? certbot --version. Most often a pip install has overwritten a part of the distribution's: "

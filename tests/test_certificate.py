@@ -512,6 +512,9 @@ REFUSALS = [
     ("urn:ietf:params:acme:error:externalAccountRequired :: binding is missing", 1, "--eab-kid"),
     ("Missing command line flag or config entry for this setting:\nPlease choose an account\nChoices: [...]", 1, "accounts"),
     ("Traceback (most recent call last):\n  File x\nImportError: cannot import name 'ContextManager'", 1, "--reinstall"),
+    ("An unexpected error occurred:\npkg_resources.DistributionNotFound: The 'zope.interface' distribution was not found and "
+     "is required by the application\nAsk for help or search", 1, "zope.interface"),
+    ("AttributeError: module 'lib' has no attribute 'X509_V_FLAG_NOTIFY_POLICY'", 1, "--reinstall"),
     ("OSError: [Errno 28] No space left on device: '/etc/letsencrypt/archive'", 28, "df -h"),
     ("An unexpected error occurred:\nThe service is down for maintenance or had an internal error. :: Service busy", 1, "of its own"),
     ("something that nobody has seen before {with braces}", 1, "{with braces}"),
