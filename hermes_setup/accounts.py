@@ -29,9 +29,6 @@ USERS_FILE = "/etc/nginx/.htpasswd-hermes"
 GATE_FILE = "/etc/nginx/hermes-gate.conf"
 REALM = "Hermes"
 
-LONGEST_KEY = 46
-"""The longest map key that fits a hash bucket of 64 bytes: pointer + 2 bytes of length + key, aligned, + end (ngx_hash.c)."""
-
 
 def hashes(text: str) -> dict[str, str]:
     """Name -> hash of every line that nginx would take (ngx_http_auth_basic_module: name, colon, hash, rest ignored)."""
@@ -120,9 +117,9 @@ def render_gate(wanted: Sequence[Token]) -> str:
     folded = [token.name.encode().lower() for token in wanted]
     lines = []
     for token in wanted:
-        key = f"{REALM}:{token.name}"
-        if len(key.encode()) > LONGEST_KEY or folded.count(token.name.encode().lower()) > 1:
-            key = "~^" + "".join(chr(b) if chr(b).isalnum() and b < 128 else f"\\x{b:02x}" for b in key.encode()) + "$"
+        text = f"{REALM}:{token.name}"
+        alone = folded.count(token.name.encode().lower()) == 1
+        key = nginx.map_key(text) if alone else f"~{nginx.exact(text)}"
         lines.append(_Line(token.name, token.value, token.fingerprint, key))
     return nginx.render("gate.conf", tokens=lines)
 

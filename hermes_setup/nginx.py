@@ -157,6 +157,7 @@ class Config:
     group: str
     pid: str
     http2: bool = False  # somebody else switches HTTP/2 on by `listen ... http2`
+    streams: tuple[Server, ...] = ()  # those of stream blocks, which share no port with those of http
     problem: str = ""
 
     @property
@@ -166,6 +167,14 @@ class Config:
             if pattern in self.includes:
                 return posixpath.dirname(pattern)
         return ""
+
+    def optional(self, path: str) -> bool:
+        """True when nginx reads that file because a pattern finds it, so that it may as well not be there."""
+        return any(
+            fnmatch.fnmatchcase(posixpath.basename(path), posixpath.basename(pattern))
+            for pattern in self.includes
+            if _is_pattern(pattern) and posixpath.dirname(pattern) == posixpath.dirname(path)
+        )
 
 
 def read(host: Files) -> Config:
@@ -180,6 +189,7 @@ def read(host: Files) -> Config:
         user=user[0] if user else "nobody",
         group=user[1] if len(user) > 1 else (user[0] if user else "nogroup"),
         pid=reader.pid,
+        streams=tuple(reader.streams),
         http2=any(
             "http2" in listen.options for server in reader.servers if not server.ours for listen in server.listens
         ),
@@ -206,6 +216,7 @@ class _Reader:
         self.seen: set[tuple[str, tuple[str, ...]]] = set()
         self.files: dict[str, str] = {}
         self.servers: list[Server] = []
+        self.streams: list[Server] = []
         self.includes: list[str] = []
         self.user: tuple[str, ...] = ()
         self.pid = PID
@@ -241,6 +252,8 @@ class _Reader:
                 case "server", tuple(block) if inside[-1:] == ("http",):
                     self.servers.append(_server(block, path, directive.line, ours=ours))
                     self._walk(block, path, (*inside, "server"), ours=ours)
+                case "server", tuple(block) if inside[-1:] == ("stream",):
+                    self.streams.append(_server(block, path, directive.line, ours=ours))
                 case name, tuple(block) if name in ("http", "stream", "events", "location", "if", "mail"):
                     self._walk(block, path, (*inside, name), ours=ours)
                 case _:
@@ -251,7 +264,7 @@ class _Reader:
         if inside[-1:] == ("http",):
             self.includes.append(pattern)
         for path in expand(self.host, pattern):
-            self.read_file(path, inside, required="*" not in pattern and "?" not in pattern and "[" not in pattern)
+            self.read_file(path, inside, required=not _is_pattern(pattern))
 
     def _problem(self, text: str) -> None:
         self.problem = self.problem or text
@@ -282,10 +295,14 @@ def resolve(host: Files, path: str, hops: int = 10) -> Node:
     return ABSENT if isinstance(node, Link) else node
 
 
+def _is_pattern(text: str) -> bool:
+    return any(char in text for char in "*?[")
+
+
 def expand(host: Files, pattern: str) -> Iterator[str]:
     """The paths that glob(3) would find, in its order (bytes, hidden files left out)."""
     folder, name = posixpath.split(pattern)
-    if not any(char in name for char in "*?["):
+    if not _is_pattern(name):
         yield pattern
         return
     for entry in host.names(folder):
@@ -513,6 +530,28 @@ def _compiled(name: str) -> Any:
 def quote(text: str) -> str:
     """The text as one nginx argument: quoted, with backslash and quote escaped (ngx_conf_read_token)."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+LONGEST_KEY = 46
+"""The longest key that fits a hash bucket of 64 bytes: pointer + 2 bytes of length + key, aligned, + end (ngx_hash.c).
+
+The buckets' size is a setting of the whole http block, so it is not ours to change.
+"""
+
+
+def exact(text: str) -> str:
+    """A regular expression for exactly that text, fit for every place where nginx takes one after a ~."""
+    return "^" + "".join(chr(b) if chr(b).isalnum() and b < 128 else f"\\x{b:02x}" for b in text.encode()) + "$"
+
+
+def map_key(text: str) -> str:
+    """The text as a key of a map (ngx_http_map_module). What is too long for its hash becomes a regular expression."""
+    return f"~{exact(text)}" if len(text.encode()) > LONGEST_KEY else text
+
+
+def server_name(domain: str) -> str:
+    """The domain as server_name has it. One too long for the hash becomes a regular expression; those are asked last."""
+    return f"~{exact(domain)}" if len(domain) > LONGEST_KEY else domain
 
 
 def digest(*texts: str | bytes) -> str:

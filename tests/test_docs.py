@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import tomllib
 
-from hermes_setup import __version__, accounts, certbot, cli, passwords, state
+from hermes_setup import __version__, accounts, certbot, cli, nginx, passwords, state
 from hermes_setup.answers import KEYS, USER_KEYS, read_table
 from hermes_setup.host import ABSENT, File
 from hermes_setup.stages import certificate, renewal, site
@@ -159,7 +159,7 @@ def test_each_path_that_is_written_is_on_the_page_of_files(path: str) -> None:
         (f"{passwords.LONGEST} bytes", "docs/reference/answers.md"),
         ("5 requests a second", "docs/explanation/security.md"),
         (f"{state.RUNS_KEPT} runs", "docs/reference/files.md"),
-        (f"longer than {accounts.LONGEST_KEY} bytes", "docs/explanation/decisions/0011-names-as-map-keys.md"),
+        (f"longer than {nginx.LONGEST_KEY} bytes", "docs/explanation/decisions/0011-names-as-map-keys.md"),
     ],
 )
 def test_numbers_are_those_of_the_source(words: str, where: str) -> None:

@@ -59,11 +59,19 @@ CASES = {
         SECURE, served=replace(SERVED, trusted=False), backend=Backend.parse("[::1]:9120"), forwarded_for=False
     ),
     "https-1.26-neighbour-by-address": replace(SECURE, config=BY_ADDRESS),
+    "https-1.22-long-name": replace(SECURE, version=(1, 22, 1), openssl=(3, 0, 15)),
+    "https-1.26-long-origin": SECURE,
+}
+# hashed up to 46 characters: "https://" and the second one are more than that, the name itself is not
+LONG = {
+    "https-1.22-long-name": Domain.parse("ec2-198-51-100-10.eu-central-1.compute.example.com"),
+    "https-1.26-long-origin": Domain.parse("vps-12345678.customers.provider.example"),
 }
 
 
-def rendered(facts: Facts) -> str:
-    (place,) = [c for c in Site("s", "S").plan(ANSWERS, facts) if isinstance(c, Place) and c.path == AVAILABLE]
+def rendered(facts: Facts, domain: Domain = ANSWERS.domain) -> str:
+    answers = replace(ANSWERS, domain=domain)
+    (place,) = [c for c in Site("s", "S").plan(answers, facts) if isinstance(c, Place) and c.path == AVAILABLE]
     assert isinstance(place.node, File)
     return place.node.content.decode()
 
@@ -71,7 +79,7 @@ def rendered(facts: Facts) -> str:
 @pytest.mark.parametrize("name", CASES)
 def test_the_text_is_as_the_golden_file_has_it(name: str) -> None:
     """When a change is meant: python tests/test_site.py writes the files anew; read their diff."""
-    assert rendered(CASES[name]) == (GOLDEN / f"{name}.conf").read_text("utf-8")
+    assert rendered(CASES[name], LONG.get(name, ANSWERS.domain)) == (GOLDEN / f"{name}.conf").read_text("utf-8")
 
 
 def test_there_is_no_golden_file_without_its_case() -> None:
@@ -205,11 +213,62 @@ def test_a_configuration_that_reads_only_conf_d_gets_the_link_there() -> None:
             "site.other-door",
             Severity.WARN,
         ),
+        (
+            replace(
+                nginx.DEBIAN,
+                servers=(Server("/etc/nginx/nginx.conf", 30, ("hermes.example.com",), (Listen("*", 80),)),),
+            ),
+            "site.name-taken",
+            Severity.BLOCK,
+        ),
+        (
+            replace(nginx.DEBIAN, streams=(Server("/etc/nginx/nginx.conf", 30, (), (Listen("*", 443),)),)),
+            "site.stream",
+            Severity.BLOCK,
+        ),
     ],
 )
 def test_what_is_found_beside_us(config: nginx.Config, code: str, severity: Severity) -> None:
     (finding,) = Site("s", "S").check(ANSWERS, replace(SECURE, config=config))
     assert (finding.code, finding.severity) == (code, severity)
+
+
+@pytest.mark.parametrize(
+    ("behind", "said"),
+    [
+        (File(b"by hand"), f"{AVAILABLE}.by-hand"),
+        (Link("../sites-available/dashboard"), "/etc/nginx/sites-available/dashboard"),
+        (Link("/srv/hermes.conf"), "/srv/hermes.conf"),
+        (Link(AVAILABLE), f"{AVAILABLE}.by-hand"),
+    ],
+)
+def test_a_site_by_hand_stays_where_it_is_said_to_stay(behind: File | Link, said: str) -> None:
+    path = "/etc/nginx/sites-enabled/hermes"
+    config = replace(
+        nginx.DEBIAN,
+        files={path: "by hand"},
+        servers=(Server(path, 1, ("hermes.example.com",), (Listen("*", 80),)),),
+    )
+    facts = replace(SECURE, config=config, nodes={path: behind})
+    (finding,) = Site("s", "S").check(ANSWERS, facts)
+    assert said in finding.do
+    places = {change.path: change.node for change in Site("s", "S").plan(ANSWERS, facts) if isinstance(change, Place)}
+    assert places[path] == ABSENT
+    assert (said in places) == said.endswith(".by-hand")
+
+
+@pytest.mark.parametrize(
+    ("path", "optional"),
+    [
+        ("/etc/nginx/sites-enabled/dashboard", True),
+        ("/etc/nginx/conf.d/hermes.conf", True),
+        ("/etc/nginx/conf.d/hermes", False),
+        ("/etc/nginx/nginx.conf", False),
+        ("/etc/nginx/hermes.conf", False),
+    ],
+)
+def test_what_a_pattern_finds_may_as_well_not_be_there(path: str, optional: bool) -> None:
+    assert nginx.DEBIAN.optional(path) is optional
 
 
 def test_a_copy_never_replaces_an_earlier_copy() -> None:
@@ -230,4 +289,4 @@ def test_the_old_name_serves_on_while_the_new_one_has_no_certificate() -> None:
 
 if __name__ == "__main__":
     for case, its_facts in CASES.items():
-        (GOLDEN / f"{case}.conf").write_text(rendered(its_facts), "utf-8")
+        (GOLDEN / f"{case}.conf").write_text(rendered(its_facts, LONG.get(case, ANSWERS.domain)), "utf-8")

@@ -121,7 +121,16 @@ class Site:
             )
         for server in _claimants(answers.domain, facts):
             others = _other_names(server.path, answers.domain, facts)
-            if others:
+            if not facts.config.optional(server.path):
+                found.append(
+                    block(
+                        "site.name-taken",
+                        f"{server.path} serves {answers.domain} already, and nginx cannot do without that file.",
+                        "Two sites with one name: nginx would use only the first; and this one cannot be moved away whole.",
+                        f"Take the server block at line {server.line} out: sudo nano +{server.line} {server.path}",
+                    )
+                )
+            elif others:
                 found.append(
                     block(
                         "site.name-taken",
@@ -137,7 +146,18 @@ class Site:
                         "site.by-hand",
                         f"{server.path} is a site for {answers.domain} that someone made by hand.",
                         "It is taken over; nothing in it is lost.",
-                        f"A copy stays: {_copy_path(server.path, facts)}",
+                        f"Its text stays: {_stays(server.path, facts)}",
+                    )
+                )
+        for server, listen in ((s, listen) for s in facts.config.streams for listen in s.listens):
+            if listen.port in (80, 443) and "udp" not in listen.options:
+                found.append(
+                    block(
+                        "site.stream",
+                        f"Port {listen.port} belongs to a stream block of nginx: {server.path}, line {server.line}.",
+                        "nginx cannot listen there for websites, too: it would not start again.",
+                        f"If it is not needed, take it out: sudo nano +{server.line} {server.path} ; then: sudo nginx -t && "
+                        "sudo nginx -s reload ; then run hermes-setup again.",
                     )
                 )
         port = f":{facts.backend.port}"
@@ -168,7 +188,7 @@ class Site:
         for path, why in self._takeovers(answers, facts):
             copy = _copy_path(path, facts)
             content = nginx.content(facts.nodes, facts.config, path)
-            if not isinstance(facts.nodes.get(path), Link) or nginx.target(path, facts.nodes[path]) == AVAILABLE:
+            if _stays(path, facts) == copy:
                 want(copy, File(content), f"keep a copy of {path}")
             if path != AVAILABLE:
                 want(path, ABSENT, why)
@@ -212,7 +232,7 @@ class Site:
         found = [
             (
                 server.path,
-                f"taken over: it served {answers.domain}, too; its text stays in {_copy_path(server.path, facts)}",
+                f"taken over: it served {answers.domain}, too; its text stays in {_stays(server.path, facts)}",
             )
             for server in _claimants(answers.domain, facts)
         ]
@@ -232,6 +252,8 @@ class Site:
         return nginx.render(
             "site.conf",
             domain=domain.ascii,
+            server_name=_server_name(domain),
+            origin=nginx.map_key(f"https://{domain}"),
             backend=str(facts.backend),
             tls=served is not None,
             webroot=WEBROOT,
@@ -318,6 +340,12 @@ def _candidate(host: Host) -> tuple[int, ...]:
     return next((version for name, version in known.items() if f"CODENAME={name}" in text), (1, 26, 3))
 
 
+def _server_name(domain: Domain) -> str:
+    """As it stands in the site: quoted where it has characters that nginx would take apart."""
+    name = nginx.server_name(domain.ascii)
+    return name if name == domain.ascii else nginx.quote(name)
+
+
 def _claimants(domain: Domain, facts: Facts) -> list[Server]:
     """Servers in files of others that have our name."""
     return [server for server in facts.config.servers if not server.ours and domain.ascii in server.names]
@@ -343,7 +371,9 @@ def _tls_for_another(domain: Domain, facts: Facts) -> bool:
     """True when our site serves another name over HTTPS at the moment."""
     node = facts.nodes.get(AVAILABLE)
     text = node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""
-    return text.startswith(nginx.OURS) and "ssl_certificate" in text and f"server_name {domain.ascii};" not in text
+    return (
+        text.startswith(nginx.OURS) and "ssl_certificate" in text and f"server_name {_server_name(domain)};" not in text
+    )
 
 
 def _last(folder: str, facts: Facts) -> str:
@@ -370,6 +400,12 @@ def _copy_path(path: str, facts: Facts) -> str:
         if isinstance(there, Absent) or (isinstance(there, File) and there.content == text):
             return candidate
     return f"{copy}-100"
+
+
+def _stays(path: str, facts: Facts) -> str:
+    """Where its text is afterwards: behind a link, where it was; else in a copy."""
+    behind = nginx.target(path, facts.nodes.get(path, ABSENT))
+    return behind if behind and behind != AVAILABLE else _copy_path(path, facts)
 
 
 def _examples_with_ipv6(facts: Facts) -> list[str]:
