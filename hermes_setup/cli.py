@@ -64,9 +64,30 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run, and end the process with the exit code that HELP names."""
     try:
         code = run(list(sys.argv[1:] if argv is None else argv))
-    except KeyboardInterrupt:  # before anything could begin
+    except KeyboardInterrupt:  # before anything could begin, or once more in the last words
         code = 130
+    if "signal" in sys.modules:  # else no more than --version was printed
+        _deaf()
+    _cursor()
     sys.exit(_flushed(code))
+
+
+def _deaf() -> None:
+    """No signal that asks us to end is heard any more: this is the end already."""
+    import signal
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _cursor() -> None:
+    """The cursor is there, even if a line that moves was cut off in the middle."""
+    import contextlib
+
+    if "rich.live" in sys.modules and _terminal() and os.environ.get("TERM", "dumb") != "dumb":
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write("\x1b[?25h")
+            sys.stderr.flush()
 
 
 def _flushed(code: int) -> int:
@@ -168,13 +189,8 @@ def _stopped(stop: BaseException, argv: list[str]) -> int:
 def _interrupted(code: int, words: str, argv: list[str]) -> int:
     import contextlib
     import shlex
-    import signal
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # this is the end already
-    with contextlib.suppress(OSError, ValueError):
-        if _terminal() and os.environ.get("TERM", "dumb") != "dumb":
-            sys.stderr.write("\x1b[?25h")  # the cursor, if a line that moves was cut off in the middle
+    _deaf()
     _log(f"{words}: {shlex.join(argv)}")
     again = shlex.join(["sudo", "hermes-setup", *argv])
     with contextlib.suppress(OSError, ValueError):  # the terminal may be gone
@@ -607,7 +623,16 @@ def _doctor(*, as_json: bool) -> int:
             pending.append(event)
     except Blocked:
         pass  # its findings are among those of the preflight
-    return _diagnosis(stored.domain.ascii, list(known.findings), _changes(pending), as_json=as_json)
+    found = list(known.findings)
+    if _looks(pending, "proof") and not _changes(pending):
+        unseen = warn(
+            "setup.unproven",
+            "All is in place, but nobody has seen it work yet.",
+            "The last run was stopped, or refused, before its proof.",
+            "Have it proven: sudo hermes-setup",
+        )
+        found.append(("setup", unseen))
+    return _diagnosis(stored.domain.ascii, found, _changes(pending), as_json=as_json)
 
 
 def _diagnosis(
@@ -637,12 +662,14 @@ def _changes(events: Sequence[Event]) -> list[tuple[str, Change]]:
     ]
 
 
-def _looks(events: Sequence[Event]) -> bool:
-    """True when something among the events is still to be seen to work."""
+def _looks(events: Sequence[Event], stage: str = "") -> bool:
+    """True when something among the events (of that stage) is still to be seen to work."""
     from hermes_setup.changes import Probe
     from hermes_setup.engine import Doing
 
-    return any(isinstance(event, Doing) and isinstance(event.change, Probe) for event in events)
+    return any(
+        isinstance(event, Doing) and isinstance(event.change, Probe) and stage in ("", event.stage) for event in events
+    )
 
 
 def _user_stages() -> tuple[AnyStage, ...]:
@@ -665,6 +692,9 @@ def _wizard(*, dry: bool) -> int:
         )
     _need_root()
     state = State()
+    if not dry:
+        with state.lock("hermes-setup"):  # while another run is at work, all these questions would be for nothing
+            pass
     stored = state.answers()
     if stored is not None:
         return _again(state, stored, dry=dry)

@@ -10,7 +10,6 @@ import json
 from dataclasses import dataclass
 
 STATUS = "/api/status"
-TOKEN_MARK = b"__HERMES_SESSION_TOKEN__"
 START = "hermes dashboard --host 127.0.0.1 --port 9119 --no-open"
 
 

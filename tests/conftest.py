@@ -22,6 +22,14 @@ DOMAIN = "hermes.example.com"
 sys.path.insert(0, str(Path(__file__).parent))
 
 
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """The usual one; what a test sets does not live on in the next."""
+    os.umask(0o022)
+    yield
+    os.umask(0o022)
+
+
 @pytest.fixture(scope="session")
 def lab() -> None:
     """Machines can be had; where they cannot, the test is left out, which under CI is a failure."""

@@ -638,16 +638,29 @@ Reply = Callable[[bytes, bool], "bytes | None"]  # the question, and whether it 
 UDP, TCP = False, True
 
 
+def _one_port() -> tuple[socket.socket, socket.socket, int]:
+    """Sockets of UDP and TCP with the same number, which some other program may have taken for one of them."""
+    for _ in range(20):
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        udp.bind(("127.0.0.1", 0))
+        port = udp.getsockname()[1]
+        stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            stream.bind(("127.0.0.1", port))
+        except OSError:
+            udp.close()
+            stream.close()
+        else:
+            return udp, stream, port
+    raise AssertionError("no port is free for both")
+
+
 @contextmanager
 def name_server(reply: Reply, *, tcp: bool = True) -> Iterator[int]:
     """Answers on 127.0.0.1, UDP and TCP, at the port it gives."""
-    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    udp.bind(("127.0.0.1", 0))
-    port = udp.getsockname()[1]
-    stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    udp, stream, port = _one_port()
     if tcp:
-        stream.bind(("127.0.0.1", port))
         stream.listen()
     over = threading.Event()
 

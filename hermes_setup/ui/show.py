@@ -40,12 +40,13 @@ _WORDS = {
 }
 _TAIL = 15  # lines of a failed command's output: the reason is at its end
 _EVIDENCE = 8  # lines
+_ENDLESS = 100_000  # columns, of what is no terminal
 
 JSON_VERSION = 1
 
 
 class Screen:
-    """Draws on one stream; the width is the terminal's, 80 where there is none."""
+    """Draws on one stream; the width is the terminal's. Where there is none nothing is wrapped: a line can be searched for."""
 
     def __init__(
         self, stream: TextIO | None = None, terminal: Terminal | None = None, width: int | None = None
@@ -59,7 +60,7 @@ class Screen:
             highlight=False,
             markup=False,
             emoji=False,
-            width=width,
+            width=width or (None if self.terminal.screen else _ENDLESS),
             force_terminal=self.terminal.screen,  # else FORCE_COLOR would put colours into a file
             color_system="auto" if self.terminal.moves else None,
             legacy_windows=False,

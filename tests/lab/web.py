@@ -75,7 +75,7 @@ def fetch(
     body: bytes | None = None,
     auth: tuple[str, str] | None = None,
     roots: str | None = None,
-    timeout: float = 10,
+    timeout: float = 30,
 ) -> Reply:
     """One request, no redirects followed. It goes to `address` and `port` whatever the URL says; `sni` "" sends none.
 
@@ -138,7 +138,7 @@ class WebSocket:
         assert self.connection is not None, f"not upgraded: {self.status}"
         self.connection.send(message)
 
-    def receive(self, timeout: float = 10) -> str | bytes:
+    def receive(self, timeout: float = 30) -> str | bytes:
         assert self.connection is not None, f"not upgraded: {self.status}"
         return self.connection.recv(timeout)
 
@@ -160,7 +160,7 @@ def websocket(
     headers: Headers = (),
     auth: tuple[str, str] | None = None,
     roots: str | None = None,
-    timeout: float = 10,
+    timeout: float = 30,
 ) -> WebSocket:
     """The outcome of an upgrade at a ws:// or wss:// URL; the other arguments as in fetch()."""
     parts = urlsplit(url)

@@ -119,7 +119,7 @@ class Terminal:
             assert time.monotonic() < end, self.text
         after = _settings(self.child.child_fd)
         assert after == self._before, "the terminal's settings are not as they were"
-        assert not self.screen.cursor.hidden, "the cursor is hidden"
+        assert not self.screen.cursor.hidden, f"the cursor is hidden: {self.raw[-600:]!r}"
         assert self.raw.count("\x1b[?2004h") == self.raw.count("\x1b[?2004l"), "bracketed paste is left on"
         assert self.raw.count("\x1b[?1049h") == self.raw.count("\x1b[?1049l"), "the other screen is left on"
         self.child.close()

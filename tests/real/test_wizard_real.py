@@ -280,3 +280,16 @@ def test_without_a_terminal_the_way_without_questions_is_named(vps: Machine, arg
     ran = hermes_setup(vps, *argv, code=2)
     assert "apply --answers FILE.toml" in " ".join(ran.err.split())
     assert ran.out == ""
+
+
+def test_while_another_run_is_at_work_nothing_is_asked(world: World) -> None:
+    machine = world.machine()
+    install(machine)
+    machine.run(["mkdir", "-m", "700", "/var/lib/hermes-setup"])
+    hold = "import fcntl, time; f = open('/var/lib/hermes-setup/lock', 'w'); f.write('process 7'); f.flush(); "
+    holder = machine.start(["python3", "-c", f"{hold}fcntl.flock(f, 2); print('held', flush=True); time.sleep(600)"])
+    machine.wait_for(lambda: "held" in holder.output, "the lock is held")
+    here = Terminal(machine)
+    here.has_said("process 7")
+    assert here.ended() == 75
+    assert "Domain" not in here.raw
