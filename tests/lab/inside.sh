@@ -12,6 +12,7 @@ cd root
 mkdir -p repo lab state old
 mount -t proc proc proc
 mount -t sysfs -o ro sysfs sys
+mount -t cgroup2 cgroup2 sys/fs/cgroup
 mount -t tmpfs -o mode=755 dev dev
 for d in "null 1 3" "zero 1 5" "full 1 7" "random 1 8" "urandom 1 9" "tty 5 0" "fuse 10 229"; do
     set -- "$@" # keeps pytest's arguments
@@ -27,6 +28,7 @@ mount -t tmpfs -o mode=1777 tmp tmp
 mount --bind "$repo" repo; mount -o remount,bind,ro repo
 mount --bind "$cache/layers" lab; mount -o remount,bind,ro lab
 mount --bind "$cache/state" state
+tr -d - </proc/sys/kernel/random/uuid >etc/machine-id # systemd-nspawn wants one
 mkdir run/host; registry_files run/host; cp run/host/resolv.conf etc/resolv.conf
 hostname lab
 pivot_root . old
