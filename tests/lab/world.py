@@ -9,12 +9,15 @@ import itertools
 import os
 import subprocess
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from . import spaces, web
 from .acme import Acme
 from .dns import ADDRESSES, AUTHORITY, Dns
 from .machine import Machine
 from .packages import Packages, introduce
+
+M = TypeVar("M", bound=Machine)
 
 GATEWAY = ("198.51.100.1", "2001:db8::1")
 PLACES = (GATEWAY, *((f"198.51.100.{n}", f"2001:db8::{n}") for n in (2, 3, 4, 9)), AUTHORITY)
@@ -99,9 +102,10 @@ class World:
         resolver: str = "1.1.1.1",
         memory: str = "2g",
         extra: Sequence[str] = (),
-    ) -> Machine:
+        kind: type[M] = Machine,  # type: ignore[assignment]  # a default for a type variable
+    ) -> M:
         """A new machine, joined to the world; `names`, `memory`, `extra` as for Machine. It closes with the world."""
-        machine = Machine(*names, name=name, memory=memory, extra=extra)
+        machine = kind(*names, name=name, memory=memory, extra=extra)
         self.before_close(machine.close)
         number = next(self._hosts)
         self.join(
