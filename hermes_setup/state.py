@@ -22,6 +22,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
@@ -57,9 +58,12 @@ class State:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 holder = os.pread(handle, 4096, 0).decode(errors="replace").strip() or "another run"
+                end = re.match(r"process (\d+)", holder)
+                lost = f"sudo kill {end.group(1)}" if end else "tmux attach, if it sits in tmux"
                 raise Busy(
                     f"Another hermes-setup is at work: {holder}.",
-                    hint="Wait until it has ended, or look for its terminal (a lost one may sit in tmux: tmux attach).",
+                    hint=f"Wait until it has ended. If its terminal is lost: {lost} ; it ends in a sound state, and the same "
+                    "again goes on from there.",
                 ) from None
             who = f"process {os.getpid()} ({doing}), since {time.strftime('%H:%M:%S')}"
             with contextlib.suppress(OSError):  # on a full disk nobody hears who; the lock itself needs no room

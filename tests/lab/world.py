@@ -31,6 +31,7 @@ class World:
         self._close_first: list[Callable[[], None]] = []
         self._numbers = itertools.count(1)
         self._hosts = itertools.count(10)
+        self._lines: dict[Machine, str] = {}  # the outer end of each one's cable
         spaces.sysctl(self.net, "net/ipv4/ip_forward", "1")
         spaces.sysctl(self.net, "net/ipv6/conf/all/forwarding", "1")
         resolvers = [a for a in ADDRESSES if a not in AUTHORITY]
@@ -123,6 +124,7 @@ class World:
         """
         veth = f"v{next(self._numbers)}"
         private = v4 is not None and ipaddress.ip_address(v4).is_private and v4.startswith("10.")
+        self._lines[machine] = veth
         spaces.ip(
             self.net,
             [
@@ -143,6 +145,14 @@ class World:
         if not v4 and ":" not in resolver:
             resolver = "2606:4700:4700::1111"
         machine.write("/etc/resolv.conf", f"nameserver {resolver}\noptions timeout:2 attempts:2\n")
+
+    def cut(self, machine: Machine) -> None:
+        """Nothing that the machine sends arrives any more, nor anything that is sent to it; nobody is told."""
+        spaces.ip(self.net, [f"link set {self._lines[machine]} nomaster"])
+
+    def mend(self, machine: Machine) -> None:
+        """The machine is joined again."""
+        spaces.ip(self.net, [f"link set {self._lines[machine]} master br0"])
 
     def behind_nat(self, machine: Machine, public: str) -> None:
         """The machine, joined with a private v4, is reached and seen at `public`, as in some clouds."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import tempfile
@@ -75,7 +76,11 @@ class Vps(Machine):
             holder = subprocess.Popen(
                 ["sh", "-c", 'echo 0 >"$1/cgroup.procs"; shift; exec "$@"', "sh", str(self._cgroup)]
                 + ["setpriv", "--pdeathsig", "KILL", "systemd-nspawn", f"--directory={self._disk}/root"]
-                + [f"--network-namespace-path=/proc/{os.getpid()}/fd/{self._own_net}", f"--machine={self.name}"]
+                + [
+                    f"--network-namespace-path=/proc/{os.getpid()}/fd/{self._own_net}",
+                    f"--machine={self._cgroup.name}",
+                    f"--hostname={self.name}",
+                ]
                 + ["--resolv-conf=off", "--timezone=off", "--link-journal=no", "--settings=no", "--console=pipe"]
                 + [
                     "--capability=CAP_NET_ADMIN,CAP_NET_RAW",
@@ -128,6 +133,9 @@ class Vps(Machine):
         """As a machine's; its control groups are gone, too."""
         if self._holder.returncode is not None:
             return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        self._holder.kill()  # it would tidy up at length what goes away as a whole
         super().close()
         self._notices.close()
         os.close(self._own_net)
@@ -147,6 +155,7 @@ class Login:
 
     def __init__(self, world: World, vps: Vps, user: str = "admin", port: int = 22) -> None:
         self.world, self.vps, self.user, self.port = world, vps, user, port
+        self.flags: tuple[str, ...] = ()  # of ssh, for all that follows
         self.key = Path(tempfile.mkdtemp(prefix="ssh-", dir="/run")) / "key"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key)], check=True)
         if vps.run(["id", user], check=False).code:
@@ -160,7 +169,8 @@ class Login:
         """The ssh command, out on the internet, without what is to be run there."""
         options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes")
         return self.world.command(
-            ["ssh", "-F", "none", "-i", str(self.key), "-p", str(self.port), *(f"-o{each}" for each in options), *flags]
+            ["ssh", "-F", "none", "-i", str(self.key), "-p", str(self.port), *(f"-o{each}" for each in options)]
+            + [*self.flags, *flags]
             + [f"{self.user}@{self.vps.addresses[0]}"]
         )
 
