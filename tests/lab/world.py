@@ -9,7 +9,7 @@ import itertools
 import os
 import subprocess
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from . import spaces, web
 from .acme import Acme
@@ -94,8 +94,13 @@ class World:
         introduce(machine)
         return self._packages
 
-    def machine(
+    def machine(self, *names: str, **options: Any) -> Machine:
+        """make(Machine, ...)."""
+        return self.make(Machine, *names, **options)
+
+    def make(
         self,
+        kind: type[M],
         *names: str,
         v4: str | None = "auto",
         v6: str | None = "auto",
@@ -103,9 +108,8 @@ class World:
         resolver: str = "1.1.1.1",
         memory: str = "2g",
         extra: Sequence[str] = (),
-        kind: type[M] = Machine,  # type: ignore[assignment]  # a default for a type variable
     ) -> M:
-        """A new machine, joined to the world; `names`, `memory`, `extra` as for Machine. It closes with the world."""
+        """A new machine of that kind, joined to the world; `names`, `memory`, `extra` as for Machine. It closes with it."""
         machine = kind(*names, name=name, memory=memory, extra=extra)
         self.before_close(machine.close)
         number = next(self._hosts)

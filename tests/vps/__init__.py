@@ -4,7 +4,7 @@
     from vps import Vps, Login, browse
 
     with World() as world:
-        vps = world.machine("debian13-ready", "hermes", kind=Vps)   # booted; all of lab.Machine works on it
+        vps = world.make(Vps, "debian13-ready", "hermes")   # booted; all of lab.Machine works on it
         vps.add_hermes()                         # hermes-dashboard.service, with a node that its chat accepts
         login = Login(world, vps)                # a person at home, by real ssh, as a user with sudo
         login.run("sudo hermes-setup doctor")    # Ran; Terminal(login, "-c", "...", command="bash") for a keyboard

@@ -28,7 +28,7 @@ def serve(name: str, system: str = "debian13", *flags: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     hermes = ("hermes",) if "--hermes" in flags else ()
     with World() as world:
-        vps = world.machine(system, *hermes, kind=Vps, name=name, memory="4g")
+        vps = world.make(Vps, system, *hermes, name=name, memory="4g")
         world.give_packages(vps)
         vps.trust(*world.acme.trusted)
         for domain in (DOMAIN, f"hooks.{DOMAIN.partition('.')[2]}"):
@@ -88,7 +88,7 @@ def _answer(world: World, login: Login, words: Sequence[str]) -> dict[str, objec
     return {"error": "there is no such request"}
 
 
-def request(verb: str, words: Sequence[str]) -> int:
+def request(verb: str, *words: str) -> None:
     """What the box answered has been done, or shown."""
     with socket.socket(socket.AF_UNIX) as door:
         door.connect(SOCKET)
@@ -103,9 +103,8 @@ def request(verb: str, words: Sequence[str]) -> int:
     if "picture" in said:
         sys.stdout.buffer.write(bytes.fromhex(said["picture"]))
         sys.stderr.write(f"status {said['status']}; WebSockets: {said['sockets']}\n")
-    return 0
 
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
-        sys.exit(serve(*sys.argv[2:]) if sys.argv[1] == "serve" else request(sys.argv[1], sys.argv[2:]))
+        (serve if sys.argv[1] == "serve" else request)(*sys.argv[1 + (sys.argv[1] == "serve") :])

@@ -93,7 +93,7 @@ def main() -> None:
             headless=True,
             args=[*FLAGS, f"--host-resolver-rules=MAP {wish['name']} {wish['address']}"],
             viewport={"width": 1200, "height": 800},
-            **({"http_credentials": dict(zip(("username", "password"), wish["user"]))} if wish["user"] else {}),
+            http_credentials={"username": wish["user"][0], "password": wish["user"][1]} if wish["user"] else None,
         )
         page = context.new_page()
         page.set_default_timeout(wish["seconds"] * 1000)
@@ -104,15 +104,15 @@ def main() -> None:
 
         page.on("websocket", opened)
         page.on("requestfailed", lambda request: failures.append(f"{request.url.partition('?')[0]}: {request.failure}"))
-        answer = page.goto(wish["url"])
-        problem = ""
+        answer, problem = None, ""
         try:
+            answer = page.goto(wish["url"])
             page.wait_for_function(wish["until"])
             if wish["press"]:
                 page.keyboard.type(wish["press"])
                 page.wait_for_timeout(1000)
         except Exception as error:  # noqa: BLE001 - told below, with the picture
-            problem = str(error)
+            problem = str(error).partition("Call log")[0].strip()
         if wish["shot"]:
             page.screenshot(path=wish["shot"])
         text = page.inner_text("body")

@@ -47,7 +47,7 @@ def system(debian: str) -> str:
 @pytest.fixture
 def vps(world: World, system: str) -> Vps:
     """A booted server that reaches the package registries and trusts this world's Let's Encrypt; DOMAIN points to it."""
-    new = world.machine(system, "hermes", kind=Vps, memory="3g")
+    new = world.make(Vps, system, "hermes", memory="3g")
     world.give_packages(new)
     new.trust(*world.acme.trusted)
     world.dns.host(DOMAIN, *new.addresses)
@@ -350,20 +350,14 @@ def test_9_what_is_in_the_way_is_said_before_anything_is_changed(world: World, r
     blocked(ready, "apache-like", "sudo systemctl disable --now apache-like.service")
     vps.run(["systemctl", "stop", "apache-like"])
     vps.run(["systemctl", "start", "nginx"])
-    # Hermes open to the world
-    vps.run(
-        ["sed", "-i", "s/--host 127.0.0.1/--host 0.0.0.0 --insecure/", "/etc/systemd/system/hermes-dashboard.service"]
-    )
-    vps.run(["systemctl", "daemon-reload"])
-    vps.run(["systemctl", "restart", "hermes-dashboard"])
-    vps.wait_for(lambda: any(each.port == 9119 and each.address == "0.0.0.0" for each in vps.listeners()), "open", 60)
-    blocked(ready, "hermes-dashboard", "127.0.0.1")
-    vps.run(
-        ["sed", "-i", "s/--host 0.0.0.0 --insecure/--host 127.0.0.1/", "/etc/systemd/system/hermes-dashboard.service"]
-    )
-    vps.run(["systemctl", "daemon-reload"])
-    vps.run(["systemctl", "restart", "hermes-dashboard"])
-    vps.wait_for(lambda: any(each.port == 9119 and each.address == "127.0.0.1" for each in vps.listeners()), "shut", 60)
+    # something on 9119 for the whole world
+    vps.run(["systemctl", "stop", "hermes-dashboard"])
+    vps.run(["systemd-run", "--unit=door", "python3", "-m", "http.server", "9119"])
+    vps.wait_for_port(9119)
+    blocked(ready, "door", "127.0.0.1")
+    vps.run(["systemctl", "stop", "door"])
+    vps.run(["systemctl", "start", "hermes-dashboard"])
+    vps.wait_for_port(9119, 60)
     # AAAA elsewhere
     world.dns.host(DOMAIN, vps.addresses[0], "2001:db8::dead")
     blocked(ready, "2001:db8::dead", "AAAA", vps.addresses[1])
@@ -372,7 +366,7 @@ def test_9_what_is_in_the_way_is_said_before_anything_is_changed(world: World, r
     vps.run(["sed", "-i", "s/^#*Port .*/Port 2222/", "/etc/ssh/sshd_config"])
     vps.run(["systemctl", "restart", "ssh"])
     rules = "table inet filter { chain input { type filter hook input priority 0; policy drop; ct state established accept; "
-    rules += "iif lo accept; meta l4proto ipv6-icmp accept; tcp dport 2222 accept; } }"
+    rules += "iif lo accept; meta l4proto ipv6-icmp accept; tcp dport 2222 accept; }; }"
     vps.run(["nft", rules])
     elsewhere = Login(world, vps, "admin", 2222)
     ran = elsewhere.run(APPLY)
@@ -384,7 +378,7 @@ def test_9_what_is_in_the_way_is_said_before_anything_is_changed(world: World, r
 
 @pytest.mark.parametrize("family", ["v4", "v6"])
 def test_9_one_family_alone_is_enough(world: World, family: str) -> None:
-    vps = world.machine("debian13-ready", kind=Vps, **{"v6" if family == "v4" else "v4": None})  # type: ignore[arg-type]
+    vps = world.make(Vps, "debian13-ready", **{"v6" if family == "v4" else "v4": None})  # type: ignore[arg-type]
     vps.trust(*world.acme.trusted)
     world.dns.host(DOMAIN, *(vps.addresses if family == "v4" else (None, vps.addresses[0])))
     vps.write("/root/answers.toml", ANSWERS, mode=0o600)
@@ -392,6 +386,24 @@ def test_9_one_family_alone_is_enough(world: World, family: str) -> None:
     install(vps)
     vps.run(["hermes-setup", "apply", "--answers", "/root/answers.toml", "--yes"], timeout=120)
     page = world.fetch(f"https://{DOMAIN}/", auth=("alice", GOOD), roots=world.acme.roots(), address=vps.addresses[0])
+    assert page.status == 502
+
+
+def test_9_behind_nat_the_public_address_is_on_no_interface(world: World) -> None:
+    vps = world.make(Vps, "debian13-ready", v4="10.0.0.5", v6=None)
+    world.behind_nat(vps, "198.51.100.77")
+    vps.trust(*world.acme.trusted)
+    vps.write("/root/answers.toml", ANSWERS, mode=0o600)
+    vps.write("/root/alice.pw", GOOD + "\n", mode=0o600)
+    install(vps)
+    argv = ["hermes-setup", "apply", "--answers", "/root/answers.toml", "--yes"]
+    world.dns.host(DOMAIN, "198.51.100.10")
+    refused = vps.run(argv, timeout=120, check=False)
+    assert refused.code == 3
+    assert "198.51.100.77" in refused.err, "what the record should say"
+    world.dns.host(DOMAIN, "198.51.100.77")
+    vps.run(argv, timeout=120)
+    page = world.fetch(f"https://{DOMAIN}/", auth=("alice", GOOD), roots=world.acme.roots())
     assert page.status == 502
 
 
