@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import pwd
@@ -283,6 +284,28 @@ def test_silence_ends_by_its_deadline(local: Local) -> None:
     assert answer.error == "timeout"
     assert time.monotonic() - began < 3
     assert sys.version_info >= (3, 10)
+
+
+def test_an_answer_that_only_drips_in_ends_by_its_deadline(local: Local) -> None:
+    import socket
+
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            peer, _ = server.accept()
+            with peer, contextlib.suppress(OSError):
+                while not over.wait(0.05):
+                    peer.sendall(b"H")
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        began = time.monotonic()
+        answer = local.fetch(Request("127.0.0.1", server.getsockname()[1], "x", seconds=0.5))
+        over.set()
+        thread.join(5)
+    assert answer.error == "timeout"
+    assert time.monotonic() - began < 3
 
 
 def test_at_one_moment_each_question_is_asked_once_whoever_asks() -> None:

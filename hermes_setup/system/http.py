@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import socket
 import ssl
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from hermes_setup.host import Request, Response
 
@@ -18,7 +22,10 @@ def fetch(request: Request) -> Response:
     end = time.monotonic() + request.seconds
     certificate = b""
     try:
-        with socket.create_connection((request.address, request.port), timeout=request.seconds) as plain:
+        with (
+            socket.create_connection((request.address, request.port), timeout=request.seconds) as plain,
+            _cut_at(end, plain),
+        ):
             connection = plain
             if request.tls:
                 connection = _context(request.verify).wrap_socket(plain, server_hostname=request.name)
@@ -41,12 +48,39 @@ def fetch(request: Request) -> Response:
         return Response(0, error="timeout", certificate=certificate)
     except ConnectionRefusedError:
         return Response(0, error="refused", certificate=certificate)
-    except ssl.SSLError as error:
-        return Response(0, error=f"TLS: {error.reason or error}", certificate=certificate)
-    except OSError as error:
-        return Response(0, error=os.strerror(error.errno) if error.errno else str(error), certificate=certificate)
-    except http.client.HTTPException as error:
-        return Response(0, error=f"not HTTP: {type(error).__name__}", certificate=certificate)
+    except (OSError, http.client.HTTPException) as error:
+        if time.monotonic() >= end:  # cut off in the middle
+            return Response(0, error="timeout", certificate=certificate)
+        return Response(0, error=_words(error), certificate=certificate)
+
+
+@contextmanager
+def _cut_at(end: float, plain: socket.socket) -> Iterator[None]:
+    """The connection is over at that time: a timeout alone begins anew with each byte that drips in."""
+    line = plain.dup()  # TLS takes the other one over
+    watch = threading.Timer(max(0.0, end - time.monotonic()), _shut, (line,))
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.cancel()
+        line.close()
+
+
+def _shut(line: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        line.shutdown(socket.SHUT_RDWR)
+
+
+def _words(error: Exception) -> str:
+    match error:
+        case ssl.SSLError():
+            return f"TLS: {error.reason or error}"
+        case OSError():
+            return os.strerror(error.errno) if error.errno else str(error)
+        case _:
+            return f"not HTTP: {type(error).__name__}"
 
 
 def _head(request: Request) -> bytes:
