@@ -83,6 +83,7 @@ def _refuse_what_is_no_name(name: str) -> None:
         raise WrongInput(
             "That is an address with its scheme; only the name is wanted.",
             hint=f"Type it without http:// and the path{f': {rest}' if rest else ''}.",
+            instead=rest or "",
         )
     try:
         address = ipaddress.ip_address(name.strip("[]"))
@@ -98,7 +99,8 @@ def _refuse_what_is_no_name(name: str) -> None:
             "A wildcard is not a place to open in a browser; its certificate needs DNS access, too.", hint=_EXAMPLE
         )
     if "/" in name:
-        raise WrongInput("A path does not belong to the name: Hermes needs a name of its own.", hint=_EXAMPLE)
+        words = "A path does not belong to the name: Hermes needs a name of its own."
+        raise WrongInput(words, hint=_EXAMPLE, instead=name.partition("/")[0])
     if re.search(r":\d*\Z", name):
         raise WrongInput("A port does not belong to the name: it is always 443 (https).", hint=_EXAMPLE)
     if "@" in name:

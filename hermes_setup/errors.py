@@ -18,9 +18,16 @@ class HermesSetupError(Exception):
 
 
 class WrongInput(HermesSetupError):
-    """What was typed or written down cannot be used: a flag, an answer, a file of answers."""
+    """What was typed or written down cannot be used: a flag, an answer, a file of answers.
+
+    `instead` is what was probably meant, "" where nobody can tell: proposed to who is asked, never taken for an answer.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str, hint: str = "", instead: str = "") -> None:
+        super().__init__(message, hint)
+        self.instead = instead
 
 
 class Busy(HermesSetupError):

@@ -495,7 +495,7 @@ def _hear(
             return text, take(draft, question, text, known)
         except WrongInput as wrong:
             error = told(wrong)
-            question = replace(question, typed=text) if question.kind == "text" else question
+            question = replace(question, typed=wrong.instead or text) if question.kind == "text" else question
 
 
 def _made_up(name: str, asker: Asker, later: dict[str, str]) -> User | None:

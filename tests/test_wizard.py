@@ -123,13 +123,19 @@ def test_only_the_last_of_several_made_up_passwords_is_for_the_end_screen() -> N
 
 
 @pytest.mark.parametrize(
-    "typed", ["", "hermes", "http://x.example.com/", "a b.example.com", "1.2.3.4", "x.example.com;"]
+    ("typed", "stands"),
+    [
+        *((text, text) for text in ("", "hermes", "a b.example.com", "1.2.3.4", "x.example.com;", "https://")),
+        ("http://x.example.com/", "x.example.com"),
+        ("https://X.example.com:443/chat?a=b", "x.example.com"),
+        ("x.example.com/chat", "x.example.com"),
+    ],
 )
-def test_a_wrong_domain_is_told_in_place_and_stands_there_to_be_edited(typed: str) -> None:
+def test_a_wrong_domain_is_told_in_place_and_stands_there_to_be_edited(typed: str, stands: str) -> None:
     _, script = interrupted(typed)
     (_, _), (question, error) = script.asked
     assert question.key == "domain"
-    assert question.typed == typed
+    assert question.typed == stands
     with pytest.raises(WrongInput) as wrong:
         Domain.parse(typed)
     assert wrong.value.message in error
