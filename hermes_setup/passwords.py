@@ -16,7 +16,7 @@ from hermes_setup.errors import WrongInput
 if TYPE_CHECKING:
     from typing import Any
 
-ROUNDS = 40_000
+ROUNDS = 27_000
 """One check costs about 10 ms in the C library of a small VPS; see docs/explanation/performance.md.
 
 passlib's default of 656,000 would let nginx answer two requests a second. nginx asks crypt(3) on every request that
