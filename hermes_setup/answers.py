@@ -54,7 +54,9 @@ class Domain:
         labels = plain.split(".")
         for label in labels:
             if not _LABEL.match(label):
-                shape = f'"{label}"' if label else "an empty part (two dots in a row, or one in front)"
+                if not label:
+                    raise WrongInput(f"{name} has two dots in a row, or one in front.", hint=_EXAMPLE)
+                shape = f'"{label}"'
                 raise WrongInput(
                     f"{name} is not a host name: {shape} may hold only letters, digits and - between them, 1 to 63.",
                     hint=_EXAMPLE,
@@ -133,7 +135,8 @@ def parse_email(text: str) -> str:
     try:
         Domain.parse(host)
     except WrongInput as error:
-        raise WrongInput(f"{text} is not an e-mail address: {error.message}", hint=hint) from None
+        words = f"{text} is not an e-mail address that a CA takes"
+        raise WrongInput(f"{words}: {host} is no full domain.", hint=hint) from error
     return f"{local}@{host.lower()}"
 
 
@@ -307,6 +310,8 @@ def read_table(table: Mapping[str, object]) -> AnswersFile:
 
 
 def _users(value: object) -> tuple[UserEntry, ...]:
+    if isinstance(value, dict):
+        raise WrongInput("[users] with single brackets is one table; users are a list.", hint="Write [[users]].")
     if not isinstance(value, list) or not value:
         raise WrongInput(
             "The answers file names no user, and without one nobody could sign in.",
@@ -353,7 +358,7 @@ def _no_address(item: object) -> bool:
 def _known_keys(table: Mapping[str, object], known: Sequence[str], where: str) -> None:
     for key in table:
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1, 0.4)
+            near = ["password_file"] if key == "password" else difflib.get_close_matches(key, known, 1, 0.4)
             raise WrongInput(
                 f"{where} has an unknown key: {key}.",
                 hint=f"Did you mean {near[0]}?" if near else f"The keys are: {', '.join(known)}.",
@@ -363,7 +368,8 @@ def _known_keys(table: Mapping[str, object], known: Sequence[str], where: str) -
 def _text(table: Mapping[str, object], key: str, *, required: bool = False) -> str:
     value = table.get(key, "")
     if not isinstance(value, str):
-        raise WrongInput(f"{key} is not a text in quotes.", hint=f'Write {key} = "..."')
+        example = {"firewall": '"open" or "leave"'}.get(key, '"..."')
+        raise WrongInput(f"{key} is not a text in quotes.", hint=f"Write {key} = {example}")
     if required and not value.strip():
         raise WrongInput(f"The key {key} is missing.", hint=f'Add a line: {key} = "..."')
     return value

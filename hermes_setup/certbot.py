@@ -548,6 +548,13 @@ def _meaning(said: str, domain: Domain) -> tuple[str, str]:
             "{where} has trouble of its own: {words}",
             "Nothing is wrong here. See https://letsencrypt.status.io for Let's Encrypt's, and run this again later.",
         )
+    if silent := re.search(r"HTTPS?ConnectionPool\(host='([^']+)'", said):
+        host = silent.group(1)
+        return (
+            f"certbot could not reach {host}, the certificate authority.",
+            f"Is that name right, is there a network, is the clock right? Look at: date -u; curl -sI https://{host}/ ; another "
+            "authority: run sudo hermes-setup, and < at its question leads to the answers.",
+        )
     if re.search(r"(connection|name resolution|max retries|network is unreachable|certificate verify failed)", low):
         return (
             "certbot could not talk to the certificate authority: {words}",

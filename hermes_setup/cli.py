@@ -121,7 +121,7 @@ def run(argv: list[str]) -> int:
     if argv == ["help"] or "--help" in argv or "-h" in argv:
         print(HELP, end="")
         return 0
-    from hermes_setup.errors import HermesSetupError
+    from hermes_setup.errors import HermesSetupError, WrongInput
 
     _catch_signals()
     try:
@@ -136,7 +136,7 @@ def run(argv: list[str]) -> int:
         _log(f"error: {error.message}")
         with contextlib.suppress(OSError, SystemExit):  # the terminal may be gone; see below
             screen = _under_way.get("screen") or Screen()  # that of the run: it shows no finding twice
-            screen.failed(error, log=LOG if _logging else "")
+            screen.failed(error, log=LOG if _logging and not isinstance(error, WrongInput) else "")
         return error.exit_code
     except (KeyboardInterrupt, Stopped) as stop:
         return _stopped(stop, argv)
@@ -201,12 +201,14 @@ def _interrupted(code: int, words: str, argv: list[str]) -> int:
             )
             _say(f"Go on: {again}")
         else:
-            kept = "" if argv else "; answers given so far are kept"  # no words: the wizard, and no dry run
+            kept = "; answers given so far are kept" if _kept else ""
             _say(f"\n{words}. Nothing was changed{kept}. Go on: {again}")
     return code
 
 
 _under_way: dict[str, Any] = {}
+_kept = False
+"""True once the wizard keeps each answer on the disk: whoever is interrupted is asked only for the rest."""
 
 
 def _bug(argv: list[str]) -> int:
@@ -230,9 +232,23 @@ def _bug(argv: list[str]) -> int:
 def _say(text: str) -> None:
     """The line stands on stderr. Where nobody can read it, that is no reason to fail."""
     try:
-        print(text, file=sys.stderr, flush=True)
+        print(_wrapped(text), file=sys.stderr, flush=True)
     except OSError:
         _nowhere(2)
+
+
+def _wrapped(text: str) -> str:
+    """Broken at words where the terminal would break it anywhere, in the middle of a command for one."""
+    if not (sys.stderr and sys.stderr.isatty()):
+        return text
+    import textwrap
+
+    try:
+        width = os.get_terminal_size(sys.stderr.fileno()).columns
+    except OSError:
+        width = 80
+    whole = {"break_long_words": False, "break_on_hyphens": False}
+    return "\n".join(textwrap.fill(line, max(20, width - 1), **whole) for line in text.split("\n"))  # type: ignore[arg-type]
 
 
 _logging = False
@@ -326,6 +342,11 @@ def _flags(argv: Sequence[str], known: dict[str, bool], names: int) -> dict[str,
         else:
             found[flag] = ""
     if len(plain) > names:
+        if "--answers" in known and plain[names].endswith(".toml"):
+            raise WrongInput(
+                f"{plain[names]!r} is a word too many.",
+                hint=f"Did you mean: hermes-setup apply --answers {plain[names]}?",
+            )
         raise WrongInput(f"{plain[names]!r} is a word too many.", hint="See: hermes-setup --help")
     return {**found, **{str(number): word for number, word in enumerate(plain)}}
 
@@ -695,6 +716,10 @@ def _wizard(*, dry: bool) -> int:
     if not dry:
         with state.lock("hermes-setup"):  # while another run is at work, all these questions would be for nothing
             pass
+    if dry:
+        _say(
+            "A dry run: the same questions, and nothing is changed. A password that it shows is for practice, and valid nowhere."
+        )
     stored = state.answers()
     if stored is not None:
         return _again(state, stored, dry=dry)
@@ -718,8 +743,11 @@ def _ask_all(state: State, draft: DraftType, previous: Answers | None, *, dry: b
     keyboard = _asker()
     known = _known(previous)
 
+    global _kept
+    _kept = not dry and previous is None
+
     def keep(now: DraftType) -> None:
-        if not dry:
+        if _kept:
             state.keep_draft(now.to_table())
 
     back, later = False, dict[str, str]()
@@ -728,7 +756,7 @@ def _ask_all(state: State, draft: DraftType, previous: Answers | None, *, dry: b
         code = _unless_blocked(draft.answers(previous), state, later, dry=dry)
         if code != _WANTS_BACK:
             return code
-        back = True
+        known, back = _known(previous), True  # what was in the way may be gone, or be there now
 
 
 _WANTS_BACK = -1
@@ -757,8 +785,11 @@ def _unless_blocked(answers: Answers, state: State, later: dict[str, str], *, dr
                 return blocked.exit_code
 
 
-def _promised(made_up: dict[str, str], act: Callable[[], int]) -> int:
-    """As `act`; who wanted to see a made-up password once more at the end sees it at an end that comes too early, too."""
+def _promised(made_up: dict[str, str], act: Callable[[], int], *, kept: bool = True) -> int:
+    """As `act`; who wanted to see a made-up password once more at the end sees it at an end that comes too early, too.
+
+    Unless nothing had begun and nothing is `kept`: then it is no password.
+    """
     from hermes_setup.engine import Blocked
 
     try:
@@ -766,7 +797,7 @@ def _promised(made_up: dict[str, str], act: Callable[[], int]) -> int:
     except BaseException as error:
         import contextlib
 
-        if _under_way or not isinstance(error, Blocked):  # whom a check stops is asked what now
+        if _under_way or (kept and not isinstance(error, Blocked)):  # whom a check stops is asked what now
             with contextlib.suppress(OSError):  # the terminal may be gone
                 _show_passwords(made_up)
         raise
@@ -809,11 +840,18 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
 
     if any(user.hash for user in stored.users) or stored.gone or stored.revoked:
         _say(f"The set-up of {stored.domain.label} was begun and not finished. It goes on from where it stopped.")
+        _say("To change an answer: < and Enter at its question.")
         return _go_on(state, stored, dry=dry)
-    if _drifted(stored):
+    drifted = _drifted(stored)
+    if drifted:
         _say(f"Hermes is set up here (https://{stored.domain}/), but not everything is as it should be.")
         return _go_on(state, stored, dry=dry)
-    _say(f"Hermes is set up here: https://{stored.domain}/ (everything in one look: sudo hermes-setup doctor)")
+    if drifted is None:
+        _say(
+            f"Hermes is set up here (https://{stored.domain}/), but a check finds a problem. See: sudo hermes-setup doctor"
+        )
+    else:
+        _say(f"Hermes is set up here: https://{stored.domain}/ (everything in one look: sudo hermes-setup doctor)")
     wish, made_up = wizard.menu(tuple(_lines()), _asker())
     others = tuple(user for user in stored.users if wish.user is None or user.name != wish.user.name)
     match wish.do:
@@ -827,7 +865,9 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
             answers = replace(stored, users=others, gone=(wish.user.name,) if wish.user else ())
         case _:
             answers = replace(stored, users=(*others, *((wish.user,) if wish.user else ())))
-    code = _promised(made_up, lambda: _carry_out(answers, state, made_up, dry=dry, asked=True, stages=_user_stages()))
+    code = _promised(
+        made_up, lambda: _carry_out(answers, state, made_up, dry=dry, asked=True, stages=_user_stages()), kept=False
+    )
     if code == 0 and not dry and wish.do in ("remove", "passwd"):
         _say_retiring()
     return code
@@ -843,8 +883,8 @@ def _go_on(state: State, stored: Answers, *, dry: bool) -> int:
     return code
 
 
-def _drifted(stored: Answers) -> bool:
-    """True when a run with the same answers would change something; a check that blocks is for doctor to tell."""
+def _drifted(stored: Answers) -> bool | None:
+    """True when a run with the same answers would change something; None when a check blocks, which doctor tells."""
     from hermes_setup.engine import Blocked
     from hermes_setup.stages import story
     from hermes_setup.system.local import Local
@@ -852,7 +892,7 @@ def _drifted(stored: Answers) -> bool:
     try:
         return bool(_changes(_forecast(story(), stored, Local(), None)[1]))
     except Blocked:
-        return False
+        return None
 
 
 # -- one run --------------------------------------------------------------------------------------------------------------
@@ -933,7 +973,7 @@ def _carry_out(
             if asked:
                 _show_passwords(made_up)
         else:
-            screen.done(answers, made_up if asked else {})
+            screen.done(answers, made_up if asked else {}, who=_lines())
     return 0
 
 

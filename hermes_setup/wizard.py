@@ -397,7 +397,7 @@ def _ask_backend(known: Known) -> Question:
 GO_AHEAD = Question(
     "go",
     "Go ahead?",
-    "Nothing has been changed yet. y makes these changes, n leaves everything as it is.",
+    "None of this has been done yet. y makes these changes, n leaves everything as it is.",
     "--yes",
     "confirm",
     back=True,
@@ -456,7 +456,7 @@ def walk(
             if trail:
                 draft = trail.pop()
             else:
-                asker.tell("This is the first question. Ctrl-C stops; nothing has been changed.")
+                asker.tell("This is the first question. Ctrl-C stops.")
             continue
         text, after = heard
         if plain.kind != "password":
@@ -545,6 +545,8 @@ def _as_said(question: Question, text: str) -> Question:
         return replace(question, typed=text)
     if question.kind == "choice" and text not in (choice.value for choice in question.choices):
         return question
+    if question.kind == "confirm":
+        return replace(question, default="yes" if says_yes(text) else "no")
     return question if question.key == "how" else replace(question, default=text)
 
 

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from hermes_setup import accounts, passwords
 from hermes_setup.accounts import hashes, render_gate, tokens, wanted_tokens, with_users
-from hermes_setup.answers import User, UserEntry
+from hermes_setup.answers import Answers, Domain, Issuer, User, UserEntry
 from hermes_setup.errors import WrongInput
+from hermes_setup.host import ABSENT, File, Node
+from hermes_setup.stages.users import Facts, Users
 
 A, B = "$6$rounds=40000$aaaaaaaaaaaaaaaa$x", "$6$rounds=40000$bbbbbbbbbbbbbbbb$y"
 
@@ -167,3 +169,13 @@ def test_made_up_passwords_pass_the_rules_and_differ() -> None:
     assert len(made) == 50
     for password in made:
         passwords.check_password(password, user="alice")
+
+
+def test_who_could_sign_in_before_the_first_run_is_named() -> None:
+    def codes(gate: Node) -> list[str]:
+        facts = Facts(File(f"olduser:{A}\n".encode()), gate, "www-data", (), ("x",) * 9)
+        wish = Answers(Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), (User("alice", B),))
+        return [finding.code for finding in Users().check(wish, facts)]
+
+    assert codes(ABSENT) == ["users.earlier"]
+    assert codes(File(b"")) == []

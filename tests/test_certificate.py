@@ -311,6 +311,17 @@ def test_near_its_end_is_a_share_of_its_life(left: float, certificate: str, foun
         assert len(planned(server, answers(certificate))) == plans
 
 
+def test_who_leaves_a_trusted_certificate_is_told_what_browsers_remember() -> None:
+    server = Server()
+    server.lineage()
+    stage = Certificate()
+    found = {
+        each.code: each for each in stage.check(answers("self-signed"), stage.inspect(answers("self-signed"), server))
+    }
+    assert set(found) == {"certificate.hsts", "certificate.self-signed"}
+    assert "until" not in found["certificate.self-signed"].what, "the old one's end is not the new one's"
+
+
 def test_a_self_signed_one_is_made_beside_the_old_one() -> None:
     long = ".".join(["a" * 60] * 4)
     wish = answers("self-signed", domain=long)
@@ -505,6 +516,8 @@ REFUSALS = [
     ("", -9, "memory"),
     ("Requesting a certificate\n", 137, "memory"),
     ("requests.exceptions.ConnectionError: HTTPSConnectionPool: Max retries exceeded: Name or service not known", 1, "network"),
+    ("ConnectionError: HTTPSConnectionPool(host='acme.example.org', port=443): Max retries exceeded (<x at 0x7f>)", 1,
+     "certbot could not reach acme.example.org"),
     ("ssl.SSLCertVerificationError: certificate verify failed: certificate is not yet valid", 1, "clock"),
     ("An unexpected error occurred:\nThe server will not issue certificates for the identifier :: Error creating new order :: "
      'Cannot issue for "hermes.localhost": Domain name does not end with a valid public suffix (TLD)', 1, "self-signed"),

@@ -71,6 +71,7 @@ def nobody() -> Sequence[str]:
         (["apply", "--answer", "x"], "Did you mean --answers?"),
         (["apply", "--answers"], "--answers needs a value behind it."),
         (["apply", "--answers="], "--answers names no file."),
+        (["apply", "f.toml"], "Did you mean: hermes-setup apply --answers f.toml?"),
         (["apply", "--answers", "x", "--dry-run", "--check"], "two ways of the same look"),
         (["apply", "--answers", "x", "extra"], "'extra' is a word too many."),
         (["apply", "--answers", "x", "--yes=no"], "--yes takes no value."),

@@ -306,6 +306,12 @@ def test_one_can_go_back_to_answers_from_last_time() -> None:
     assert draft.users == (ALICE,)
 
 
+def test_what_enter_would_take_is_shown_after_going_back_too() -> None:
+    start = replace(FULL, at="more")
+    _, _, script = converse("y", BACK, "n", draft=start)
+    assert [(q.key, q.default) for q, _ in script.asked] == [("more", "no"), ("name", ""), ("more", "yes")]
+
+
 def test_back_at_go_ahead_returns_to_the_last_question() -> None:
     draft, _, script = converse(BACK, "bob", "own", GOOD, GOOD, "n", draft=FULL, back=True)
     assert script.keys[:3] == ["more", "name", "how"]

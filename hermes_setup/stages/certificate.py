@@ -99,8 +99,21 @@ class Certificate:
                     "See what: sudo certbot renew --dry-run --no-random-sleep-on-renew",
                 )
             )
+        practice = answers.issuer.self_signed or "staging" in answers.issuer.text
+        if facts.served and facts.served.trusted and practice:
+            found.append(
+                warn(
+                    "certificate.hsts",
+                    f"Browsers that have been at {answers.domain} in the last 30 days will not open it any more.",
+                    "They were told to insist on a certificate that they trust (HSTS), and offer no way past this one.",
+                    "Keep Let's Encrypt, or use another browser or another name.",
+                )
+            )
         if answers.issuer.self_signed:
-            until = f", until {leaf.not_after:%Y-%m-%d}" if leaf else ""
+            ours = (
+                leaf if facts.served and not facts.served.lineage else None
+            )  # not that of the CA which serves until then
+            until = f", until {ours.not_after:%Y-%m-%d}" if ours else ""
             found.append(
                 warn(
                     "certificate.self-signed",

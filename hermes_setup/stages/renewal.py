@@ -119,9 +119,9 @@ class Renewal:
         found = [
             note(
                 "certificate.left-behind",
-                f"The certificate {name} is not used by this site any more.",
+                f"The certificate {name} is not needed by this site any more, once all changes are made.",
                 "It stays until you say so; certbot goes on renewing it, or fails to.",
-                f"If no other site uses it: sudo certbot delete --cert-name {name}",
+                f"After that, if no other site uses it: sudo certbot delete --cert-name {name}",
             )
             for name in facts.others
         ]

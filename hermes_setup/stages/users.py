@@ -95,6 +95,16 @@ class Users:
                         f"If that is not meant: sudo hermes-setup users remove {name}",
                     )
                 )
+        earlier = [name for name in left if name not in {user.name for user in answers.users}]
+        if earlier and facts.gate_file == ABSENT:
+            found.append(
+                note(
+                    "users.earlier",
+                    f"{', '.join(earlier)} can sign in, too: the users' file had that line already.",
+                    "It was made by hand, and lines of others are kept.",
+                    f"If that is not meant, afterwards: sudo hermes-setup users remove {earlier[0]}",
+                )
+            )
         odd = [name for name, hashed in left.items() if not _nginx_takes(hashed)]
         if odd:
             found.append(

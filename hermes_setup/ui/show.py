@@ -227,8 +227,10 @@ class Screen:
 
     # ---- the end ----
 
-    def done(self, answers: Answers, made_up: Mapping[str, str] | None = None, *, changed: int = 1) -> None:
-        """The address, who can sign in, the passwords to show once, and what to type later."""
+    def done(
+        self, answers: Answers, made_up: Mapping[str, str] | None = None, *, changed: int = 1, who: Iterable[str] = ()
+    ) -> None:
+        """The address, who can sign in (`who`; else those of the answers), the passwords to show once, what to type later."""
         from rich.text import Text
 
         self.say()
@@ -243,7 +245,9 @@ class Screen:
         if answers.domain.shown != answers.domain.ascii:
             self.hang("    ", f"(in the browser: {answers.domain.shown})")
         self.say()
-        self.hang("Who can sign in: ", ", ".join(self.clean(user.name) for user in answers.users))
+        self.hang(
+            "Who can sign in: ", ", ".join(self.clean(name) for name in (*who,) or [u.name for u in answers.users])
+        )
         for name, password in (made_up or {}).items():
             self.say()
             self.say(f"The password of {self.clean(name)}, shown only this once; save it now:")
