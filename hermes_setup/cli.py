@@ -12,7 +12,7 @@ from hermes_setup import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from types import FrameType
     from typing import Any, NoReturn
 
@@ -124,6 +124,12 @@ def run(argv: list[str]) -> int:
     from hermes_setup.errors import HermesSetupError, WrongInput
 
     _catch_signals()
+    if sys.stdin is None:  # closed by the caller: nobody is there, and nothing can be read
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - until the end
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - likewise
+    if reconfigure := getattr(sys.stdout, "reconfigure", None):
+        reconfigure(errors="surrogateescape")  # names in files that others wrote may be no UTF-8
     try:
         return _verb(argv)
     except HermesSetupError as error:
@@ -145,7 +151,8 @@ def run(argv: list[str]) -> int:
         SystemExit,
     ):  # whoever read our output has enough, as `| head` does (SystemExit: rich's word)
         _nowhere(1)
-        return _interrupted(129, "Nobody reads the output any more", argv) if _under_way else 0
+        begun = _under_way or (_logging and not _finished)
+        return _interrupted(129, "Nobody reads the output any more", argv) if begun else 0
     except Exception as error:  # noqa: BLE001 - the one place where a bug ends
         if behind := _stop_behind(error):
             return _stopped(behind, argv)
@@ -207,6 +214,8 @@ def _interrupted(code: int, words: str, argv: list[str]) -> int:
 
 
 _under_way: dict[str, Any] = {}
+_finished = False
+"""True once all that a changing run was to do is done, and only its farewell is left."""
 _kept = False
 """True once the wizard keeps each answer on the disk: whoever is interrupted is asked only for the rest."""
 
@@ -264,6 +273,8 @@ def _log(line: str) -> None:
     with contextlib.suppress(OSError):
         handle = os.open(LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
+            if os.fstat(handle).st_mode & 0o077:
+                os.fchmod(handle, 0o600)
             if os.fstat(handle).st_size > 2 * LARGEST_ANSWERS:
                 os.replace(LOG, f"{LOG}.1")
             os.write(handle, f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {line}\n".encode("utf-8", "replace"))
@@ -413,10 +424,17 @@ def _apply(path: str, *, dry: bool, check: bool, yes: bool) -> int:
         backend=wanted.backend,
         firewall=wanted.firewall,
         public_addresses=wanted.public_addresses,
-        gone=tuple(name for name in gone if name in lines),
+        # those of a run that was stopped before it came to them, too
+        gone=tuple(
+            name for name in dict.fromkeys((*(stored.gone if stored else ()), *gone)) if _goes(name, named, lines)
+        ),
         revoked=stored.revoked if stored else (),
     )
     return _carry_out(answers, state, made_up, dry=dry or check, check=check, yes=yes)
+
+
+def _goes(name: str, named: Collection[str], lines: Collection[str]) -> bool:
+    return name in lines and name not in named
 
 
 def _read_answers(path: str) -> AnswersFileType:
@@ -446,7 +464,7 @@ def _read_answers(path: str) -> AnswersFileType:
     if len(raw) > LARGEST_ANSWERS:
         raise WrongInput(f"{path} is larger than a page of answers.", hint="Is it the right file?")
     try:
-        table = tomllib.loads(raw.decode("utf-8"))
+        table = tomllib.loads(raw.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise WrongInput(f"{path} is not UTF-8 text.", hint="Save it as UTF-8; TOML is always that.") from None
     except tomllib.TOMLDecodeError as error:
@@ -456,6 +474,14 @@ def _read_answers(path: str) -> AnswersFileType:
     except RecursionError:
         raise WrongInput(f"{path} is nested too deeply.", hint="Is it the right file?") from None
     answers = read_table(table)
+    from hermes_setup import passwords
+
+    for user in answers.users:
+        if user.password_hash and passwords.rounds(user.password_hash) > 100_000:
+            _say(
+                f"warning: the hash of {user.name} has {passwords.rounds(user.password_hash)} rounds: nginx's worker waits "
+                "while each wrong guess is checked. 27000 are enough: openssl passwd -6 makes one with 5000."
+            )
     if any(user.password_hash for user in answers.users) and status.st_mode & 0o077:
         _say(
             f"warning: {path} holds password hashes and others may read it (mode {stat.S_IMODE(status.st_mode):o}). "
@@ -473,10 +499,9 @@ def _content(path: str, most: int = 4096) -> bytes | None:
             return file.read(most)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise WrongInput(
-            f"{path} could not be read: {os.strerror(error.errno or 0)}.", hint="It should be a file with one line."
-        ) from None
+    except (OSError, ValueError) as error:
+        words = os.strerror(error.errno or 0) if isinstance(error, OSError) else "not a path"
+        raise WrongInput(f"{path!r} could not be read: {words}.", hint="It should be a file with one line.") from None
 
 
 def _lines() -> dict[str, str]:
@@ -531,13 +556,17 @@ def _users(argv: list[str]) -> int:
     made_up: dict[str, str] = {}
     others = tuple(user for user in stored.users if user.name != name)
     if do == "remove":
-        answers = replace(stored, users=others, gone=(name,))
+        answers = replace(stored, users=others, gone=(*stored.gone, name))
     elif do == "sign-out":
-        answers = replace(stored, revoked=_revoked(name))
+        answers = replace(stored, revoked=(*stored.revoked, *_revoked(name)))
     else:
         hashed, made_up = _new_hash(name, flags)
         known = next((user for user in stored.users if user.name == name), User(name))
-        answers = replace(stored, users=(*others, replace(known, hash=hashed)))
+        answers = replace(
+            stored,
+            users=(*others, replace(known, hash=hashed)),
+            gone=tuple(gone for gone in stored.gone if gone != name),
+        )
     code = _carry_out(answers, state, made_up, dry="--dry-run" in flags, yes="--yes" in flags, stages=_user_stages())
     if code == 0 and "--dry-run" not in flags and do in ("remove", "passwd", "sign-out"):
         _say_retiring()
@@ -862,9 +891,12 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
         case "change":
             return _ask_all(state, wizard.Draft.again(stored), stored, dry=dry)
         case "remove":
-            answers = replace(stored, users=others, gone=(wish.user.name,) if wish.user else ())
+            answers = replace(stored, users=others, gone=(*stored.gone, wish.user.name) if wish.user else stored.gone)
         case _:
-            answers = replace(stored, users=(*others, *((wish.user,) if wish.user else ())))
+            # a new password does not change who gave the user
+            was = {user.name: user.origin for user in stored.users}
+            new = (replace(wish.user, origin=was.get(wish.user.name, "menu")),) if wish.user else ()
+            answers = replace(stored, users=(*others, *new))
     code = _promised(
         made_up, lambda: _carry_out(answers, state, made_up, dry=dry, asked=True, stages=_user_stages()), kept=False
     )
@@ -931,7 +963,7 @@ def _carry_out(
             screen.say("That was a dry run: nothing has been changed.", "bold")
         return 4 if check and changed else 0
     with state.lock(" ".join(["hermes-setup", *sys.argv[1:3]])):
-        global _logging  # from here on something may be changed, and the log says what
+        global _finished, _logging  # from here on something may be changed, and the log says what
         _logging = True
         host = Local(log=_log)
         if not stages:
@@ -943,6 +975,7 @@ def _carry_out(
                 _under_way.clear()
             if answers.settled() != state.answers():
                 state.agree(answers.settled())
+            _finished = True
             screen.findings(finding for _, finding in known.findings)
             screen.say("Nothing to do: everything is as it should be.", "bold")
             return 0
@@ -960,14 +993,14 @@ def _carry_out(
                 if asked and not stages:  # the answers are kept, so these are going to be good
                     _show_passwords(made_up)
                 return 0
-        state.agree(answers)
         if made_up and not asked:
             screen.say("Made-up passwords, shown only this once; save them now:", "bold")
-            for name, password in made_up.items():
-                print(f"{name}\t{password}", flush=True)
+            _hand_over(made_up)
+        state.agree(answers)
         _work(stages or story(), answers, host, state, screen, known if yes else None)
         state.agree(answers.settled())
         _under_way.clear()
+        _finished = True
         if stages:
             screen.say(f"Done. Who can sign in: {', '.join(_lines())}.", "bold")
             if asked:
@@ -975,6 +1008,23 @@ def _carry_out(
         else:
             screen.done(answers, made_up if asked else {}, who=_lines())
     return 0
+
+
+def _hand_over(made_up: dict[str, str]) -> None:
+    """The passwords stand on stdout. Raises HermesSetupError where they could not: nobody would know them."""
+    from hermes_setup.errors import HermesSetupError
+
+    try:
+        if sys.stdout is None:
+            raise OSError(9, os.strerror(9))
+        for name, password in made_up.items():
+            print(f"{name}\t{password}", flush=True)
+    except OSError as error:
+        _nowhere(1)
+        raise HermesSetupError(
+            f"The made-up password could not be written to stdout ({os.strerror(error.errno or 0)}), so nothing was changed.",
+            hint="Let stdout go to the screen or to a file with room, or bring a password of your own.",
+        ) from None
 
 
 def _forecast(

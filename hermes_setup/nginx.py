@@ -541,12 +541,18 @@ The buckets' size is a setting of the whole http block, so it is not ours to cha
 
 def exact(text: str) -> str:
     """A regular expression for exactly that text, fit for every place where nginx takes one after a ~."""
-    return "^" + "".join(chr(b) if chr(b).isalnum() and b < 128 else f"\\x{b:02x}" for b in text.encode()) + "$"
+    return (
+        "^"
+        + "".join(
+            chr(b) if chr(b).isalnum() and b < 128 else f"\\x{b:02x}" for b in text.encode("utf-8", "surrogateescape")
+        )
+        + "$"
+    )
 
 
 def map_key(text: str) -> str:
     """The text as a key of a map (ngx_http_map_module). What is too long for its hash becomes a regular expression."""
-    return f"~{exact(text)}" if len(text.encode()) > LONGEST_KEY else text
+    return f"~{exact(text)}" if len(text.encode("utf-8", "surrogateescape")) > LONGEST_KEY else text
 
 
 def server_name(domain: str) -> str:

@@ -168,7 +168,7 @@ class Journal:
             line = {"stage": stage, "change": self._write(change, "after"), "undo": self._write(undo, "before")}
             with open(self._file, "ab") as file:
                 os.chmod(file.fileno(), 0o600)
-                file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+                file.write(json.dumps(line).encode() + b"\n")  # ASCII: a path may be no UTF-8
                 file.flush()
                 os.fsync(file.fileno())
             durable.sync_folder(self.folder)

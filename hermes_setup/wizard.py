@@ -113,7 +113,14 @@ class Draft:
         made = Answers(self.domain, self.issuer, self.users, self.email or "", self.backend)
         if base is None:
             return made
-        return replace(made, firewall=base.firewall, public_addresses=base.public_addresses)
+        gone = tuple(name for name in base.gone if name not in {user.name for user in made.users})
+        return replace(
+            made,
+            firewall=base.firewall,
+            public_addresses=base.public_addresses,
+            gone=gone,
+            revoked=base.revoked,
+        )
 
     @classmethod
     def again(cls, previous: Answers) -> Draft:

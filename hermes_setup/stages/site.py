@@ -6,9 +6,10 @@ sites: its link sorts last, it is nobody's default server, it never switches any
 
 from __future__ import annotations
 
+import ipaddress
 import posixpath
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hermes_setup import certbot, nginx
 from hermes_setup.accounts import GATE_FILE, USERS_FILE
@@ -348,7 +349,8 @@ def _server_name(domain: Domain) -> str:
 
 def _claimants(domain: Domain, facts: Facts) -> list[Server]:
     """Servers in files of others that have our name."""
-    return [server for server in facts.config.servers if not server.ours and domain.ascii in server.names]
+    ours = {domain.ascii, f".{domain.ascii}"}  # a dot in front stands for the name itself, too
+    return [server for server in facts.config.servers if not server.ours and ours & set(server.names)]
 
 
 def _other_names(path: str, domain: Domain, facts: Facts) -> list[str]:
@@ -430,8 +432,8 @@ def _listens(port: int, options: str, neighbours: Sequence[Server], facts: Facts
     taken = [
         listen
         for server in neighbours
-        for listen in server.listens
-        if listen.port == port and not listen.address.startswith("unix:") and "quic" not in listen.options
+        for listen in map(_numeric, server.listens)
+        if listen and listen.port == port and not listen.address.startswith("unix:") and "quic" not in listen.options
     ]
     held = [each.address for each in facts.held if each.port == port]
     dual = any(listen.address == "[::]" and "ipv6only=off" in listen.options for listen in taken)
@@ -453,6 +455,17 @@ def _listens(port: int, options: str, neighbours: Sequence[Server], facts: Facts
             found.append(f"{everywhere}{port}")
         found += dict.fromkeys(f"{address}:{port}" for address in named)
     return [f"{each}{options}" for each in found]
+
+
+def _numeric(listen: nginx.Listen) -> nginx.Listen | None:
+    """The listen with its address in figures; None for a name that only its resolver knows."""
+    if listen.address == "localhost":
+        return replace(listen, address="127.0.0.1")  # nginx asks getaddrinfo; hosts(5) has it
+    try:
+        ipaddress.ip_address(listen.address.strip("[]"))
+    except ValueError:
+        return listen if listen.address == "*" else None
+    return listen
 
 
 def _by_address(family: int, open_now: Sequence[str], named: Sequence[str], taken: Sequence[nginx.Listen]) -> bool:

@@ -12,13 +12,14 @@ through `printable` and is never read as markup. rich is met only here, and only
 from __future__ import annotations
 
 import difflib
+import errno
 import json
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from hermes_setup.answers import LETSENCRYPT_STAGING, Answers
 from hermes_setup.changes import Change, Place, Probe, Run, Stamp
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
     from rich.text import Text
+
+T = TypeVar("T")
 
 _WORDS = {
     Severity.BLOCK: ("BLOCKS", "bold red"),
@@ -56,7 +59,7 @@ class Screen:
         stream = stream or sys.stderr
         self.terminal = terminal or Terminal.here(stderr=stream)
         self.console: Console = Console(
-            file=stream,
+            file=_Patient(stream),  # type: ignore[arg-type]  # all that rich asks of a stream
             highlight=False,
             markup=False,
             emoji=False,
@@ -307,6 +310,32 @@ class Screen:
             _many(len(wanted), "change") + " pending" if wanted else "",
         ]
         self.say(f"{', '.join(part for part in parts if part)}.", "bold")
+
+
+class _Patient:
+    """A stream whose disk may be full: what cannot be told is no reason to fail. A reader who has gone is another matter."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """The text is written, where there is room."""
+        return self._where_there_is_room(lambda: self._stream.write(text), len(text))
+
+    def flush(self) -> None:
+        """Likewise."""
+        self._where_there_is_room(self._stream.flush, None)
+
+    def _where_there_is_room(self, act: Callable[[], T], otherwise: T) -> T:
+        try:
+            return act()
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            return otherwise
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
 
 
 class Progress:

@@ -112,7 +112,8 @@ def test_wrong_answers_are_told_in_place_and_one_can_go_back_from_everywhere(vps
         ("x" * 260, ""),
     ]:
         here.type(f"\x05\x15{wrong}\r")
-        text = here.waits(lambda text, wrong=wrong: text.replace("\n", "").endswith(wrong))
+        stands = DOMAIN if "://" in wrong else wrong  # what was meant is proposed
+        text = here.waits(lambda text, stands=stands: text.replace("\n", "").endswith(stands))
         assert why in " ".join(text[text.rindex("! ") :].split())
     here.type("\x05\x15hermes.localhost\r")
     answer(here, [("<) go back", "\r"), ("? User name:", "-oops\r")])
