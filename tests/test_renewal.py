@@ -269,6 +269,15 @@ def test_an_old_certificate_that_nobody_uses_is_told_with_the_command_that_remov
     assert finding.do.endswith("certbot delete --cert-name old.example.com")
 
 
+def test_a_self_signed_one_that_nobody_uses_is_told_too() -> None:
+    server = set_up()
+    for name in ("old.example.com", "blog.example.com"):
+        server.pair(f"{certbot.OWN}/{name}/1", names=[name], key="own", days=825)
+    server.put("/etc/nginx/sites-enabled/blog", File(f"ssl_certificate {certbot.OWN}/blog.example.com/1/x;".encode()))
+    (finding,) = Renewal().check(OURS, Renewal().inspect(OURS, server))
+    assert finding.do.endswith(f"sudo rm -r {certbot.OWN}/old.example.com")
+
+
 def test_one_that_another_site_uses_or_that_comes_another_way_is_not() -> None:
     server = set_up()
     server.lineage("blog.example.com", names=["blog.example.com"])

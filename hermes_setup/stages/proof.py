@@ -146,7 +146,8 @@ class Look:
             ("Origin", f"https://{name}"),
         )
         path = f"/api/ws?token={session.group(1).decode()}"
-        chat = system.fetch(Request(address, 443, name, path, tls=True, headers=_gate(token, *upgrade)))
+        # Hermes loads much of itself at its first WebSocket: seconds, on a small server
+        chat = system.fetch(Request(address, 443, name, path, tls=True, headers=_gate(token, *upgrade), seconds=20.0))
         if chat.status != 101:
             return [
                 warn(

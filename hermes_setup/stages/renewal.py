@@ -84,6 +84,7 @@ class Facts:
     masked: str = ""  # a timer that systemd is told never to start
     hooks_off: bool = False
     others: tuple[str, ...] = ()  # certificates that come through our webroot and that nobody uses
+    own_left: tuple[str, ...] = ()  # folders of self-signed ones, likewise
 
 
 class Renewal:
@@ -112,6 +113,7 @@ class Renewal:
             hooks_off=isinstance(settings, File)
             and re.search(rb"^\s*no-directory-hooks\s*(=\s*[Tt]rue\s*)?$", settings.content, re.M) is not None,
             others=_left_behind(host, served),
+            own_left=_own_left_behind(host, served),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
@@ -124,6 +126,15 @@ class Renewal:
                 f"After that, if no other site uses it: sudo certbot delete --cert-name {name}",
             )
             for name in facts.others
+        ]
+        found += [
+            note(
+                "certificate.left-behind",
+                f"The self-signed certificate in {folder} is not needed by this site any more, once all changes are made.",
+                "It stays until you say so; its key is in there.",
+                f"After that, if no other site uses it: sudo rm -r {folder}",
+            )
+            for folder in facts.own_left
         ]
         if answers.issuer.self_signed:
             return found
@@ -225,7 +236,7 @@ def _left_behind(host: Host, served: Served | None) -> tuple[str, ...]:
     """Lineages renewed through our webroot that no site of nginx names: left over from another domain or another CA."""
     if not served:
         return ()
-    sites = [node.content for each in SITES for path in nginx.expand(host, each) if (node := _file(host, path))]
+    sites = _sites(host)
     found = []
     for file in host.names(f"{certbot.FOLDER}/renewal"):
         node, name = _file(host, f"{certbot.FOLDER}/renewal/{file}"), file.removesuffix(".conf")
@@ -238,6 +249,23 @@ def _left_behind(host: Host, served: Served | None) -> tuple[str, ...]:
         if not used:
             found.append(name)
     return tuple(found)
+
+
+def _sites(host: Host) -> list[bytes]:
+    return [node.content for each in SITES for path in nginx.expand(host, each) if (node := _file(host, path))]
+
+
+def _own_left_behind(host: Host, served: Served | None) -> tuple[str, ...]:
+    """Folders of self-signed certificates that no site of nginx names: left over from another domain, or from a try."""
+    if not served:
+        return ()
+    sites = _sites(host)
+    folders = [f"{certbot.OWN}/{name}" for name in host.names(certbot.OWN)]
+    return tuple(
+        folder
+        for folder in folders
+        if not served.certificate.startswith(f"{folder}/") and not any(f"{folder}/".encode() in text for text in sites)
+    )
 
 
 def _file(host: Host, path: str) -> File | None:

@@ -160,7 +160,7 @@ def websocket(
     headers: Headers = (),
     auth: tuple[str, str] | None = None,
     roots: str | None = None,
-    timeout: float = 30,
+    timeout: float = 90,  # Hermes loads much of itself at the first one
 ) -> WebSocket:
     """The outcome of an upgrade at a ws:// or wss:// URL; the other arguments as in fetch()."""
     parts = urlsplit(url)
