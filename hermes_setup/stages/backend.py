@@ -177,10 +177,16 @@ class Backend:
         return ()
 
 
-def proved(host: Host) -> tuple[wishes.Backend, ...]:
-    """Where Hermes answers on this machine's loopback, the usual place first. Never slower than 2 s."""
+def proved(host: Host, *, everywhere: bool = False) -> tuple[wishes.Backend, ...]:
+    """Where Hermes answers on this machine's loopback, the usual place first. Never slower than 2 s.
+
+    `everywhere`: also where others could reach it, as the sockets name their addresses.
+    """
     asked = Answers(wishes.Domain("hermes.localhost", "hermes.localhost"), wishes.Issuer("self-signed", ""), ())
-    return tuple(each.at for each in Backend().inspect(asked, host).dashboards if each.at.local)
+    found = Backend().inspect(asked, host).dashboards
+    if everywhere:
+        return tuple(wishes.Backend(each.listener.address, each.listener.port) for each in found)
+    return tuple(each.at for each in found if each.at.local)
 
 
 def _looks_like_hermes(each: Listener) -> bool:
