@@ -649,7 +649,12 @@ def _rehearse(path: str | None) -> int:
         _need_root()
         answers = state.answers() or _sensible()
     screen = Screen()
-    screen.say(f"A rehearsal for {answers.domain.shown}, on a throwaway copy of this server. Nothing here is changed.")
+    screen.say(
+        f"A rehearsal for {answers.domain.shown}: every step for real, on a throwaway copy of this server. The server itself "
+        "is not changed, and Let's Encrypt is not asked."
+    )
+    if path is None and state.answers() is None:
+        screen.say("Name and user are made up. With your own: sudo hermes-setup rehearse --answers FILE.toml", "dim")
     dashboards = [(at.address, at.port) for at in backend.proved(Local(), everywhere=True)]
     return rehearse(answers, story(), dashboards, screen)
 

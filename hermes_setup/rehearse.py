@@ -43,14 +43,17 @@ def rehearse(
         tuple(dict.fromkeys((*here, *public))),
         public,
     )
+    copy = Rehearsal()
     try:
-        with Rehearsal() as copy:
+        with copy:
             for step in copy.prepare(part):
                 screen.say(f"{step} ...", "dim")
             if not dashboards:
-                screen.say("Hermes does not run here; in the copy something stands in for it.", "dim")
+                screen.say("No Hermes answers here, so in the copy something stands in for it.", "dim")
             if copy.no_authority:
-                screen.say(f"There is no authority to sign in the copy ({copy.no_authority}), so it signs itself.")
+                screen.say(
+                    f"No test authority can be had ({copy.no_authority}), so the copy signs its certificate itself."
+                )
                 answers = replace(answers, issuer=Issuer.parse("self-signed"))
             with screen.progress() as progress:
                 for event in engine_run(stages, answers, copy, NoJournal()):
@@ -60,14 +63,18 @@ def rehearse(
         screen.say(f"A real run would stop here. {GONE}", "bold")
         return blocked.exit_code
     except StageFailed as failed:
+        if copy.interrupted:  # nothing failed by itself
+            raise
         screen.failed(failed.cause)
+        if "No space left on device" in getattr(failed.cause, "output", ""):
+            screen.say(f"The copy lives in memory, and may take {copy.room >> 20} MB of it: too little for this.")
         screen.say(f"A real run would fail here, too, and put the files of this step back. {GONE}", "bold")
         return failed.exit_code
     screen.say()
     screen.say(f"The rehearsal went well: all {len(stages)} steps, in {time.monotonic() - began:.0f} s. {GONE}", "bold")
     screen.say(
-        "What a copy cannot know is whether the internet reaches this server by its real name: "
-        "sudo hermes-setup --dry-run looks at that, too, and shows every change."
+        "What a copy cannot know is whether the internet reaches this server by its real name. sudo hermes-setup --dry-run "
+        "looks at that, too, and shows every change."
     )
     screen.say("For real: sudo hermes-setup")
     return 0

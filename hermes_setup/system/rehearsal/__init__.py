@@ -61,6 +61,10 @@ class Rehearsal:
         self._here = Local()
         self.no_authority = ""
         """Why there is no CA in the copy, once prepared; "" where there is one, or none was wanted."""
+        self.interrupted = False
+        """True once a signal has come in the midst of a call: the copy is gone."""
+        self.room = 0
+        """Bytes that the copy may write at most."""
 
     def __enter__(self) -> Rehearsal:  # noqa: PYI034 - Self is not in the standard library of 3.10
         self._control, theirs = socket.socketpair()
@@ -77,7 +81,7 @@ class Rehearsal:
                 cwd="/",
             )
             theirs.close()
-            self._call("build")
+            self.room = int(self._call("build"))
         except BaseException as error:
             self.__exit__()
             if isinstance(error, (HermesSetupError, OSError)):
@@ -104,9 +108,9 @@ class Rehearsal:
         """Each step is named before it is done; after the last, the copy is what its machine is to the world."""
         here = self._here
         if part.directory:
-            yield "A certificate authority for tests (Pebble)"
+            yield "Fetching a certificate authority for tests (Pebble), which stands in for the real one"
             self.no_authority = str(self._call("fetch_authority"))
-        yield "An internet of its own"
+        yield "Connecting the copy to an internet of its own"
         nginx = [each for each in here.listeners() if each.process == "nginx" and not each.contained]
         held = tuple(each for each in here.listeners() if each not in nginx)
         clock = os.path.isdir("/run/systemd/system")
@@ -122,8 +126,12 @@ class Rehearsal:
                 ours.sendall(pickle.dumps((what, args, options)))
                 ours.shutdown(socket.SHUT_WR)
                 told = b"".join(iter(lambda: ours.recv(65536), b""))
-            except (BrokenPipeError, ConnectionResetError):
+            except OSError:
                 told = b""
+            except BaseException:  # ^C, a signal: what goes on in there must not meet what tidies up after it
+                self.interrupted = True
+                self._control.close()
+                raise
         if not told:
             said = self._process.stderr.read().decode(errors="replace") if self._process.stderr else ""
             raise HermesSetupError(f"The copy has ended: {said.strip() or 'it was killed'}.", hint="Run it again.")

@@ -43,7 +43,7 @@ APT = """\
 # hermes-setup rehearse: only downloads meet the real network; every package is unpacked and started in the copy alone.
 [ ! -e {own}/proxies ] || . {own}/proxies
 outside() {{
-    nsenter --net={net} unshare --mount sh -c 'mount --bind {own}/resolv.conf /etc/resolv.conf && exec "$@"' - {apt} "$@"
+    nsenter --net={net} unshare --mount sh -c 'mount -n --bind {own}/resolv.conf /etc/resolv.conf && exec "$@"' - {apt} "$@"
 }}
 case " $* " in
 *" update "* | *" download "*) outside "$@" ;;
@@ -71,26 +71,30 @@ class Copy(Local):
 
     # -- its files ----------------------------------------------------------------------------------------------------
 
-    def build(self) -> None:
-        """From here on, this process and all that it starts see the copy's files. Raises CommandFailed."""
+    def build(self) -> int:
+        """From here on, this process and all that it starts see the copy's files; the bytes that they may write.
+
+        Raises CommandFailed.
+        """
+        room = int(_free_memory() * SHARE)
         folders = [(entry.name, entry.stat()) for entry in os.scandir("/run") if entry.is_dir(follow_symlinks=False)]
         resolver = _read("/etc/resolv.conf")
         mounted = _mounted()
-        self._all(f"mount -t tmpfs -o mode=755,size={int(_free_memory() * SHARE)} rehearsal {BASE}")
+        self._all(f"mount -n -t tmpfs -o mode=755,size={room} rehearsal {BASE}")
         for number, path in enumerate(["/", *(path for path in mounted if path != "/")]):
             self._layer(path, f"{BASE}/{number}")
         self._all(
-            f"mount -t proc proc {ROOT}/proc",
-            f"mount --bind {ROOT}/proc/sys {ROOT}/proc/sys",
-            f"mount -o remount,bind,ro {ROOT}/proc/sys",
-            f"mount -t sysfs -o ro sysfs {ROOT}/sys",
-            f"mount -t tmpfs -o mode=755,nosuid dev {ROOT}/dev",
-            f"mount -t tmpfs -o mode=755,nosuid,nodev run {ROOT}/run",
-            f"mount -t tmpfs -o mode=1777,nosuid,nodev tmp {ROOT}{BASE}",
+            f"mount -n -t proc proc {ROOT}/proc",
+            f"mount -n --bind {ROOT}/proc/sys {ROOT}/proc/sys",
+            f"mount -n -o remount,bind,ro {ROOT}/proc/sys",
+            f"mount -n -t sysfs -o ro sysfs {ROOT}/sys",
+            f"mount -n -t tmpfs -o mode=755,nosuid dev {ROOT}/dev",
+            f"mount -n -t tmpfs -o mode=755,nosuid,nodev run {ROOT}/run",
+            f"mount -n -t tmpfs -o mode=1777,nosuid,nodev tmp {ROOT}{BASE}",
         )
         for name in _NODES:
             open(f"{ROOT}/dev/{name}", "wb").close()
-            self._all(f"mount --bind /dev/{name} {ROOT}/dev/{name}")
+            self._all(f"mount -n --bind /dev/{name} {ROOT}/dev/{name}")
         for name, target in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
             os.symlink(target, f"{ROOT}/dev/{name}")
         os.mkdir(f"{ROOT}/dev/shm")  # noqa: S108 - where POSIX shared memory is (shm_overview(7))
@@ -113,6 +117,7 @@ class Copy(Local):
         for key in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
             os.environ.pop(key, None)
         os.environ["REQUESTS_CA_BUNDLE"] = BUNDLE  # a certbot from pip trusts only its own list otherwise
+        return room
 
     def _layer(self, path: str, layer: str) -> None:
         """That path of the copy is the machine's; what is written there goes to `layer`."""
@@ -131,12 +136,14 @@ class Copy(Local):
             f"lowerdir={lower},upperdir={layer}/upper,workdir={layer}/work,index=off,metacopy=off,redirect_dir=off"
         )
         try:
-            self.run(("mount", "-t", "overlay", "-o", options, "overlay", target))
+            self.run(("mount", "-n", "-t", "overlay", "-o", options, "overlay", target))
         except CommandFailed:
             if path == "/":
                 raise
-            self.run(("mount", "--bind", path, target))  # a file system that cannot be a layer (vfat): read only, then
-            self.run(("mount", "-o", "remount,bind,ro", target))
+            self.run(
+                ("mount", "-n", "--bind", path, target)
+            )  # a file system that cannot be a layer (vfat): read only, then
+            self.run(("mount", "-n", "-o", "remount,bind,ro", target))
 
     # -- what is missing in it ------------------------------------------------------------------------------------------
 
