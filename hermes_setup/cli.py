@@ -837,8 +837,9 @@ _WANTS_BACK = -1
 
 def _unless_blocked(answers: Answers, state: State, later: dict[str, str], *, dry: bool) -> int:
     """As `_carry_out`; a check that blocks is shown, and who was asked is asked what now."""
-    from hermes_setup import wizard
+    from hermes_setup import dns_wait, wizard
     from hermes_setup.engine import Blocked
+    from hermes_setup.system.local import Local
     from hermes_setup.ui.show import Screen
 
     wanted = {} if dry else later
@@ -847,8 +848,15 @@ def _unless_blocked(answers: Answers, state: State, later: dict[str, str], *, dr
     except Blocked as blocked:
         if _under_way:  # it had begun: what is done is told by the one handler of all failures
             raise
-        Screen().failed(blocked)
-        match wizard.what_now(_asker()):
+        screen = Screen()
+        screen.failed(blocked)
+        waiting = dns_wait.curable(blocked.findings)
+        if waiting:
+            screen.say(dns_wait.meanwhile(answers, Local(), os.environ.get("SUDO_USER", "root")))
+        match wizard.what_now(_asker(), waiting=waiting):
+            case "wait":
+                dns_wait.wait(answers, Local(), screen)
+                return _unless_blocked(answers, state, later, dry=dry)
             case "again":
                 return _unless_blocked(answers, state, later, dry=dry)
             case "back":
