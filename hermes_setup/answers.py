@@ -256,6 +256,7 @@ class Answers:
     public_addresses: tuple[str, ...] = ()  # what the user says is this server's, over what can be seen
     gone: tuple[str, ...] = ()  # users whose lines go
     revoked: tuple[str, ...] = ()  # sha256 of cookie values that must not be good any more
+    service: bool = False  # Hermes is to run as a service of systemd
 
     def settled(self) -> Answers:
         """The same wishes once they hold: no hashes (the machine has them), nobody left to remove or to sign out."""
@@ -282,9 +283,10 @@ class AnswersFile:
     backend: Backend | None = None
     firewall: Literal["open", "leave"] = "open"
     public_addresses: tuple[str, ...] = ()
+    service: bool = False
 
 
-KEYS = ("domain", "email", "certificate", "backend", "firewall", "public_addresses", "users")
+KEYS = ("domain", "email", "certificate", "backend", "service", "firewall", "public_addresses", "users")
 USER_KEYS = ("name", "password_file", "password_hash")
 
 
@@ -306,6 +308,7 @@ def read_table(table: Mapping[str, object]) -> AnswersFile:
         backend=Backend.parse(backend) if backend else None,
         firewall="open" if firewall == "open" else "leave",
         public_addresses=_addresses(table.get("public_addresses", [])),
+        service=_switch(table, "service"),
     )
 
 
@@ -365,6 +368,13 @@ def _known_keys(table: Mapping[str, object], known: Sequence[str], where: str) -
             )
 
 
+def _switch(table: Mapping[str, object], key: str) -> bool:
+    value = table.get(key, False)
+    if not isinstance(value, bool):
+        raise WrongInput(f"{key} is neither true nor false.", hint=f"Write {key} = true, without quotes.")
+    return value
+
+
 def _text(table: Mapping[str, object], key: str, *, required: bool = False) -> str:
     value = table.get(key, "")
     if not isinstance(value, str):
@@ -383,6 +393,8 @@ def to_toml(answers: Answers, hashes: Mapping[str, str]) -> str:
     lines.append(f"certificate = {_quote(answers.issuer.text)}")
     if answers.backend:
         lines.append(f"backend = {_quote(str(answers.backend))}")
+    if answers.service:
+        lines.append("service = true")
     lines.append(f"firewall = {_quote(answers.firewall)}")
     if answers.public_addresses:
         lines.append(f"public_addresses = [{', '.join(map(_quote, answers.public_addresses))}]")

@@ -432,6 +432,7 @@ def _wanted(path: str, state: State) -> tuple[Answers, dict[str, str]]:
         users=(*users, *kept),
         email=wanted.email,
         backend=wanted.backend,
+        service=wanted.service,
         firewall=wanted.firewall,
         public_addresses=wanted.public_addresses,
         # those of a run that was stopped before it came to them, too

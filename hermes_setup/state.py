@@ -237,6 +237,7 @@ def to_table(answers: Answers) -> dict[str, Any]:
         "certificate": answers.issuer.text,
         "email": answers.email,
         "backend": str(answers.backend) if answers.backend else "",
+        "service": answers.service,
         "firewall": answers.firewall,
         "public_addresses": list(answers.public_addresses),
         "users": [{"name": user.name, "hash": user.hash, "origin": user.origin} for user in answers.users],
@@ -253,6 +254,7 @@ def from_table(table: dict[str, Any]) -> Answers:
             issuer=Issuer.parse(table["certificate"]),
             email=parse_email(table["email"]),
             backend=Backend.parse(table["backend"]) if table["backend"] else None,
+            service=table.get("service") is True,
             firewall="leave" if table["firewall"] == "leave" else "open",
             public_addresses=tuple(table["public_addresses"]),
             users=tuple(

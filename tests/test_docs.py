@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import tomllib
 
-from hermes_setup import __version__, accounts, certbot, cli, nginx, passwords, state
+from hermes_setup import __version__, accounts, certbot, cli, nginx, passwords, service, state
 from hermes_setup.answers import KEYS, USER_KEYS, read_table
 from hermes_setup.host import ABSENT, File
 from hermes_setup.stages import certificate, renewal, site
@@ -141,6 +141,7 @@ def test_example_files_are_good_answers(path: Path) -> None:
 @pytest.mark.parametrize(
     "path",
     [
+        service.UNIT,
         *(accounts.USERS_FILE, accounts.GATE_FILE, site.AVAILABLE, site.AVAILABLE + site.NEXT, site.LINK, site.STAMP),
         *(renewal.HOOK, renewal.STAMP, certbot.OWN, certbot.CHALLENGES, cli.LOG, state.STATE),
         *("/opt/hermes-setup", "/usr/local/bin/hermes-setup", "/var/log/nginx/hermes-access.log"),

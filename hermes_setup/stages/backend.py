@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from hermes_setup import answers as wishes
-from hermes_setup import docker, hermes, nginx
+from hermes_setup import docker, hermes, nginx, service
 from hermes_setup.answers import DEFAULT_BACKEND, Answers
 from hermes_setup.changes import Change
 from hermes_setup.findings import Finding, block, note, warn
@@ -42,6 +42,7 @@ class Facts:
     others: tuple[Listener, ...] = ()  # on Hermes's port, and something else by what they answer
     holder: Listener | None = None  # the socket at the given place, or at the default
     containers: tuple[docker.Container, ...] = ()
+    service: service.Facts | None = None  # None: not asked for
 
     def chosen(self, answers: Answers) -> wishes.Backend | None:
         """The dashboard to pass requests to; None when none is found."""
@@ -95,6 +96,7 @@ class Backend:
             ),
             _holder(every, wanted),
             containers,
+            service.look(host) if answers.service else None,
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
@@ -105,7 +107,7 @@ class Backend:
             if not _is_loopback(each.address) and each not in facts.others
         }
         found = [_open(each, _dashboard(facts, each), facts.containers) for each in doors.values()]
-        chosen = facts.chosen(answers)
+        chosen, at = facts.chosen(answers), answers.backend or DEFAULT_BACKEND
         proved = next((each for each in facts.dashboards if each.at == chosen), None)
         # one process on 127.0.0.1 and on ::1 is one dashboard
         local = list(
@@ -122,8 +124,10 @@ class Backend:
                     f'Say it in the answers: backend = "{local[0].at}"; or stop the other one.',
                 )
             )
-        elif proved is None:
+        elif proved is None and not (facts.service and service.plan(facts.service, at, running=False)):
             found += self._unproved(answers, facts)
+        if facts.service:
+            found += service.check(facts.service, running=proved is not None)
         if proved and proved.status.login and proved.at.local:
             found.append(
                 note(
@@ -175,9 +179,12 @@ class Backend:
             )
         ]
 
-    def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:  # noqa: ARG002 - nothing is changed
-        """Nothing: Hermes is its owner's."""
-        return ()
+    def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:
+        """Nothing: Hermes is its owner's. Unless the answers want it as a service."""
+        if not facts.service:
+            return ()
+        running = bool(facts.dashboards)
+        return service.plan(facts.service, answers.backend or DEFAULT_BACKEND, running=running)
 
 
 def proved(host: Host, *, everywhere: bool = False) -> tuple[wishes.Backend, ...]:

