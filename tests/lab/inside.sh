@@ -29,6 +29,8 @@ mount --bind "$repo" repo; mount -o remount,bind,ro repo
 mount --bind "$cache/layers" lab; mount -o remount,bind,ro lab
 mount --bind "$cache/state" state
 tr -d - </proc/sys/kernel/random/uuid >etc/machine-id # systemd-nspawn wants one
+# The kernel's older way to limit memory, where the newer one does not have it.
+mkdir run/memory; mount -t cgroup -o memory cgroup run/memory 2>/dev/null || rmdir run/memory
 mkdir run/host; registry_files run/host; cp run/host/resolv.conf etc/resolv.conf
 hostname lab
 pivot_root . old

@@ -20,6 +20,7 @@ from lab import Machine, Ran, World, spaces
 from lab.machine import ENVIRONMENT
 
 CGROUPS = Path("/sys/fs/cgroup")
+MEMORY = Path("/run/memory")  # cgroup v1, where that has the memory controller
 SECONDS = 60.0
 REBOOT = 133
 
@@ -37,6 +38,13 @@ WantedBy=multi-user.target
 """
 
 
+def _descendants(pid: int) -> list[int]:
+    children = [
+        int(each) for path in Path(f"/proc/{pid}/task").glob("*/children") for each in path.read_text("ascii").split()
+    ]
+    return [pid, *(each for child in children for each in _descendants(child))]
+
+
 def _remove(cgroup: Path) -> None:
     for folder in sorted((cgroup, *cgroup.rglob("*/")), key=lambda path: -len(path.parts)):
         with contextlib.suppress(OSError):  # busy: somebody lives there
@@ -45,7 +53,7 @@ def _remove(cgroup: Path) -> None:
 
 def _sweep() -> None:
     """Control groups of runs that were killed are gone; those of the last minute may be somebody's beginning."""
-    for old in CGROUPS.glob("vps-*"):
+    for old in (*CGROUPS.glob("vps-*"), *MEMORY.glob("vps-*")):
         with contextlib.suppress(OSError):
             if time.time() - old.stat().st_mtime > SECONDS:
                 _remove(old)
@@ -141,6 +149,23 @@ class Vps(Machine):
         self._notices.close()
         os.close(self._own_net)
         _remove(self._cgroup)
+        _remove(MEMORY / self._cgroup.name)
+
+    def limit_memory(self, size: int) -> Path:
+        """From here on it has that many bytes of memory, its disk's new files among them; the file that says how many it took at most.
+
+        For all that descends from its own processes, so for who comes by ssh, not for run() and start().
+        """
+        if (self._cgroup / "memory.max").exists():
+            (self._cgroup / "memory.max").write_text(str(size), "ascii")
+            return self._cgroup / "memory.peak"
+        group = MEMORY / self._cgroup.name
+        group.mkdir()
+        (group / "memory.limit_in_bytes").write_text(str(size), "ascii")
+        for pid in _descendants(self._holder.pid):
+            with contextlib.suppress(ProcessLookupError):
+                (group / "cgroup.procs").write_text(str(pid), "ascii")
+        return group / "memory.max_usage_in_bytes"
 
     def add_hermes(self, host: str = "127.0.0.1") -> None:
         """hermes-dashboard.service runs the real dashboard on that address, now and after each boot."""

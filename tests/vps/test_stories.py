@@ -254,6 +254,20 @@ def test_6_the_line_drops_at_five_moments(world: World, ready: Login) -> None:
     assert status(world, ("alice", GOOD)) == 200
 
 
+@pytest.mark.parametrize("system", ["debian13"])
+def test_6_the_line_drops_inside_apt(world: World, vps: Vps, login: Login) -> None:
+    install(vps)
+    argv = ("hermes-setup", "apply", "--answers", "/root/answers.toml", "--yes")
+    here = Terminal(login, *argv, command="sudo")  # type: ignore[arg-type]  # it spawns
+    here.has_said("install nginx and certbot", 120)
+    vps.wait_for(lambda: any("dpkg" in each.argv[0] for each in vps.processes()), "dpkg is at work", 60)
+    lost(world, login, here)
+    vps.wait_for(lambda: not any("hermes_setup" in each.argv for each in vps.processes()), "it has ended", 60)
+    login.run(APPLY)
+    assert status(world, ("alice", GOOD)) == 502
+    assert vps.run(["dpkg", "--audit"]).out == ""
+
+
 def test_7_the_recipe_half_done_is_taken_over(world: World, ready: Login) -> None:
     vps = ready.vps
     recipe = f"""server {{
@@ -431,14 +445,23 @@ def test_9_behind_nat_the_public_address_is_on_no_interface(world: World) -> Non
     assert page.status == 502
 
 
-def test_10_one_cpu_and_little_memory_is_enough(ready: Login) -> None:
+def test_10_one_cpu_and_a_gigabyte_of_memory_are_enough(ready: Login) -> None:
+    most = ready.vps.limit_memory(1 << 30)
+    ready.run("sudo systemctl restart hermes-dashboard")  # what was taken before does not count
+    ready.vps.wait_for_port(9119, 60)
+    began = time.monotonic()
     probe = "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:]); "
     probe += "print('peak', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
     argv = "hermes-setup apply --answers /root/answers.toml --yes"
     said = ready.run(f'sudo taskset -c 0 python3 -c "{probe}" {argv}').out
     (peak,) = re.findall(r"^peak (\d+)$", said, re.M)
-    print(f"peak memory of the program and what it ran, largest single process: {int(peak) // 1024} MB")
+    print(
+        f"peak memory of the program and what it ran, largest single process: {int(peak) // 1024} MB; of the whole server, with "
+        f"Hermes and the new files: {int(most.read_text('ascii')) >> 20} MB; {time.monotonic() - began:.0f} s"
+    )
     assert int(peak) < 200 * 1024
+    assert (1 << 25) < int(most.read_text("ascii")) <= 1 << 30
+    assert "Nothing to do" in ready.run(APPLY).err
 
 
 SLOW = """
