@@ -390,16 +390,17 @@ class Gate(Nothing):
         (("203.0.113.0/24",), Gate(("203.0.113.0/24",), lets_all_in=True), ["proof.addresses"]),
         (("203.0.113.0/24",), Gate(("203.0.113.0/24",), no_password=True), ["proof.password"]),
         ((), Gate(no_password=True), ["proof.password"]),
+        (("198.51.100.10",), Gate(("198.51.100.10",)), []),
         # shut to one that should get in
-        (("127.0.0.1",), Gate(("203.0.113.0/24",)), []),
+        (("127.0.0.1",), Gate(("203.0.113.0/24",)), ["proof.password"]),
     ],
 )
 def test_the_proof_sees_the_list_and_what_is_behind_it(allow: tuple[str, ...], gate: Gate, codes: list[str]) -> None:
     found = Look(replace(ANSWERS, allow=allow))(Overlay(gate))
     assert [each.code for each in found] == codes
     passed = [request for request in gate.asked if LOOK in dict(request.headers)]
-    assert all(request.address == "127.0.0.1" for request in passed) or permits(allow, "198.51.100.10")
-    assert bool(passed) == bool(allow and codes != ["proof.addresses"])
+    assert all(request.address == "127.0.0.1" for request in passed)
+    assert bool(passed) == (not permits(allow, "127.0.0.1") and codes != ["proof.addresses"])
 
 
 # -- the menu --------------------------------------------------------------------------------------------------------------
