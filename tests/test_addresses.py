@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
@@ -255,14 +257,16 @@ FLARE = ("104.16.1.1",)
             replace(NOTHING, session=HERE, loaded=("198.51.100.8",)),
             [("addresses.lockout", BLOCK)],
         ),
-        (listed("203.0.113.9"), replace(NOTHING, sixes=("2001:db8::10",)), [("addresses.no-ipv6", NOTE)]),
+        (listed("203.0.113.9"), replace(NOTHING, sixes=("2001:db8::10",)), [("addresses.one-family", NOTE)]),
+        (listed("2001:db8::/32"), NOTHING, [("addresses.one-family", NOTE)]),
+        (listed("2001:db8::/32"), replace(NOTHING, sixes=("2001:db8::10",)), []),
         (listed("0.0.0.0/0", "::/0"), NOTHING, [("addresses.everybody", NOTE)]),
         (listed(*BOTH), replace(NOTHING, proxied=FLARE), [("addresses.cloudflare", NOTE)]),
         # Cloudflare's visitors come over both families, whatever the server has
         (
             listed("203.0.113.9"),
             replace(NOTHING, proxied=FLARE),
-            [("addresses.cloudflare", NOTE), ("addresses.no-ipv6", NOTE)],
+            [("addresses.cloudflare", NOTE), ("addresses.one-family", NOTE)],
         ),
         (listed(*BOTH), replace(NOTHING, trusted=("10.0.0.1", "unix:", "lb.example")), [("addresses.proxy", NOTE)]),
         (listed(*BOTH), replace(NOTHING, trusted=("10.0.0.1", "::/0")), [("addresses.spoofable", BLOCK)]),
@@ -326,6 +330,13 @@ def test_cloudflare_is_believed_while_the_name_points_there(
     assert ranges == (tuple(map(str, cloudflare())) if believed else ())
     assert len(cloudflare()) > 20
     assert not any(net.prefixlen < 12 for net in cloudflare())
+
+
+def test_the_ranges_are_in_one_file_with_its_date() -> None:
+    files = list((Path(__file__).parents[1] / "hermes_setup").rglob("*"))
+    holding = [path for path in files if path.is_file() and b"173.245.48.0" in path.read_bytes()]
+    assert [path.name for path in holding if path.suffix != ".pyc"] == ["cloudflare.txt"]
+    assert re.search(r"^# .* on 20\d\d-\d\d-\d\d\.", holding[0].read_text("ascii"), re.M)
 
 
 def test_nobody_is_asked_without_a_list_or_for_a_private_name() -> None:

@@ -20,6 +20,7 @@ from hermes_setup.host import File, Host, Records
 from hermes_setup.session import Session
 from hermes_setup.stages.dns import DEFINITE, NOT_PUBLIC, cloudflare
 
+SECONDS = 2.0  # for one look-up; without an answer all stays as it was
 SITE = "/etc/nginx/sites-available/hermes"
 
 
@@ -162,10 +163,20 @@ def _wide(answers: Answers, facts: Facts) -> list[Finding]:
                 "If that is not meant, take it out of the list.",
             )
         )
-    if (facts.sixes or facts.proxied) and 6 not in listed_for:
+    both = facts.sixes or facts.proxied
+    if not both and 4 not in listed_for:
         found.append(
             note(
-                "addresses.no-ipv6",
+                "addresses.one-family",
+                f"The allowed addresses are all IPv6, and {answers.domain.label} has no IPv6 address (AAAA record).",
+                "So browsers come over IPv4, and all of them are turned away.",
+                "Add your IPv4 address (the page that turns you away names it), or set an AAAA record.",
+            )
+        )
+    if both and 6 not in listed_for:
+        found.append(
+            note(
+                "addresses.one-family",
                 f"The allowed addresses are all IPv4, and {answers.domain.label} can be reached over IPv6, too.",
                 "A browser that has IPv6 comes with that address first, and is turned away.",
                 "Add your IPv6 network (a /64, as the page that turns you away names it), or delete the AAAA record.",
@@ -206,7 +217,7 @@ def _ask(answers: Answers, host: Host, kind: str) -> Records:
     name = answers.domain.ascii
     if any(name.endswith(f".{ending}") for ending in NOT_PUBLIC):
         return Records("nodata")  # nobody is asked for what is nobody's business
-    return host.dns(name, kind)
+    return host.dns(name, kind, seconds=SECONDS)
 
 
 def real_ip(answers: Answers, host: Host, site: str) -> tuple[str, ...]:

@@ -121,6 +121,13 @@ def test_an_address_and_a_password(world: World, vps: Machine, home: Machine, de
     assert turned_away(world.fetch(SITE, headers=cookie), STRANGER)
     assert home.fetch(SITE, headers=cookie).status == 200
 
+    # a users' file that nginx cannot read is no matter of addresses
+    vps.run(["mv", "/etc/nginx/.htpasswd-hermes", "/root/"])
+    unread = home.fetch(SITE)
+    assert (unread.status, "address" in unread.text) == (403, False)
+    assert turned_away(world.fetch(SITE), STRANGER)
+    vps.run(["mv", "/root/.htpasswd-hermes", "/etc/nginx/"])
+
     # Hermes is down: home sees that, others still do not get so far
     hermes.stop()
     down = home.fetch(SITE, headers=cookie)
