@@ -123,7 +123,7 @@ def test_an_address_and_a_password(world: World, vps: Machine, home: Machine, de
 
     # a users' file that nginx cannot read is no matter of addresses
     vps.run(["mv", "/etc/nginx/.htpasswd-hermes", "/root/"])
-    unread = home.fetch(SITE)
+    unread = home.fetch(SITE, auth=ALICE)
     assert (unread.status, "address" in unread.text) == (403, False)
     assert turned_away(world.fetch(SITE), STRANGER)
     vps.run(["mv", "/root/.htpasswd-hermes", "/etc/nginx/"])
