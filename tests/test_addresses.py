@@ -209,6 +209,10 @@ OTHER = ("198.51.100.10", 22, "203.0.113.77", 50001)
         (Processes((SAID,), table()), Session("203.0.113.9", sure=False)),
         (Processes((SAID,), table(OURS, state="06")), Session("203.0.113.9", sure=False)),
         # a web visitor is nobody's session
+        (
+            Processes((SAID,), table(("198.51.100.10", 443, "192.0.2.1", 7))),
+            Session("203.0.113.9", sure=False),
+        ),
         (Processes((SAID,), table(OURS, ("198.51.100.10", 443, "192.0.2.1", 7))), HERE),
         # no session, or none that a browser could share
         (Processes(("A=b", "C=d"), table(OURS)), None),
@@ -356,6 +360,8 @@ def test_the_facts_of_a_machine() -> None:
     machine = Names({"AAAA": Records("ok", ("2606:4700::1",))}, {nginx.CONF: conf})
     facts = Addresses().inspect(listed("203.0.113.9"), machine)
     assert facts == Facts(None, (), ("2606:4700::1",), ("2606:4700::1",), ("10.0.0.1",), nginx.CONF)
+    elsewhere = Names(files={nginx.CONF: "http { server { listen 8443 ssl proxy_protocol; } }"})
+    assert Addresses().inspect(listed("203.0.113.9"), elsewhere) == NOTHING
 
 
 # -- the proof -------------------------------------------------------------------------------------------------------------
