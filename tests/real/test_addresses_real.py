@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conftest import BOTH, DOMAIN
-from lab import Machine, World, session_token, spaces, start_hermes
+from lab import Machine, World, lab_authority, session_token, spaces, start_hermes
 from real.program import apply, hermes_setup, install
 
 PASSWORD = "correct horse battery"
@@ -151,7 +151,7 @@ def test_what_is_wrong_with_a_list_is_told_and_nothing_is_done(vps: Machine) -> 
     assert "can be reached over IPv6" in (dry.out + dry.err).replace("\n", " ")
 
 
-def test_a_site_that_lets_others_in_is_not_proven(world: World, vps: Machine) -> None:
+def test_whose_word_counts_in_all_sites_counts_here_but_not_everybodys(world: World, vps: Machine) -> None:
     vps.write("/etc/nginx/conf.d/realip.conf", "set_real_ip_from 0.0.0.0/0;\nreal_ip_header X-Forwarded-For;\n")
     said = apply(vps, answers(HOME), "--yes", code=3)
     assert "everybody's word" in said.err
@@ -161,6 +161,25 @@ def test_a_site_that_lets_others_in_is_not_proven(world: World, vps: Machine) ->
     assert turned_away(world.fetch(SITE, headers={"X-Forwarded-For": "192.0.2.9"}), "192.0.2.9")
     odd = world.fetch(SITE, headers={"X-Forwarded-For": "<b>$host"})
     assert turned_away(odd, STRANGER)
+
+
+def test_a_neighbour_whose_socket_takes_both_families(world: World, vps: Machine, home: Machine) -> None:
+    """Then nginx sees IPv4 visitors as ::ffff:198.51.100.50; the list goes by the address in it."""
+    certificate, key = lab_authority().issue("blog.example")
+    vps.write("/etc/ssl/blog.pem", certificate)
+    vps.write("/etc/ssl/blog.key", key, mode=0o600)
+    both = "listen [::]:80 ipv6only=off; listen [::]:443 ssl ipv6only=off; server_name blog.example;"
+    pair = "ssl_certificate /etc/ssl/blog.pem; ssl_certificate_key /etc/ssl/blog.key;"
+    vps.write("/etc/nginx/sites-enabled/blog", f"server {{ {both} {pair} }}\n")
+    vps.run(["rm", "/etc/nginx/sites-enabled/default"])
+    apply(vps, answers(HOME), "--yes")
+    assert home.fetch(SITE, address=SERVER).status == 401
+    assert turned_away(home.fetch(SITE, address=SERVER_SIX), HOME_SIX)
+    assert turned_away(world.fetch(SITE, address=SERVER), f"::ffff:{STRANGER}")
+    # what the page names can be put on the list as it stands there
+    apply(vps, answers("::ffff:198.51.100.1"), "--yes")
+    assert world.fetch(SITE, address=SERVER).status == 401
+    assert turned_away(home.fetch(SITE, address=SERVER), f"::ffff:{HOME}")
 
 
 @pytest.mark.parametrize("debian", BOTH)
