@@ -36,6 +36,7 @@ hermes-setup puts the Hermes dashboard on the internet: behind nginx, with a cer
   hermes-setup users sign-out NAME  (or --all) [--yes] [--dry-run]
   hermes-setup answers              print the file that would repeat this set-up (hashes, never passwords)
   hermes-setup doctor [--json]      what is wrong, and what would be changed; writes nothing
+  hermes-setup rehearse [--answers FILE.toml]    the whole job for real, on a throwaway copy of this server
   hermes-setup --version | --help
 
   --yes       agree to what the plan shows, and to nothing else
@@ -315,13 +316,16 @@ def _verb(argv: list[str]) -> int:
         case "answers":
             _flags(rest, {}, 0)
             return _answers()
+        case "rehearse":
+            flags = _flags(rest, {"--answers": True}, 0)
+            return _rehearse(flags.get("--answers"))
         case "doctor":
             flags = _flags(rest, {"--json": False}, 0)
             return _doctor(as_json="--json" in flags)
         case _:
             import difflib
 
-            near = difflib.get_close_matches(verb, ["apply", "users", "answers", "doctor"], 1)
+            near = difflib.get_close_matches(verb, ["apply", "users", "answers", "doctor", "rehearse"], 1)
             raise WrongInput(
                 f"hermes-setup has no command {verb!r}.",
                 hint=f"Did you mean: hermes-setup {near[0]}?" if near else "See all: hermes-setup --help",
@@ -403,17 +407,26 @@ def _terminal() -> bool:
 
 
 def _apply(path: str, *, dry: bool, check: bool, yes: bool, lockout: bool) -> int:
+    from dataclasses import replace
+
+    from hermes_setup.state import State
+
+    answers, made_up = _wanted(path, state := State())
+    answers = replace(answers, lockout=lockout)
+    return _carry_out(answers, state, made_up, dry=dry or check, check=check, yes=yes)
+
+
+def _wanted(path: str, state: State) -> tuple[Answers, dict[str, str]]:
+    """What the file of answers asks for, on the machine as it is; and the passwords that were made up for it."""
     from hermes_setup import accounts
     from hermes_setup.answers import Answers, User
     from hermes_setup.errors import WrongInput
-    from hermes_setup.state import State
 
     if path == "":
         raise WrongInput("--answers names no file.", hint="sudo hermes-setup apply --answers FILE.toml")
     wanted = _read_answers(path)
     _need_root()
-    state, lines = State(), _lines()
-    stored = state.answers()
+    lines, stored = _lines(), state.answers()
     pending = {user.name: user.hash for user in stored.users if user.hash} if stored else {}
     users, made_up = accounts.resolve(wanted.users, {**pending, **lines}, _content)
     # agreed to by a run that did not come that far: its password has been shown already
@@ -434,14 +447,13 @@ def _apply(path: str, *, dry: bool, check: bool, yes: bool, lockout: bool) -> in
         firewall=wanted.firewall,
         public_addresses=wanted.public_addresses,
         allow=wanted.allow,
-        lockout=lockout,
         # those of a run that was stopped before it came to them, too
         gone=tuple(
             name for name in dict.fromkeys((*(stored.gone if stored else ()), *gone)) if _goes(name, named, lines)
         ),
         revoked=stored.revoked if stored else (),
     )
-    return _carry_out(answers, state, made_up, dry=dry or check, check=check, yes=yes)
+    return answers, made_up
 
 
 def _goes(name: str, named: Collection[str], lines: Collection[str]) -> bool:
@@ -635,6 +647,40 @@ def _say_retiring() -> None:
         )
 
 
+def _rehearse(path: str | None) -> int:
+    """The job on a copy of this machine: with the file's answers, else those of the set-up here, else made-up ones."""
+    from hermes_setup.rehearse import rehearse
+    from hermes_setup.stages import backend, story
+    from hermes_setup.state import State
+    from hermes_setup.system.local import Local
+    from hermes_setup.ui.show import Screen
+
+    state = State()
+    if path is not None:
+        answers = _wanted(path, state)[0]
+    else:
+        _need_root()
+        answers = state.answers() or _sensible()
+    screen = Screen()
+    screen.say(
+        f"A rehearsal for {answers.domain.shown}: every step for real, on a throwaway copy of this server. The server itself "
+        "is not changed, and Let's Encrypt is not asked."
+    )
+    if path is None and state.answers() is None:
+        screen.say("Name and user are made up. With your own: sudo hermes-setup rehearse --answers FILE.toml", "dim")
+    dashboards = [(at.address, at.port) for at in backend.proved(Local(), everywhere=True)]
+    return rehearse(answers, story(), dashboards, screen)
+
+
+def _sensible() -> Answers:
+    """Answers for someone who has none yet."""
+    from hermes_setup import passwords
+    from hermes_setup.answers import Answers, Domain, Issuer, User
+
+    user = User("you", passwords.hash_password(passwords.make_password()))
+    return Answers(Domain.parse("hermes.example.com"), Issuer.parse("letsencrypt"), (user,))
+
+
 def _answers() -> int:
     from dataclasses import replace
 
@@ -813,8 +859,9 @@ _WANTS_BACK = -1
 
 def _unless_blocked(answers: Answers, state: State, later: dict[str, str], *, dry: bool) -> int:
     """As `_carry_out`; a check that blocks is shown, and who was asked is asked what now."""
-    from hermes_setup import wizard
+    from hermes_setup import dns_wait, wizard
     from hermes_setup.engine import Blocked
+    from hermes_setup.system.local import Local
     from hermes_setup.ui.show import Screen
 
     wanted = {} if dry else later
@@ -823,8 +870,15 @@ def _unless_blocked(answers: Answers, state: State, later: dict[str, str], *, dr
     except Blocked as blocked:
         if _under_way:  # it had begun: what is done is told by the one handler of all failures
             raise
-        Screen().failed(blocked)
-        match wizard.what_now(_asker()):
+        screen = Screen()
+        screen.failed(blocked)
+        waiting = dns_wait.curable(blocked.findings)
+        if waiting:
+            screen.say(dns_wait.meanwhile(answers, Local(), os.environ.get("SUDO_USER", "root")))
+        match wizard.what_now(_asker(), waiting=waiting):
+            case "wait":
+                dns_wait.wait(answers, Local(), screen)
+                return _unless_blocked(answers, state, later, dry=dry)
             case "again":
                 return _unless_blocked(answers, state, later, dry=dry)
             case "back":

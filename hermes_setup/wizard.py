@@ -661,16 +661,21 @@ def agreed(asker: Asker, question: Question) -> bool | Back:
             error = told(wrong)
 
 
-def what_now(asker: Asker) -> Literal["again", "back", "quit"]:
-    """What is wanted after a check that blocks: look once more, go back to the answers, or stop here."""
+def what_now(asker: Asker, *, waiting: bool = False) -> Literal["wait", "again", "back", "quit"]:
+    """What is wanted after a check that blocks: look once more, go back to the answers, or stop here.
+
+    `waiting`: or to wait for it to change by itself, which is proposed then.
+    """
+    wait = Choice("wait", "Wait here: look every half minute, and go on by itself")
     question = Question(
         "blocked",
         "What now?",
         "Nothing has been changed. Your answers are kept.",
         "apply --answers FILE.toml",
         "choice",
-        "again",
+        "wait" if waiting else "again",
         choices=(
+            *([wait] if waiting else []),
             Choice("again", "I have mended it: look again"),
             Choice("back", "Change my answers"),
             Choice("quit", "Stop here; hermes-setup goes on from here later"),
@@ -681,6 +686,8 @@ def what_now(asker: Asker) -> Literal["again", "back", "quit"]:
         reply = asker.ask(question, error)
         try:
             match "quit" if isinstance(reply, Back) else chosen(question, reply):
+                case "wait":
+                    return "wait"
                 case "again":
                     return "again"
                 case "back":

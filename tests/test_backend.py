@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
-from hermes_setup import hermes
+from hermes_setup import docker, hermes
 from hermes_setup.answers import Answers, Domain, Issuer
 from hermes_setup.answers import Backend as Place
 from hermes_setup.findings import Severity
-from hermes_setup.host import Listener, Request, Response
+from hermes_setup.host import Listener, Node, Ran, Request, Response, Special
 from hermes_setup.stages.backend import Backend, proved
 from hermes_setup.system.overlay import Nothing
 
@@ -122,6 +123,68 @@ def test_an_open_door_blocks_and_the_very_setting_is_named(listener: Listener, w
     (finding,) = [each for each in Backend().check(answers(), facts) if each.code == "backend.open"]
     assert finding.severity is Severity.BLOCK
     assert words in finding.do
+
+
+RECORDED = Path(__file__).parent / "recorded" / "docker"
+COMPOSE = "/home/admin/hermes/compose.yml"
+
+
+@dataclass
+class Dockered(Machine):
+    """With containers, as `docker inspect` showed them."""
+
+    inspected: str = ""
+
+    def look(self, path: str) -> Node:
+        return Special("a socket") if path == docker.SOCKET else super().look(path)
+
+    def ask(self, argv: Sequence[str], *, seconds: float = 4.0) -> Ran:
+        if argv[:2] == ("docker", "ps"):
+            return Ran(0, "15b5e769eadf\n", "")
+        if argv[:2] == ("docker", "inspect"):
+            return Ran(0, self.inspected, "")
+        return super().ask(argv, seconds=seconds)
+
+
+@pytest.mark.parametrize("proxied", [True, False], ids=["docker-proxy listens", "only rules of the kernel"])
+def test_a_port_published_by_a_compose_file_names_the_file_and_the_line(proxied: bool) -> None:
+    listeners = [Listener("0.0.0.0", 9119, 3958, "docker-proxy"), Listener("::", 9119, 3965, "docker-proxy")]
+    recorded = (RECORDED / "compose-published.json").read_text("utf-8")
+    machine = Dockered(
+        listeners if proxied else [], {"127.0.0.1:9119": says(), "[::1]:9119": says()}, inspected=recorded
+    )
+    found = Backend().check(answers(), Backend().inspect(answers(), machine))
+    (finding,) = [each for each in found if each.code == "backend.open"]
+    assert f'In {COMPOSE}, at the service hermes, under ports, write: - "127.0.0.1:9119:9119"' in finding.do
+    assert f"sudo docker compose -f {COMPOSE} up -d" in finding.do
+    assert "ufw" in finding.why
+
+
+def test_a_container_on_the_host_network_names_its_command() -> None:
+    recorded = (RECORDED / "host-network.json").read_text("utf-8")
+    (container,) = docker.parse(recorded)
+    listener = Listener("::", 9119, 4283, "busybox", f"docker-{container.id}")
+    machine = Dockered([listener], {"127.0.0.1:9119": says(), "[::1]:9119": says()}, inspected=recorded)
+    (finding,) = [each for each in Backend().check(answers(), Backend().inspect(answers(), machine)) if each.severity]
+    assert "(network_mode: host), put --host 127.0.0.1 --port 9119 behind hermes dashboard" in finding.do
+
+
+def test_a_container_published_on_loopback_only_is_no_open_door() -> None:
+    recorded = (RECORDED / "compose-published.json").read_text("utf-8")
+    closed = recorded.replace('"HostIp": "0.0.0.0"', '"HostIp": "127.0.0.1"').replace(
+        '"HostIp": "::"', '"HostIp": "::1"'
+    )
+    machine = Dockered([Listener("127.0.0.1", 9119, 9, "docker-proxy")], {"127.0.0.1:9119": says()}, inspected=closed)
+    facts = Backend().inspect(answers(), machine)
+    assert Backend().check(answers(), facts) == []
+    assert str(facts.chosen(answers())) == "127.0.0.1:9119"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "[1]", "not json", '[{"Id": null, "NetworkSettings": {"Ports": null}}]']
+)
+def test_odd_words_of_docker_are_no_error(text: str) -> None:
+    assert all(not each.published for each in docker.parse(text))
 
 
 def test_it_is_asked_as_hermes_wants_to_be_asked() -> None:

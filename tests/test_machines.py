@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from hermes_setup.errors import CommandFailed, HermesSetupError
 from hermes_setup.host import ABSENT, File, Folder, Link, Ran, Request, Special, System
 from hermes_setup.system.local import Local
 from hermes_setup.system.overlay import Nothing, Overlay
+from hermes_setup.system.rehearsal import Rehearsal
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 US = grp.getgrgid(os.getgid()).gr_name
@@ -29,16 +30,22 @@ def mine(text: str, mode: int = 0o644) -> File:
     return File(text.encode(), mode, ME, US)
 
 
-@pytest.fixture(params=["local", "overlay", "overlay over local"])
-def system(request: pytest.FixtureRequest, tmp_path: Path) -> System:
+ROOTS = ("rehearsal",) if os.getuid() == 0 else ()
+
+
+@pytest.fixture(params=["local", "overlay", "overlay over local", *ROOTS])
+def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
     os.umask(0o077)
     match request.param:
         case "local":
-            return Local(str(tmp_path))
+            yield Local(str(tmp_path))
         case "overlay":
-            return Overlay(Nothing())
+            yield Overlay(Nothing())
+        case "rehearsal":
+            with Rehearsal("/srv/contract") as copy:
+                yield copy
         case _:
-            return Overlay(Local(str(tmp_path)))
+            yield Overlay(Local(str(tmp_path)))
 
 
 def test_what_was_put_is_there(system: System) -> None:
@@ -127,6 +134,16 @@ def local(tmp_path: Path) -> Local:
     return Local(str(tmp_path))
 
 
+@pytest.fixture(params=["local", *ROOTS])
+def real(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
+    """Where commands really run."""
+    if request.param == "local":
+        yield Local(str(tmp_path))
+        return
+    with Rehearsal() as copy:
+        yield copy
+
+
 def test_folders_made_on_the_way_can_be_read_by_nginx_whatever_the_umask(local: Local, tmp_path: Path) -> None:
     os.umask(0o077)
     local.put("/var/www/x/file", mine("x"))
@@ -162,27 +179,27 @@ def test_a_socket_or_device_is_special(local: Local, tmp_path: Path) -> None:
     assert isinstance(local.look("/pipe"), Special)
 
 
-def test_a_question_has_a_deadline_and_never_raises(local: Local) -> None:
+def test_a_question_has_a_deadline_and_never_raises(real: System) -> None:
     began = time.monotonic()
-    assert local.ask(["sleep", "30"], seconds=0.2).code == 124
+    assert real.ask(["sleep", "30"], seconds=0.2).code == 124
     assert time.monotonic() - began < 5
-    assert local.ask(["no-such-command-here"]).code == 127
-    assert local.ask(["sh", "-c", "echo out; echo err >&2; exit 3"]) == local.ask(
+    assert real.ask(["no-such-command-here"]).code == 127
+    assert real.ask(["sh", "-c", "echo out; echo err >&2; exit 3"]) == real.ask(
         ["sh", "-c", "echo out; echo err >&2; exit 3"]
     )
 
 
-def test_a_command_that_fails_shows_what_it_said(local: Local) -> None:
+def test_a_command_that_fails_shows_what_it_said(real: System) -> None:
     with pytest.raises(CommandFailed) as failed:
-        local.run(["sh", "-c", "echo this is why >&2; exit 7"])
+        real.run(["sh", "-c", "echo this is why >&2; exit 7"])
     assert (failed.value.code, failed.value.output) == (7, "this is why\n")
     with pytest.raises(CommandFailed, match="could not be started"):
-        local.run(["no-such-command-here"])
+        real.run(["no-such-command-here"])
 
 
-def test_a_killed_command_is_explained(local: Local) -> None:
+def test_a_killed_command_is_explained(real: System) -> None:
     with pytest.raises(CommandFailed, match="memory"):
-        local.run(["sh", "-c", "kill -9 $$"])
+        real.run(["sh", "-c", "kill -9 $$"])
 
 
 def test_an_interrupted_command_is_ended_with_all_its_children(local: Local, tmp_path: Path) -> None:
@@ -209,10 +226,10 @@ def test_an_interrupted_command_is_ended_with_all_its_children(local: Local, tmp
         pytest.fail("the child lives on")
 
 
-def test_a_wait_ends_as_soon_as_it_may_and_at_its_deadline(local: Local) -> None:
+def test_a_wait_ends_as_soon_as_it_may_and_at_its_deadline(real: System) -> None:
     looks = iter([False, False, True])
-    assert local.wait(lambda: next(looks), seconds=5)
-    assert not local.wait(lambda: False, seconds=0.1)
+    assert real.wait(lambda: next(looks), seconds=5)
+    assert not real.wait(lambda: False, seconds=0.1)
 
 
 def test_the_environment_of_a_command_is_known(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from hermes_setup import answers as wishes
-from hermes_setup import hermes, nginx
+from hermes_setup import docker, hermes, nginx
 from hermes_setup.answers import DEFAULT_BACKEND, Answers
 from hermes_setup.changes import Change
 from hermes_setup.findings import Finding, block, note, warn
@@ -41,6 +41,7 @@ class Facts:
     headless: tuple[Dashboard, ...] = ()  # `hermes serve`: Hermes, but without pages
     others: tuple[Listener, ...] = ()  # on Hermes's port, and something else by what they answer
     holder: Listener | None = None  # the socket at the given place, or at the default
+    containers: tuple[docker.Container, ...] = ()
 
     def chosen(self, answers: Answers) -> wishes.Backend | None:
         """The dashboard to pass requests to; None when none is found."""
@@ -65,7 +66,8 @@ class Backend:
 
     def inspect(self, answers: Answers, host: Host) -> Facts:
         """Asks every listener that could be Hermes, side by side; 2 s at most, and 1 s more for those that are."""
-        every = host.listeners()
+        containers = docker.containers(host)
+        every = _with_published(host.listeners(), containers)
         maybe = [each for each in every if each.port == PORT or _looks_like_hermes(each)]
         wanted = answers.backend or DEFAULT_BACKEND
         targets = list(dict.fromkeys([*(_target(each) for each in maybe), wanted]))
@@ -92,16 +94,17 @@ class Backend:
                 if told[_target(each)].status and _target(each) not in sure and not _shy(told[_target(each)])
             ),
             _holder(every, wanted),
+            containers,
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
         """Hermes answers, there is no doubt which, and it is not open to the world."""
         doors = {
-            (each.pid, each.process, each.port): each
+            (0 if each.process in PUBLISHERS else each.pid, each.process, each.port): each
             for each in facts.listeners
             if not _is_loopback(each.address) and each not in facts.others
         }
-        found = [_open(each, _dashboard(facts, each)) for each in doors.values()]
+        found = [_open(each, _dashboard(facts, each), facts.containers) for each in doors.values()]
         chosen = facts.chosen(answers)
         proved = next((each for each in facts.dashboards if each.at == chosen), None)
         # one process on 127.0.0.1 and on ::1 is one dashboard
@@ -177,10 +180,16 @@ class Backend:
         return ()
 
 
-def proved(host: Host) -> tuple[wishes.Backend, ...]:
-    """Where Hermes answers on this machine's loopback, the usual place first. Never slower than 2 s."""
+def proved(host: Host, *, everywhere: bool = False) -> tuple[wishes.Backend, ...]:
+    """Where Hermes answers on this machine's loopback, the usual place first. Never slower than 2 s.
+
+    `everywhere`: also where others could reach it, as the sockets name their addresses.
+    """
     asked = Answers(wishes.Domain("hermes.localhost", "hermes.localhost"), wishes.Issuer("self-signed", ""), ())
-    return tuple(each.at for each in Backend().inspect(asked, host).dashboards if each.at.local)
+    found = Backend().inspect(asked, host).dashboards
+    if everywhere:
+        return tuple(wishes.Backend(each.listener.address, each.listener.port) for each in found)
+    return tuple(each.at for each in found if each.at.local)
 
 
 def _looks_like_hermes(each: Listener) -> bool:
@@ -230,10 +239,45 @@ def _who(each: Listener) -> str:
     return f" ({told})" if told else ""
 
 
-def _open(each: Listener, dashboard: Dashboard | None) -> Finding:
+def _with_published(every: Sequence[Listener], containers: Sequence[docker.Container]) -> tuple[Listener, ...]:
+    """The listeners, and the ports that Docker publishes without one (userland-proxy off: only rules of the kernel)."""
+    seen = {(each.address, each.port) for each in every} | {("::", each.port) for each in every if each.everywhere}
+    hidden = [
+        Listener(each.address, each.port, 0, "docker-proxy")
+        for container in containers
+        for each in container.published
+        if PORT in (each.inner, each.port) and (each.address, each.port) not in seen
+    ]
+    return (*every, *hidden)
+
+
+def _of_docker(each: Listener, containers: Sequence[docker.Container]) -> str:
+    """What to change where, for a listener of Docker's; "" for another."""
+    ports = [(container, place) for container in containers for place in container.published if place.port == each.port]
+    if each.process in PUBLISHERS and ports:
+        container, place = ports[0]
+        line = f'"127.0.0.1:{place.port}:{place.inner}"'
+        if container.file:
+            return (
+                f"In {container.file}, at the service {container.service}, under ports, write: - {line}\nthen: "
+                f"sudo docker compose -f {container.file} up -d"
+            )
+        return f"Start the container {container.name} anew with -p {line.strip(chr(34))} instead of what it has now."
+    own = next((one for one in containers if one.on_host_network and each.unit == f"docker-{one.id}"), None)
+    if own and own.file:
+        return (
+            f"In {own.file}, at the service {own.service} (network_mode: host), put --host 127.0.0.1 --port {each.port} behind "
+            f"hermes dashboard in its command, then: sudo docker compose -f {own.file} up -d"
+        )
+    return ""
+
+
+def _open(each: Listener, dashboard: Dashboard | None, containers: Sequence[docker.Container]) -> Finding:
     where = "on all addresses of this server" if each.everywhere else f"on {each.address}"
     what = "Hermes" if dashboard else "Something (Hermes, most likely)"
-    if each.contained:
+    if known := _of_docker(each, containers):
+        do = known
+    elif each.contained:
         do = (
             f"It is in container {each.unit.partition('-')[2]}, on this server's own network (network_mode: host): "
             f"put --host 127.0.0.1 --port {each.port} behind hermes dashboard in its command, and start it anew."
@@ -252,7 +296,7 @@ def _open(each: Listener, dashboard: Dashboard | None) -> Finding:
         )
     else:
         do = f"Stop it and start it with: hermes dashboard --host 127.0.0.1 --port {each.port} --no-open"
-    if dashboard and dashboard.status.login:
+    if dashboard and dashboard.status.login and each.process not in PUBLISHERS:
         return warn(
             "backend.login-only",
             f"{what} listens {where}, port {each.port}{_who(each)}; only its own login guards it there.",
@@ -262,6 +306,11 @@ def _open(each: Listener, dashboard: Dashboard | None) -> Finding:
     return block(
         "backend.open",
         f"{what} listens {where}, port {each.port}{_who(each)}: everybody on the internet may reach it without a password.",
-        "A password in front of it would guard nothing while there is a second door. A firewall may hide it today and not tomorrow.",
+        "A password in front of it would guard nothing while there is a second door. "
+        + (
+            "And ufw does not close it: the rules of Docker come before those of ufw."
+            if each.process in PUBLISHERS
+            else "A firewall may hide it today and not tomorrow."
+        ),
         do,
     )

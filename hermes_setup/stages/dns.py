@@ -997,6 +997,11 @@ def _cloudflares(address: str) -> bool:
     return any(ipaddress.ip_address(address) in net for net in cloudflare())
 
 
+def public_address(host: Host) -> str:
+    """An address of this machine's interfaces that the internet can reach, IPv4 if possible; "" behind NAT."""
+    return next((each for each in host.addresses() if _outer(each)), "")
+
+
 def _outer(address: str) -> bool:
     """True for an address that can be reached from other networks."""
     return not any(ipaddress.ip_address(address) in net for net in INNER)

@@ -73,7 +73,7 @@ class Proof:
                     "Start it: sudo hermes-setup ; why it stopped: sudo tail /var/log/nginx/error.log",
                 )
             ]
-        if facts.page is None or facts.page.status in (200, 502):
+        if facts.page is None or facts.page.status in (200, 502) or _own_login(facts.page):
             return ()
         return [_gate_shut(answers, facts.page)]
 
@@ -141,6 +141,8 @@ class Look:
                     "Start Hermes; nothing has to be set up again. Check: sudo hermes-setup doctor",
                 )
             ]
+        if _own_login(page):
+            return []  # the stage before this told of it; the chat opens only for who has signed in there
         if page.status != 200:
             return [_gate_shut(self.answers, page)]
         return self._chat(system, address, token, page)
@@ -200,6 +202,11 @@ def _gate(token: str, *headers: tuple[str, str]) -> tuple[tuple[str, str], ...]:
 
 def _is_hermes(response: Response) -> bool:
     return b"__HERMES_SESSION_TOKEN__" in response.body
+
+
+def _own_login(page: Response) -> bool:
+    """Hermes's own sign-in, which it asks for behind ours (hermes_cli/web_server.py: a redirect to /login)."""
+    return page.status in (302, 303, 307) and page.header("Location").startswith("/login")
 
 
 def _gate_shut(answers: Answers, page: Response) -> Finding:

@@ -294,3 +294,34 @@ def test_while_another_run_is_at_work_nothing_is_asked(world: World) -> None:
     here.has_said("process 7")
     assert here.ended() == 75
     assert "Domain" not in here.raw
+
+
+@pytest.mark.parametrize("pressed", ["", "\r"], ids=["by itself", "at Enter"])
+def test_before_the_record_is_there_it_tells_what_to_set_waits_and_goes_on(
+    world: World, vps: Machine, pressed: str
+) -> None:
+    world.dns.host(DOMAIN)  # the zone is there, the name has no address
+    here = Terminal(vps, env={"SUDO_USER": "admin"})
+    answer(here, [*LETSENCRYPT[:3], ("? User name [admin]:", "alice\r"), *LETSENCRYPT[4:7]])
+    answer(here, [("? Another user? [y/N]", "\r")])
+    screen = here.waits(lambda text: "4) Stop here" in text)
+    words = " ".join(here.raw.split())
+    assert f"{DOMAIN}. A {vps.addresses[0]}" in words
+    assert f"ssh -L 9119:127.0.0.1:9119 admin@{vps.addresses[0]}" in words
+    assert "1) Wait here" in screen
+    here.type("1\r")
+    here.sees("Waiting for the record")
+    here.until(lambda text: re.search(r"^\d\d:\d\d:\d\d  .* has no address", text, re.M) is not None)
+    assert not vps.exists("/etc/nginx/sites-enabled/zz-hermes")
+    world.dns.host(DOMAIN, *vps.addresses)
+    here.type(pressed)
+    here.sees("There it is", 45 if not pressed else 15)
+    waits(here, GO_AHEAD)
+    here.interrupt()
+    assert here.ended() == 130
+    world.dns.host(DOMAIN)
+    again = Terminal(vps, env={"SUDO_USER": "admin"})
+    again.waits(lambda text: "4) Stop here" in text)
+    assert f"Domain: {DOMAIN} (from last time)" in again.raw
+    again.interrupt()
+    assert again.ended() == 130

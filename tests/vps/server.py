@@ -84,6 +84,7 @@ class Vps(Machine):
                 + ["--resolv-conf=off", "--timezone=off", "--link-journal=no", "--settings=no", "--console=pipe"]
                 + [
                     "--capability=CAP_NET_ADMIN,CAP_NET_RAW",
+                    "--system-call-filter=@keyring bpf",  # a real server's Docker needs them
                     "--register=no",
                     "--keep-unit",
                     "--notify-ready=yes",

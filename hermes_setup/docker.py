@@ -1,0 +1,72 @@
+"""The containers of this machine's Docker: where their ports are published, and which compose file says so.
+
+Sources: docker-inspect(1); the labels are Compose's (docker/compose, pkg/api/labels.go).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hermes_setup.host import Absent, Host
+
+SOCKET = "/run/docker.sock"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A port of a container that is a port of this machine, too."""
+
+    address: str  # of this machine: "0.0.0.0" and "::" are all
+    port: int
+    inner: int
+
+
+@dataclass(frozen=True)
+class Container:
+    """A running container."""
+
+    id: str  # 12 digits, as `docker ps` shows it
+    name: str
+    on_host_network: bool
+    published: tuple[Published, ...]
+    file: str  # of Compose, "" where it was started otherwise
+    service: str
+
+
+def containers(host: Host) -> tuple[Container, ...]:
+    """Those that run; () where there is no Docker, or it does not answer."""
+    if isinstance(host.look(SOCKET), Absent):
+        return ()
+    ids = host.ask(("docker", "ps", "--quiet", "--no-trunc")).out.split()
+    return parse(host.ask(("docker", "inspect", *ids)).out) if ids else ()
+
+
+def parse(text: str) -> tuple[Container, ...]:
+    """What `docker inspect` printed; what does not look like it is passed over."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return ()
+    return tuple(_container(each) for each in found if isinstance(each, dict)) if isinstance(found, list) else ()
+
+
+def _container(told: Mapping[str, Any]) -> Container:
+    config, outer = told.get("Config") or {}, told.get("HostConfig") or {}
+    labels = config.get("Labels") or {}
+    ports = (told.get("NetworkSettings") or {}).get("Ports") or {}
+    return Container(
+        str(told.get("Id", ""))[:12],
+        str(told.get("Name", "")).lstrip("/"),
+        outer.get("NetworkMode") == "host",
+        tuple(
+            Published(place.get("HostIp") or "0.0.0.0", int(place["HostPort"]), int(inner.partition("/")[0]))  # noqa: S104 - told
+            for inner, places in ports.items()
+            if inner.endswith("/tcp")
+            for place in places or ()
+        ),
+        str(labels.get("com.docker.compose.project.config_files", "")).partition(",")[0],
+        str(labels.get("com.docker.compose.service", "")),
+    )
