@@ -234,6 +234,63 @@ class Backend:
 DEFAULT_BACKEND = Backend("127.0.0.1", 9119)
 
 
+AnyNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def parse_network(text: str) -> str:
+    """A network (203.0.113.0/24) or one address (203.0.113.5, without its /32), in its short form. Raises WrongInput.
+
+    IPv4 in the clothes of IPv6 (RFC 4291 section 2.5.5.2) is IPv4: nginx compares it so (ngx_http_geo_module.c).
+    """
+    word = text.strip()
+    hint = "Type an address like 203.0.113.5, or a network like 203.0.113.0/24 or 2001:db8::/32."
+    alone, slash, length = word.partition("/")
+    try:
+        address = ipaddress.ip_address(alone)
+    except ValueError:
+        raise WrongInput(f"{word or 'Nothing'} is not an address or a network.", hint=hint) from None
+    if "%" in alone:
+        raise WrongInput(f"{word} names a network card; an address alone is wanted.", hint=hint)
+    if slash and not (length.isascii() and length.isdecimal() and int(length) <= address.max_prefixlen):
+        raise WrongInput(f"{word}: behind the / stands a number from 0 to {address.max_prefixlen}.", hint=hint)
+    bits = int(length) if slash else address.max_prefixlen
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    if mapped is not None and bits >= 96:
+        address, bits = mapped, bits - 96
+    network = ipaddress.ip_network((address, bits), strict=False)
+    if address != network.network_address:
+        raise WrongInput(
+            f"{word} is not the beginning of a network.",
+            hint=f"For the whole network write {network}; for the one address write {address}.",
+            instead=str(network),
+        )
+    if bits == network.max_prefixlen and (address.is_unspecified or address.is_multicast):
+        raise WrongInput(f"{address} is nobody's address.", hint=hint)
+    return str(address) if bits == network.max_prefixlen else str(network)
+
+
+def parse_allow(texts: Sequence[str]) -> tuple[str, ...]:
+    """The networks in the order given, each once. Raises WrongInput for one that is none, and for one named twice."""
+    found: list[str] = []
+    for text in texts:
+        network = parse_network(text)
+        if network in found:
+            raise WrongInput(f"{network} is named twice among the allowed addresses.", hint="Keep one of the two.")
+        found.append(network)
+    return tuple(found)
+
+
+def permits(allow: Sequence[str], address: str) -> bool:
+    """True when that address may open the dashboard: it is in one of the networks, or there is no list at all."""
+    one = ipaddress.ip_network(parse_network(address))
+    return not allow or any(one.version == net.version and one.subnet_of(net) for net in networks(allow))  # type: ignore[arg-type]  # same version
+
+
+def networks(allow: Sequence[str]) -> tuple[AnyNetwork, ...]:
+    """The parsed list, to compute with."""
+    return tuple(ipaddress.ip_network(text) for text in allow)
+
+
 @dataclass(frozen=True)
 class User:
     """Someone who may sign in. `hash` "" means: the line that is on the machine stays as it is."""
@@ -256,11 +313,14 @@ class Answers:
     public_addresses: tuple[str, ...] = ()  # what the user says is this server's, over what can be seen
     gone: tuple[str, ...] = ()  # users whose lines go
     revoked: tuple[str, ...] = ()  # sha256 of cookie values that must not be good any more
+    allow: tuple[str, ...] = ()  # the networks that the dashboard opens to, as `parse_allow` has them; (): to all
+    lockout: bool = False  # the list may leave out whoever is at the keyboard; a word for one run, never kept
     service: bool = False  # Hermes is to run as a service of systemd
 
     def settled(self) -> Answers:
         """The same wishes once they hold: no hashes (the machine has them), nobody left to remove or to sign out."""
-        return replace(self, users=tuple(replace(user, hash="") for user in self.users), gone=(), revoked=())
+        users = tuple(replace(user, hash="") for user in self.users)
+        return replace(self, users=users, gone=(), revoked=(), lockout=False)
 
 
 @dataclass(frozen=True)
@@ -284,9 +344,10 @@ class AnswersFile:
     firewall: Literal["open", "leave"] = "open"
     public_addresses: tuple[str, ...] = ()
     service: bool = False
+    allow: tuple[str, ...] = ()
 
 
-KEYS = ("domain", "email", "certificate", "backend", "service", "firewall", "public_addresses", "users")
+KEYS = ("domain", "email", "certificate", "backend", "service", "firewall", "public_addresses", "allow", "users")
 USER_KEYS = ("name", "password_file", "password_hash")
 
 
@@ -309,6 +370,7 @@ def read_table(table: Mapping[str, object]) -> AnswersFile:
         firewall="open" if firewall == "open" else "leave",
         public_addresses=_addresses(table.get("public_addresses", [])),
         service=_switch(table, "service"),
+        allow=_allow(table["allow"]) if "allow" in table else (),
     )
 
 
@@ -352,6 +414,21 @@ def _addresses(value: object) -> tuple[str, ...]:
         return tuple(str(ipaddress.ip_address(item)) for item in value if isinstance(item, str) or _no_address(item))
     except ValueError as error:
         raise WrongInput(f"public_addresses: {error}.", hint='Write public_addresses = ["203.0.113.5"].') from None
+
+
+def _allow(value: object) -> tuple[str, ...]:
+    example = 'Write allow = ["203.0.113.0/24", "2001:db8::/32"].'
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise WrongInput("allow is not a list of addresses in quotes.", hint=example)
+    if not value:
+        raise WrongInput(
+            "allow is an empty list: nobody could open the dashboard.",
+            hint=f"{example} Without the key, whoever has a password may come from anywhere.",
+        )
+    try:
+        return parse_allow(value)
+    except WrongInput as error:
+        raise WrongInput(f"allow: {error.message}", hint=error.hint) from None
 
 
 def _no_address(item: object) -> bool:
@@ -398,6 +475,8 @@ def to_toml(answers: Answers, hashes: Mapping[str, str]) -> str:
     lines.append(f"firewall = {_quote(answers.firewall)}")
     if answers.public_addresses:
         lines.append(f"public_addresses = [{', '.join(map(_quote, answers.public_addresses))}]")
+    if answers.allow:
+        lines.append(f"allow = [{', '.join(map(_quote, answers.allow))}]")
     for user in answers.users:
         lines += ["", "[[users]]", f"name = {_quote(user.name)}"]
         if hashes.get(user.name):

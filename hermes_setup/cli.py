@@ -28,7 +28,7 @@ hermes-setup puts the Hermes dashboard on the internet: behind nginx, with a cer
 
   hermes-setup                      ask, show every change, then do it; later: what is there, and a menu
   hermes-setup --dry-run            the same questions, then every change as a diff; writes nothing at all
-  hermes-setup apply --answers FILE.toml [--dry-run | --check] [--yes]
+  hermes-setup apply --answers FILE.toml [--dry-run | --check] [--yes] [--allow-lockout]
   hermes-setup users list
   hermes-setup users add NAME       [--password-stdin | --generate] [--yes] [--dry-run]
   hermes-setup users passwd NAME    [--password-stdin | --generate] [--yes] [--dry-run]
@@ -42,6 +42,7 @@ hermes-setup puts the Hermes dashboard on the internet: behind nginx, with a cer
   --yes       agree to what the plan shows, and to nothing else
   --dry-run   show every change, make none
   --check     show what would be changed; exit 4 when that is anything
+  --allow-lockout  let the allowed addresses leave out the one that this ssh session comes from
 
 Exit: 0 done, nothing to do, or "no"  1 a stage failed, its files were put back  2 wrong usage or answers
       3 a check blocks  4 doctor or --check found something  70 a bug of ours  75 another run is at work
@@ -292,16 +293,24 @@ def _verb(argv: list[str]) -> int:
     words = [word for word in argv if not word.startswith("-")]
     verb = words[0] if words else ""
     if not verb:
-        return _wizard(dry="--dry-run" in _flags(argv, {"--dry-run": False}, 0))
+        flags = _flags(argv, {"--dry-run": False, "--allow-lockout": False}, 0)
+        return _wizard(dry="--dry-run" in flags, lockout="--allow-lockout" in flags)
     rest = [word for number, word in enumerate(argv) if number != argv.index(verb)]
     match verb:
         case "apply":
-            flags = _flags(rest, {"--answers": True, "--dry-run": False, "--check": False, "--yes": False}, 0)
+            plain = ("--dry-run", "--check", "--yes", "--allow-lockout")
+            flags = _flags(rest, {"--answers": True, **dict.fromkeys(plain, False)}, 0)
             if "--answers" not in flags:
                 raise WrongInput("apply needs the file of answers.", hint="sudo hermes-setup apply --answers FILE.toml")
             if "--dry-run" in flags and "--check" in flags:
                 raise WrongInput("--dry-run and --check are two ways of the same look.", hint="Keep one of them.")
-            return _apply(flags["--answers"], dry="--dry-run" in flags, check="--check" in flags, yes="--yes" in flags)
+            return _apply(
+                flags["--answers"],
+                dry="--dry-run" in flags,
+                check="--check" in flags,
+                yes="--yes" in flags,
+                lockout="--allow-lockout" in flags,
+            )
         case "users":
             return _users(rest)
         case "answers":
@@ -397,10 +406,13 @@ def _terminal() -> bool:
 # -- commands -------------------------------------------------------------------------------------------------------------
 
 
-def _apply(path: str, *, dry: bool, check: bool, yes: bool) -> int:
+def _apply(path: str, *, dry: bool, check: bool, yes: bool, lockout: bool) -> int:
+    from dataclasses import replace
+
     from hermes_setup.state import State
 
     answers, made_up = _wanted(path, state := State())
+    answers = replace(answers, lockout=lockout)
     return _carry_out(answers, state, made_up, dry=dry or check, check=check, yes=yes)
 
 
@@ -435,6 +447,7 @@ def _wanted(path: str, state: State) -> tuple[Answers, dict[str, str]]:
         service=wanted.service,
         firewall=wanted.firewall,
         public_addresses=wanted.public_addresses,
+        allow=wanted.allow,
         # those of a run that was stopped before it came to them, too
         gone=tuple(
             name for name in dict.fromkeys((*(stored.gone if stored else ()), *gone)) if _goes(name, named, lines)
@@ -774,7 +787,16 @@ def _user_stages() -> tuple[AnyStage, ...]:
     return tuple(stage for stage in story() if stage.name in ("users", "site-https", "proof"))
 
 
-def _wizard(*, dry: bool) -> int:
+def _address_stages() -> tuple[AnyStage, ...]:
+    """What a change of the allowed addresses needs; "users" brings the pass with which the proof looks from here."""
+    from hermes_setup.stages import story
+
+    return tuple(stage for stage in story() if stage.name in ("users", "addresses", "site-https", "proof"))
+
+
+def _wizard(*, dry: bool, lockout: bool) -> int:
+    from dataclasses import replace
+
     from hermes_setup import wizard
     from hermes_setup.errors import WrongInput
     from hermes_setup.state import State
@@ -796,7 +818,7 @@ def _wizard(*, dry: bool) -> int:
         )
     stored = state.answers()
     if stored is not None:
-        return _again(state, stored, dry=dry)
+        return _again(state, replace(stored, lockout=lockout), dry=dry)
     return _ask_all(state, wizard.Draft() if dry else _draft(state), None, dry=dry)
 
 
@@ -919,6 +941,8 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
     from dataclasses import replace
 
     from hermes_setup import wizard
+    from hermes_setup.session import find
+    from hermes_setup.system.local import Local
 
     if any(user.hash for user in stored.users) or stored.gone or stored.revoked:
         _say(f"The set-up of {stored.domain.label} was begun and not finished. It goes on from where it stopped.")
@@ -934,7 +958,8 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
         )
     else:
         _say(f"Hermes is set up here: https://{stored.domain}/ (everything in one look: sudo hermes-setup doctor)")
-    wish, made_up = wizard.menu(tuple(_lines()), _asker())
+    session = find(Local())
+    wish, made_up = wizard.menu(tuple(_lines()), _asker(), allow=stored.allow, session=session, lockout=stored.lockout)
     others = tuple(user for user in stored.users if wish.user is None or user.name != wish.user.name)
     match wish.do:
         case "quit":
@@ -943,6 +968,8 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
             return _doctor(as_json=False)
         case "change":
             return _ask_all(state, wizard.Draft.again(stored), stored, dry=dry)
+        case "addresses":
+            return _readdress(state, replace(stored, allow=wish.allow), dry=dry)
         case "remove":
             answers = replace(stored, users=others, gone=(*stored.gone, wish.user.name) if wish.user else stored.gone)
         case _:
@@ -954,6 +981,20 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
         made_up, lambda: _carry_out(answers, state, made_up, dry=dry, asked=True, stages=_user_stages()), kept=False
     )
     if code == 0 and not dry and wish.do in ("remove", "passwd"):
+        _say_retiring()
+    return code
+
+
+def _readdress(state: State, answers: Answers, *, dry: bool) -> int:
+    """The dashboard opens to these addresses, once that is agreed to; no user changes."""
+    from hermes_setup.stages.addresses import told
+
+    code = _carry_out(answers, state, {}, dry=dry, asked=True, stages=_address_stages())
+    if code == _WANTS_BACK:
+        _say("Nothing was changed.")
+        return 0
+    if code == 0 and not dry and _finished:
+        _say(f"The dashboard opens to: {told(answers.allow) or 'every address'}.")
         _say_retiring()
     return code
 

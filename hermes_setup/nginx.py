@@ -157,6 +157,7 @@ class Config:
     group: str
     pid: str
     http2: bool = False  # somebody else switches HTTP/2 on by `listen ... http2`
+    real_ip: tuple[str, ...] = ()  # set_real_ip_from of the http block, which all sites inherit
     streams: tuple[Server, ...] = ()  # those of stream blocks, which share no port with those of http
     problem: str = ""
 
@@ -189,6 +190,7 @@ def read(host: Files) -> Config:
         user=user[0] if user else "nobody",
         group=user[1] if len(user) > 1 else (user[0] if user else "nogroup"),
         pid=reader.pid,
+        real_ip=tuple(reader.real_ip),
         streams=tuple(reader.streams),
         http2=any(
             "http2" in listen.options for server in reader.servers if not server.ours for listen in server.listens
@@ -218,6 +220,7 @@ class _Reader:
         self.servers: list[Server] = []
         self.streams: list[Server] = []
         self.includes: list[str] = []
+        self.real_ip: list[str] = []
         self.user: tuple[str, ...] = ()
         self.pid = PID
         self.problem = ""
@@ -247,6 +250,8 @@ class _Reader:
                     self._include(directive.args[0], inside)
                 case "user", None if not inside:
                     self.user = directive.args
+                case "set_real_ip_from", None if inside == ("http",) and directive.args:
+                    self.real_ip.append(directive.args[0])
                 case "pid", None if not inside and directive.args:
                     self.pid = directive.args[0]
                 case "server", tuple(block) if inside[-1:] == ("http",):

@@ -29,7 +29,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from hermes_setup import durable
-from hermes_setup.answers import Answers, Backend, Domain, Issuer, User, parse_email, parse_user
+from hermes_setup.answers import Answers, Backend, Domain, Issuer, User, parse_allow, parse_email, parse_user
 from hermes_setup.changes import Change, Place, Run, Stamp
 from hermes_setup.errors import Busy, HermesSetupError, WrongInput
 from hermes_setup.host import ABSENT, Absent, File, Folder, Link, Node
@@ -240,6 +240,7 @@ def to_table(answers: Answers) -> dict[str, Any]:
         "service": answers.service,
         "firewall": answers.firewall,
         "public_addresses": list(answers.public_addresses),
+        "allow": list(answers.allow),
         "users": [{"name": user.name, "hash": user.hash, "origin": user.origin} for user in answers.users],
         "gone": list(answers.gone),
         "revoked": list(answers.revoked),
@@ -257,6 +258,7 @@ def from_table(table: dict[str, Any]) -> Answers:
             service=table.get("service") is True,
             firewall="leave" if table["firewall"] == "leave" else "open",
             public_addresses=tuple(table["public_addresses"]),
+            allow=parse_allow(table.get("allow", [])),  # answers of before there was a list have none
             users=tuple(
                 User(parse_user(user["name"]), user["hash"], "answers" if user["origin"] == "answers" else "menu")
                 for user in table["users"]

@@ -16,8 +16,19 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from hermes_setup import passwords
-from hermes_setup.answers import Answers, Backend, Domain, Issuer, User, parse_email, parse_user
+from hermes_setup.answers import (
+    Answers,
+    Backend,
+    Domain,
+    Issuer,
+    User,
+    parse_allow,
+    parse_email,
+    parse_user,
+    permits,
+)
 from hermes_setup.errors import WrongInput
+from hermes_setup.session import Session
 
 PRIVATE_ENDINGS = ("localhost", "local", "test", "internal", "home.arpa", "lan", "invalid", "example", "onion")
 """No public CA signs names under these (RFC 2606, 6761, 6762, 7686, 8375; ICANN's .internal); .lan is only custom."""
@@ -118,6 +129,8 @@ class Draft:
             made,
             firewall=base.firewall,
             public_addresses=base.public_addresses,
+            allow=base.allow,
+            lockout=base.lockout,
             gone=gone,
             revoked=base.revoked,
         )
@@ -690,16 +703,28 @@ def what_now(asker: Asker, *, waiting: bool = False) -> Literal["wait", "again",
 
 @dataclass(frozen=True)
 class Wish:
-    """What is wanted of a machine that is set up. `user` has the new hash ("add", "passwd") or only the name ("remove")."""
+    """What is wanted of a machine that is set up. `user` has the new hash ("add", "passwd") or only the name ("remove").
 
-    do: Literal["add", "passwd", "remove", "check", "change", "quit"]
+    `allow` is the new list of "addresses", () for all of them.
+    """
+
+    do: Literal["add", "passwd", "remove", "addresses", "check", "change", "quit"]
     user: User | None = None
+    allow: tuple[str, ...] = ()
 
 
-def menu(users: Sequence[str], asker: Asker) -> tuple[Wish, dict[str, str]]:
+def menu(
+    users: Sequence[str],
+    asker: Asker,
+    *,
+    allow: Sequence[str] = (),
+    session: Session | None = None,
+    lockout: bool = False,
+) -> tuple[Wish, dict[str, str]]:
     """What the user wants, with all that it needs; and the made-up passwords to show once more at the end.
 
-    `users` are those who can sign in now. Back in a question of the menu leads to the menu, and in the menu it quits.
+    `users` are those who can sign in now, `allow` the addresses that the dashboard opens to (() for all), `session`
+    where the user sits; a list without it is taken only with `lockout`. Back in a question of the menu leads to the menu, and in the menu it quits.
     """
     question = Question(
         "menu",
@@ -712,6 +737,7 @@ def menu(users: Sequence[str], asker: Asker) -> tuple[Wish, dict[str, str]]:
             Choice("add", "Add a user"),
             Choice("passwd", "Change a password"),
             Choice("remove", "Remove a user"),
+            Choice("addresses", f"Allowed addresses (now: {_listed(allow)})"),
             Choice("check", "Check everything"),
             Choice("change", "Change the answers (domain, certificate, ...)"),
             Choice("quit", "Quit"),
@@ -724,7 +750,13 @@ def menu(users: Sequence[str], asker: Asker) -> tuple[Wish, dict[str, str]]:
         if isinstance(reply, Back):
             return Wish("quit"), {}
         try:
-            wish, later = _wish(chosen(question, reply), users, asker)
+            do = chosen(question, reply)
+            if do == "addresses":
+                allowed = allowed_addresses(asker, allow, session, lockout=lockout)
+                if isinstance(allowed, Back):
+                    continue
+                return Wish("addresses", allow=allowed), {}
+            wish, later = _wish(do, users, asker)
         except WrongInput as wrong:
             error = told(wrong)
             continue
@@ -748,6 +780,89 @@ def new_password(name: str, asker: Asker) -> tuple[User, dict[str, str]] | Back:
         draft = heard[1]
         if draft.users:
             return draft.users[0], later
+
+
+def allowed_addresses(
+    asker: Asker, allow: Sequence[str], session: Session | None, *, lockout: bool = False
+) -> tuple[str, ...] | Back:
+    """The addresses that the dashboard is to open to, () for all; where this session comes from is offered first."""
+    choices = []
+    if session and session.network not in allow and not (allow and permits(allow, session.address)):
+        whose = "where this ssh session comes from" if session.sure else "most likely where you sit"
+        words = f"Add {session.network}, {whose}" if allow else f"Only {session.network}, {whose}"
+        choices.append(Choice("here", words))
+    choices.append(Choice("type", "Change the list" if allow else "Type a list"))
+    if allow:
+        choices.append(Choice("all", "Every address again, with a password as before"))
+    question = Question(
+        "addresses",
+        "Open to whom?",
+        "Others get a page that names their address, before any password is asked. "
+        f"Now the dashboard opens to: {_listed(allow)}.",
+        "allow",
+        "choice",
+        choices[0].value,
+        choices=tuple(choices),
+        back=True,
+    )
+    error = ""
+    while True:
+        reply = asker.ask(question, error)
+        error = ""
+        if isinstance(reply, Back):
+            return reply
+        try:
+            match chosen(question, reply):
+                case "all":
+                    return ()
+                case "here" if session:
+                    return (*allow, session.network)
+                case _:
+                    listed = _ask_list(asker, allow, session, lockout=lockout)
+        except WrongInput as wrong:
+            error = told(wrong)
+            continue
+        if not isinstance(listed, Back):
+            return listed
+
+
+def _ask_list(asker: Asker, allow: Sequence[str], session: Session | None, *, lockout: bool) -> tuple[str, ...] | Back:
+    here = [session.network] if session else []
+    question = Question(
+        "list",
+        "Addresses",
+        "Addresses and networks, with spaces between: 203.0.113.5, 203.0.113.0/24, 2001:db8::/32.",
+        "allow",
+        typed=" ".join(allow or here),
+        back=True,
+    )
+    error = ""
+    while True:
+        reply = asker.ask(question, error)
+        if isinstance(reply, Back):
+            return reply
+        try:
+            return typed_list(reply, session, lockout=lockout)
+        except WrongInput as wrong:
+            error, question = told(wrong), replace(question, typed=reply)
+
+
+def typed_list(text: str, session: Session | None = None, *, lockout: bool = False) -> tuple[str, ...]:
+    """The networks in a line. Raises WrongInput for what is none, and for a list that leaves out a sure session."""
+    found = parse_allow(text.replace(",", " ").split())
+    if not found:
+        raise WrongInput("That is an empty list: nobody could open the dashboard.", hint="< goes back.")
+    if session and session.sure and not lockout and not permits(found, session.address):
+        raise WrongInput(
+            f"{session.address}, where this ssh session comes from, is not among them, so a browser there would be "
+            "turned away.",
+            hint=f"Add {session.network}. To leave it out on purpose: sudo hermes-setup --allow-lockout",
+        )
+    return found
+
+
+def _listed(allow: Sequence[str]) -> str:
+    return ", ".join(allow) if 0 < len(allow) < 3 else f"{len(allow)} networks" if allow else "all"
 
 
 def _wish(do: str, users: Sequence[str], asker: Asker) -> tuple[Wish | None, dict[str, str]]:

@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pyte
 import pytest
@@ -354,6 +355,12 @@ def test_the_end_says_where_who_and_how_to_go_on() -> None:
         "New password  sudo hermes-setup users passwd NAME",
         "Check         sudo hermes-setup doctor",
     ]
+
+
+def test_the_end_says_from_where_it_opens() -> None:
+    paper = Paper()
+    paper.screen.done(replace(answers("alice"), allow=("203.0.113.0/24", "2001:db8::/32")))
+    assert "Opens only from: 203.0.113.0/24, 2001:db8::/32" in paper.lines
 
 
 def test_a_password_to_show_stands_alone_on_its_line_and_in_no_address() -> None:

@@ -14,6 +14,8 @@ from hermes_setup.changes import Change, Place, Probe, Run, Stamp
 from hermes_setup.findings import Severity
 from hermes_setup.host import ABSENT, File, Folder, Link, Listener
 from hermes_setup.nginx import Listen, Server
+from hermes_setup.stages import addresses
+from hermes_setup.stages.dns import cloudflare
 from hermes_setup.stages.site import AVAILABLE, STAMP, Facts, Site
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -61,6 +63,16 @@ CASES = {
     "https-1.26-neighbour-by-address": replace(SECURE, config=BY_ADDRESS),
     "https-1.22-long-name": replace(SECURE, version=(1, 22, 1), openssl=(3, 0, 15)),
     "https-1.26-long-origin": SECURE,
+    "https-1.26-allow": SECURE,
+    "https-1.18-allow-from-here-too": replace(SECURE, version=(1, 18, 0), openssl=(3, 0, 2)),
+    "https-1.22-allow-behind-cloudflare": replace(
+        SECURE, version=(1, 22, 1), openssl=(3, 0, 15), real_ip=tuple(map(str, cloudflare()))
+    ),
+}
+ALLOW = {
+    "https-1.26-allow": ("203.0.113.0/24", "2001:db8::/32"),
+    "https-1.18-allow-from-here-too": ("0.0.0.0/0", "::/0", "127.0.0.1"),
+    "https-1.22-allow-behind-cloudflare": ("203.0.113.5",),
 }
 # hashed up to 46 characters: "https://" and the second one are more than that, the name itself is not
 LONG = {
@@ -69,8 +81,8 @@ LONG = {
 }
 
 
-def rendered(facts: Facts, domain: Domain = ANSWERS.domain) -> str:
-    answers = replace(ANSWERS, domain=domain)
+def rendered(facts: Facts, domain: Domain = ANSWERS.domain, allow: tuple[str, ...] = ()) -> str:
+    answers = replace(ANSWERS, domain=domain, allow=allow)
     (place,) = [c for c in Site("s", "S").plan(answers, facts) if isinstance(c, Place) and c.path == AVAILABLE]
     assert isinstance(place.node, File)
     return place.node.content.decode()
@@ -79,7 +91,9 @@ def rendered(facts: Facts, domain: Domain = ANSWERS.domain) -> str:
 @pytest.mark.parametrize("name", CASES)
 def test_the_text_is_as_the_golden_file_has_it(name: str) -> None:
     """When a change is meant: python tests/test_site.py writes the files anew; read their diff."""
-    assert rendered(CASES[name], LONG.get(name, ANSWERS.domain)) == (GOLDEN / f"{name}.conf").read_text("utf-8")
+    assert rendered(CASES[name], LONG.get(name, ANSWERS.domain), ALLOW.get(name, ())) == (
+        GOLDEN / f"{name}.conf"
+    ).read_text("utf-8")
 
 
 def test_there_is_no_golden_file_without_its_case() -> None:
@@ -125,6 +139,28 @@ def test_there_is_no_golden_file_without_its_case() -> None:
 def test_it_listens_where_the_neighbours_leave_room(facts: Facts, listens: list[str]) -> None:
     lines = [line.strip() for line in rendered(facts).splitlines()]
     assert [line[7:-1] for line in lines if line.startswith("listen ")] == listens
+
+
+@pytest.mark.parametrize("name", ALLOW)
+def test_the_list_can_be_read_back_from_the_site(name: str) -> None:
+    assert addresses.listed(rendered(CASES[name], allow=ALLOW[name])) == ALLOW[name]
+    assert addresses.listed(rendered(CASES[name])) == ()
+    assert addresses.SITE == AVAILABLE
+
+
+def test_nobody_is_believed_and_nothing_is_asked_of_visitors_without_a_list() -> None:
+    text = rendered(SECURE)
+    assert not any(words in text for words in ("geo ", "real_ip", "403", "X-Hermes-Look"))
+    assert "real_ip" not in rendered(SECURE, allow=("203.0.113.5",))
+
+
+def test_what_changes_in_the_list_is_told_in_the_plan() -> None:
+    listed = replace(ANSWERS, allow=("203.0.113.5",))
+    (here,) = [c for c in Site("s", "S").plan(listed, SECURE) if isinstance(c, Place) and c.path == AVAILABLE]
+    assert here.why.endswith("to these addresses only: 203.0.113.5")
+    before = replace(SECURE, nodes={AVAILABLE: here.node})
+    (open_again,) = [c for c in Site("s", "S").plan(ANSWERS, before) if isinstance(c, Place) and c.path == AVAILABLE]
+    assert open_again.why.endswith("to all addresses again")
 
 
 def kinds(changes: list[Change]) -> list[str]:
@@ -289,4 +325,6 @@ def test_the_old_name_serves_on_while_the_new_one_has_no_certificate() -> None:
 
 if __name__ == "__main__":
     for case, its_facts in CASES.items():
-        (GOLDEN / f"{case}.conf").write_text(rendered(its_facts, LONG.get(case, ANSWERS.domain)), "utf-8")
+        (GOLDEN / f"{case}.conf").write_text(
+            rendered(its_facts, LONG.get(case, ANSWERS.domain), ALLOW.get(case, ())), "utf-8"
+        )

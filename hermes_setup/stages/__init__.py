@@ -13,6 +13,7 @@ def story() -> tuple[Stage[Any], ...]:
     What can be seen without touching anything is checked for all of them first. `Site` stands in it twice: plain HTTP
     while there is no certificate, HTTPS once there is one.
     """
+    from hermes_setup.stages.addresses import Addresses
     from hermes_setup.stages.backend import Backend
     from hermes_setup.stages.certificate import Certificate
     from hermes_setup.stages.dns import Dns
@@ -28,6 +29,7 @@ def story() -> tuple[Stage[Any], ...]:
     return (
         Backend(),
         Dns(),
+        Addresses(),
         Ports(),
         Firewall(),
         Packages(),

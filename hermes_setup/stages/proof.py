@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hermes_setup import accounts, certbot, nginx
 from hermes_setup.accounts import GATE_FILE
-from hermes_setup.answers import Answers
+from hermes_setup.answers import Answers, permits
 from hermes_setup.changes import Change, Probe, Stamp
 from hermes_setup.findings import Finding, block, note, warn
 from hermes_setup.host import File, Host, Request, Response, System
@@ -18,6 +18,8 @@ from hermes_setup.stages import site
 from hermes_setup.state import STATE
 
 STAMP = f"{STATE}/stamps/proof"
+LOOK = "X-Hermes-Look"  # from this machine itself, past the allowed addresses, as the site's template has it
+LOCAL = "127.0.0.1"
 FOREIGN = "not-this-name.invalid"  # RFC 2606: a name that can be nobody's
 
 
@@ -55,7 +57,7 @@ class Proof:
         proven = stamp.content.decode() if isinstance(stamp, File) else ""
         token = accounts.program_token(text)
         running = host.given(site.RUNS) or nginx.workers(host, config.pid).master > 0
-        page = _through(host, answers, token, "127.0.0.1") if running and token and proven == state else None
+        page = _through(host, answers, token, LOCAL) if running and token and proven == state else None
         return Facts(state, proven, running, token, page)
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
@@ -98,7 +100,7 @@ class Look:
             gate.content.decode("utf-8", "surrogateescape") if isinstance(gate, File) else ""
         )
         found: list[Finding] = []
-        for address in ("127.0.0.1", *[a for a in system.addresses() if ":" not in a][:1]):
+        for address in (LOCAL, *[a for a in system.addresses() if ":" not in a][:1]):
             found += self._at(system, address, token)
             if found:
                 break
@@ -109,12 +111,24 @@ class Look:
         plain = system.fetch(Request(address, 80, name, "/"))
         if plain.status != 301 or plain.header("Location") != f"https://{name}/":
             return [self._wrong("http", f"http://{name}/", plain, "a redirect (301) to https")]
-        shut = system.fetch(Request(address, 443, name, "/", tls=True))
+        # what we ask at our own address comes from one of our own, not always the same (its route says from which)
+        ours = (LOCAL,) if address == LOCAL else system.addresses()
+        if not any(permits(self.answers.allow, each) for each in ours):
+            away = system.fetch(Request(address, 443, name, "/", tls=True, headers=_gate(token)))
+            if away.status != 403 or away.header("Set-Cookie"):
+                wanted = f"to be turned away (403), as {address} is not among the allowed addresses"
+                return [self._wrong("addresses", f"https://{name}/", away, wanted)]
+        if self.answers.allow and address != LOCAL:
+            return []  # the pass is good on the way in from nowhere else
+        look = _look(self.answers, token)
+        shut = system.fetch(Request(address, 443, name, "/", tls=True, headers=look))
         if shut.status != 401:
             return [self._wrong("password", f"https://{name}/", shut, "to be asked for a password (401)")]
         if shut.header("Set-Cookie"):
             return [self._wrong("cookie", f"https://{name}/", shut, "no cookie without a password")]
-        foreign = system.fetch(Request(address, 443, name, "/", tls=True, headers=_gate(token, ("Host", FOREIGN))))
+        foreign = system.fetch(
+            Request(address, 443, name, "/", tls=True, headers=_gate(token, ("Host", FOREIGN), *look))
+        )
         if _is_hermes(foreign) or foreign.header("Set-Cookie"):
             return [self._wrong("host", f"https://{FOREIGN}/", foreign, "never Hermes under another name")]
         page = _through(system, self.answers, token, address)
@@ -146,6 +160,7 @@ class Look:
             ("Sec-WebSocket-Version", "13"),
             ("Sec-WebSocket-Key", key),
             ("Origin", f"https://{name}"),
+            *_look(self.answers, token),
         )
         path = f"/api/ws?token={session.group(1).decode()}"
         # Hermes loads much of itself at its first WebSocket: seconds, on a small server
@@ -172,7 +187,13 @@ class Look:
 
 
 def _through(host: Host, answers: Answers, token: str, address: str) -> Response:
-    return host.fetch(Request(address, 443, answers.domain.ascii, "/", tls=True, headers=_gate(token)))
+    headers = _gate(token, *_look(answers, token))
+    return host.fetch(Request(address, 443, answers.domain.ascii, "/", tls=True, headers=headers))
+
+
+def _look(answers: Answers, token: str) -> tuple[tuple[str, str], ...]:
+    """The header that lets this program look from here, where that is not among the allowed addresses."""
+    return () if permits(answers.allow, LOCAL) else ((LOOK, token),)
 
 
 def _gate(token: str, *headers: tuple[str, str]) -> tuple[tuple[str, str], ...]:

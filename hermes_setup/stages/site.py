@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 
 from hermes_setup import certbot, nginx
 from hermes_setup.accounts import GATE_FILE, USERS_FILE
-from hermes_setup.answers import DEFAULT_BACKEND, Answers, Backend, Domain
+from hermes_setup.answers import DEFAULT_BACKEND, Answers, Backend, Domain, permits
 from hermes_setup.certbot import CHALLENGES, WEBROOT
 from hermes_setup.changes import Change, Place, Probe, Run, Stamp, Until
 from hermes_setup.findings import Finding, block, note, warn
 from hermes_setup.host import ABSENT, Absent, File, Folder, Host, Link, Listener, Node, Request
 from hermes_setup.nginx import Config, Server
+from hermes_setup.stages import addresses
 from hermes_setup.stages.backend import Backend as BackendStage
 from hermes_setup.state import STATE
 
@@ -55,6 +56,7 @@ class Facts:
     systemd: bool
     unit_active: bool
     stamp: str
+    real_ip: tuple[str, ...] = ()  # whose word about a visitor's address counts
 
 
 class Site:
@@ -105,6 +107,7 @@ class Site:
             systemd=systemd,
             unit_active=systemd and (started or host.ask(["systemctl", "is-active", "--quiet", "nginx"]).ok),
             stamp=stamp.content.decode() if isinstance(stamp, File) else "",
+            real_ip=addresses.real_ip(answers, host, ours),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
@@ -207,6 +210,10 @@ class Site:
             if facts.served
             else "answer the certificate's challenge; a waiting page for the rest"
         )
+        if facts.served and answers.allow:
+            title += f", to these addresses only: {addresses.told(answers.allow)}"
+        elif facts.served and addresses.listed(_before(facts)):
+            title += ", to all addresses again"
         want(available, File(text.encode("utf-8", "surrogateescape")), f"{answers.domain.label}: {title}")
         want(
             link,
@@ -269,16 +276,33 @@ class Site:
             curves=f"X25519MLKEM768:{curves}" if facts.openssl >= (3, 5) else curves,
             hsts=bool(served and served.trusted),
             forwarded_for=facts.forwarded_for,
+            allow=answers.allow,
+            here="" if not answers.allow or permits(answers.allow, "127.0.0.1") else "127.0.0.1",
+            real_ip=facts.real_ip,
             pending_page=nginx.render(
                 "page.html",
+                again=True,
                 title="Almost there",
                 lines=[
                     "This is the place where Hermes will be. Its certificate is being fetched; until then nothing is served here.",
                     "If you are setting it up: go on with <code>sudo hermes-setup</code> on the server.",
                 ],
             ),
+            refused_page=nginx.render(
+                "page.html",
+                again=False,
+                title="Not from this address",
+                lines=[
+                    # nginx fills it in: an address as it prints one itself (ngx_sock_ntop), never what somebody sent
+                    "This page opens only to some addresses. Yours, as this server sees it: <code>$remote_addr</code>",
+                    "If it is your server: run <code>sudo hermes-setup</code> on it and choose Allowed addresses. "
+                    "(Of an IPv6 address allow the /64 that it is in: devices change the rest.)",
+                    "A password alone does not help here. The address of a phone or at home changes now and then.",
+                ],
+            ),
             down_page=nginx.render(
                 "page.html",
+                again=True,
                 title="Hermes is not running yet",
                 lines=[
                     f"You are signed in, and this site works; but nothing answers at {facts.backend} on the server.",
@@ -369,10 +393,15 @@ def _open_doors(facts: Facts, port: str) -> set[str]:
     }
 
 
+def _before(facts: Facts) -> str:
+    """What stands at our site's place now, "" for nothing."""
+    node = facts.nodes.get(AVAILABLE)
+    return node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""
+
+
 def _tls_for_another(domain: Domain, facts: Facts) -> bool:
     """True when our site serves another name over HTTPS at the moment."""
-    node = facts.nodes.get(AVAILABLE)
-    text = node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""
+    text = _before(facts)
     return (
         text.startswith(nginx.OURS) and "ssl_certificate" in text and f"server_name {_server_name(domain)};" not in text
     )

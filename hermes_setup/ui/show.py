@@ -251,6 +251,8 @@ class Screen:
         self.hang(
             "Who can sign in: ", ", ".join(self.clean(name) for name in (*who,) or [u.name for u in answers.users])
         )
+        if answers.allow:
+            self.hang("Opens only from: ", ", ".join(answers.allow))
         for name, password in (made_up or {}).items():
             self.say()
             self.say(f"The password of {self.clean(name)}, shown only this once; save it now:")

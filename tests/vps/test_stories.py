@@ -221,7 +221,7 @@ def lost(world: World, login: Login, here: Terminal) -> None:
 MOMENTS = [
     "Looking at this server",
     "Go ahead?",
-    "[ 6/12]",
+    "Users",
     "Let's Encrypt's test servers look",
     "fetch a certificate from",
 ]

@@ -1,0 +1,474 @@
+"""The allowed addresses: how a list is read, who is in it, where the session comes from, what makes it a trap."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from hermes_setup import nginx, session
+from hermes_setup.answers import Answers, Domain, Issuer, User, parse_allow, parse_network, permits, read_table, to_toml
+from hermes_setup.errors import WrongInput
+from hermes_setup.findings import Severity
+from hermes_setup.host import ABSENT, File, Node, Records, Request, Response
+from hermes_setup.session import Session
+from hermes_setup.stages import addresses
+from hermes_setup.stages.addresses import NOTHING, Addresses, Facts
+from hermes_setup.stages.dns import cloudflare
+from hermes_setup.stages.proof import LOOK, Look
+from hermes_setup.state import from_table, to_table
+from hermes_setup.system.overlay import Nothing, Overlay
+from hermes_setup.wizard import BACK, Back, Draft, Wish, menu, typed_list
+from test_wizard import Script
+
+ANSWERS = Answers(Domain.parse("hermes.example.com"), Issuer.parse("letsencrypt"), (User("alice"),))
+HERE = Session("203.0.113.9")
+
+
+def listed(*allow: str, **more: bool) -> Answers:
+    return replace(ANSWERS, allow=parse_allow(allow), **more)
+
+
+# -- the list -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "network"),
+    [
+        ("203.0.113.0/24", "203.0.113.0/24"),
+        (" 203.0.113.5 ", "203.0.113.5"),
+        ("203.0.113.5/32", "203.0.113.5"),
+        ("2001:DB8::/32", "2001:db8::/32"),
+        ("2001:0db8:0:0::5/128", "2001:db8::5"),
+        ("::ffff:203.0.113.5", "203.0.113.5"),
+        ("::ffff:203.0.113.0/120", "203.0.113.0/24"),
+        ("0.0.0.0/0", "0.0.0.0/0"),
+        ("::/0", "::/0"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("10.0.0.0/8", "10.0.0.0/8"),
+    ],
+)
+def test_a_network_is_taken_in_its_short_form(text: str, network: str) -> None:
+    assert parse_network(text) == network
+    assert parse_network(network) == network
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "Nothing"),
+        ("home.example.com", "not an address"),
+        ("203.0.113", "not an address"),
+        ("203.0.113.256", "not an address"),
+        ("203.0.113.05", "not an address"),
+        ("203.0.113.0/33", "0 to 32"),
+        ("203.0.113.0/-1", "0 to 32"),
+        ("203.0.113.0/", "0 to 32"),
+        ("203.0.113.0/255.255.255.0", "0 to 32"),
+        ("203.0.113.0/0.0.0.255", "0 to 32"),
+        ("2001:db8::/129", "0 to 128"),
+        ("2001:db8::/\u0663\u0662", "0 to 128"),
+        ("203.0.113.0/24/24", "0 to 32"),
+        ("203.0.113.5/24", "203.0.113.0/24"),
+        ("203.0.113.5/24", "write 203.0.113.5"),
+        ("2001:db8::1/32", "2001:db8::/32"),
+        ("10.0.0.0/0", "0.0.0.0/0"),
+        ("0.0.0.0", "nobody"),
+        ("::", "nobody"),
+        ("224.0.0.1", "nobody"),
+        ("fe80::1%eth0", "network card"),
+        ("203.0.113.5 allowed; } evil {", "not an address"),
+        ("203.0.113.0/24; }", "0 to 32"),
+        ("[2001:db8::1]", "not an address"),
+        ("203.0.113.5:443", "not an address"),
+        ("all", "not an address"),
+    ],
+)
+def test_what_is_no_network_is_told_why(text: str, reason: str) -> None:
+    with pytest.raises(WrongInput) as refused:
+        parse_network(text)
+    assert reason in f"{refused.value.message} {refused.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ([], "empty list"),
+        ("203.0.113.5", "not a list"),
+        ([5], "not a list"),
+        ([["203.0.113.5"]], "not a list"),
+        (["203.0.113.5", "203.0.113.5/32"], "twice"),
+        (["203.0.113.5", "::ffff:203.0.113.5"], "twice"),
+        (["203.0.113.5/8"], "beginning"),
+    ],
+)
+def test_the_key_of_the_answers_file_is_read_strictly(value: object, reason: str) -> None:
+    table = {"domain": "hermes.example.com", "users": [{"name": "alice"}]}
+    assert read_table(table).allow == ()
+    assert read_table({**table, "allow": ["203.0.113.5", "203.0.113.0/24"]}).allow == ("203.0.113.5", "203.0.113.0/24")
+    with pytest.raises(WrongInput) as refused:
+        read_table({**table, "allow": value})
+    assert "allow" in refused.value.message
+    assert reason in refused.value.message
+
+
+def test_it_comes_back_from_the_notes_and_from_the_answers_command() -> None:
+    answers = listed("203.0.113.0/24", "2001:db8::5")
+    assert from_table(to_table(answers)) == answers
+    assert from_table({key: value for key, value in to_table(answers).items() if key != "allow"}).allow == ()
+    assert 'allow = ["203.0.113.0/24", "2001:db8::5"]\n' in to_toml(answers, {})
+    assert "allow" not in to_toml(ANSWERS, {})
+    # the word for one run is never kept
+    assert from_table(to_table(replace(answers, lockout=True))) == answers == replace(answers, lockout=True).settled()
+
+
+@pytest.mark.parametrize(
+    ("allow", "address", "inside"),
+    [
+        ((), "203.0.113.9", True),
+        (("203.0.113.9",), "203.0.113.9", True),
+        (("203.0.113.0/24",), "203.0.113.9", True),
+        (("203.0.113.0/24",), "203.0.114.9", False),
+        (("203.0.113.0/24",), "::ffff:203.0.113.9", True),
+        (("2001:db8::/32",), "203.0.113.9", False),
+        (("::/0",), "203.0.113.9", False),
+        (("0.0.0.0/0",), "2001:db8::1", False),
+        (("10.0.0.0/8", "2001:db8::/64"), "2001:db8::1", True),
+    ],
+)
+def test_who_is_in_it(allow: tuple[str, ...], address: str, inside: bool) -> None:
+    assert permits(allow, address) is inside
+
+
+# -- the session -----------------------------------------------------------------------------------------------------------
+
+SAID = "SSH_CONNECTION=203.0.113.9 50000 198.51.100.10 22"
+
+
+def kernels(address: str, port: int) -> str:
+    """As a little-endian kernel prints it."""
+    raw = ipaddress.ip_address(address).packed
+    return "".join(raw[at : at + 4][::-1].hex().upper() for at in range(0, len(raw), 4)) + f":{port:04X}"
+
+
+def table(*rows: tuple[str, int, str, int], state: str = "01") -> str:
+    lines = [f" 0: {kernels(here, p)} {kernels(there, q)} {state} 0:0 0:0 0 0 0 1" for here, p, there, q in rows]
+    return "\n".join(["  sl  local_address ...", *lines, ""])
+
+
+@dataclass
+class Processes(Nothing):
+    """/proc: our process first, then its parents; and the connections."""
+
+    environs: tuple[str, ...] = ()
+    tcp: str = ""
+    tcp6: str = ""
+
+    def look(self, path: str) -> Node:
+        pids = ["self", *(str(100 - number) for number in range(1, len(self.environs)))]
+        for number, pid in enumerate(pids[: len(self.environs)]):
+            if path == f"/proc/{pid}/environ":
+                return File(self.environs[number].replace(" | ", "\0").encode())
+            if path == f"/proc/{pid}/stat":
+                parent = pids[number + 1] if number + 1 < len(self.environs) else "1"
+                return File(f"5 (a) b (c)) S {parent} 5 5".encode())
+        return {"/proc/net/tcp": File(self.tcp.encode()), "/proc/net/tcp6": File(self.tcp6.encode())}.get(path, ABSENT)
+
+
+OURS = ("198.51.100.10", 22, "203.0.113.9", 50000)
+OTHER = ("198.51.100.10", 22, "203.0.113.77", 50001)
+
+
+@pytest.mark.parametrize(
+    ("machine", "found"),
+    [
+        (Processes((SAID,), table(OURS)), HERE),
+        # sudo keeps nothing, its parent had it; the nearest one counts
+        (Processes(("A=b", "A=b", f"A=b | {SAID} | C=d", "SSH_CONNECTION=1.1.1.1 1 2.2.2.2 2"), table(OURS)), HERE),
+        # sshd on [::] sees IPv4 in the clothes of IPv6, in the kernel's table and in the variable
+        (Processes((SAID,), "", table(("::ffff:198.51.100.10", 22, "::ffff:203.0.113.9", 50000))), HERE),
+        (Processes((SAID.replace("203", "::ffff:203"),), table(OURS)), HERE),
+        (
+            Processes(
+                ("SSH_CONNECTION=2001:db8::9 50000 2001:db8::10 22",),
+                "",
+                table(("2001:db8::10", 22, "2001:db8::9", 50000)),
+            ),
+            Session("2001:db8::9"),
+        ),
+        # an old tmux: its connection is closed, and the one that is open is somebody's, most likely ours
+        (Processes((SAID,), table(OTHER)), Session("203.0.113.77", sure=False)),
+        (Processes((SAID,), table(OTHER, ("198.51.100.10", 22, "203.0.113.78", 5))), None),
+        # the same address and another port: not sure
+        (Processes((SAID,), table(("198.51.100.10", 22, "203.0.113.9", 50009))), Session("203.0.113.9", sure=False)),
+        # mosh: nothing is open
+        (Processes((SAID,), table()), Session("203.0.113.9", sure=False)),
+        (Processes((SAID,), table(OURS, state="06")), Session("203.0.113.9", sure=False)),
+        # a web visitor is nobody's session
+        (
+            Processes((SAID,), table(("198.51.100.10", 443, "192.0.2.1", 7))),
+            Session("203.0.113.9", sure=False),
+        ),
+        (Processes((SAID,), table(OURS, ("198.51.100.10", 443, "192.0.2.1", 7))), HERE),
+        # no session, or none that a browser could share
+        (Processes(("A=b", "C=d"), table(OURS)), None),
+        (Processes(()), None),
+        (Processes(("SSH_CONNECTION=127.0.0.1 5 127.0.0.1 22",)), None),
+        (Processes(("SSH_CONNECTION=fe80::1%eth0 5 fe80::2%eth0 22",)), None),
+        (Processes(("SSH_CONNECTION=nonsense",)), None),
+        (Processes(("SSH_CONNECTION=a b c d",)), None),
+        (Processes(("XSSH_CONNECTION=203.0.113.9 50000 198.51.100.10 22",), table(OURS)), None),
+    ],
+)
+def test_where_the_session_comes_from(machine: Processes, found: Session | None) -> None:
+    assert session.find(machine) == found
+
+
+def test_of_ipv6_the_network_is_offered() -> None:
+    assert HERE.network == "203.0.113.9"
+    assert Session("2001:db8:1:2:a:b:c:d").network == "2001:db8:1:2::/64"
+
+
+# -- what makes it a trap --------------------------------------------------------------------------------------------------
+
+BLOCK, NOTE = Severity.BLOCK, Severity.NOTE
+GUESS = replace(HERE, sure=False)
+BOTH = ("203.0.113.0/24", "2001:db8::/32")
+FLARE = ("104.16.1.1",)
+
+
+@pytest.mark.parametrize(
+    ("answers", "facts", "codes"),
+    [
+        (ANSWERS, replace(NOTHING, session=HERE, trusted=("0.0.0.0/0",)), []),
+        (listed(*BOTH), replace(NOTHING, session=HERE, sixes=("2001:db8::10",)), []),
+        (listed("198.51.100.7"), NOTHING, []),
+        (listed("198.51.100.7"), replace(NOTHING, session=HERE), [("addresses.lockout", BLOCK)]),
+        (listed("198.51.100.7", lockout=True), replace(NOTHING, session=HERE), [("addresses.not-this-one", NOTE)]),
+        (listed("198.51.100.7"), replace(NOTHING, session=GUESS), [("addresses.not-this-one", NOTE)]),
+        # in force already: the doctor does not block where its owner travels; another list does
+        (
+            listed("198.51.100.7"),
+            replace(NOTHING, session=HERE, loaded=("198.51.100.7",)),
+            [("addresses.not-this-one", NOTE)],
+        ),
+        (
+            listed("198.51.100.7"),
+            replace(NOTHING, session=HERE, loaded=("198.51.100.8",)),
+            [("addresses.lockout", BLOCK)],
+        ),
+        (listed("203.0.113.9"), replace(NOTHING, sixes=("2001:db8::10",)), [("addresses.one-family", NOTE)]),
+        (listed("2001:db8::/32"), NOTHING, [("addresses.one-family", NOTE)]),
+        (listed("2001:db8::/32"), replace(NOTHING, sixes=("2001:db8::10",)), []),
+        (listed("0.0.0.0/0", "::/0"), NOTHING, [("addresses.everybody", NOTE)]),
+        (listed(*BOTH), replace(NOTHING, proxied=FLARE), [("addresses.cloudflare", NOTE)]),
+        # Cloudflare's visitors come over both families, whatever the server has
+        (
+            listed("203.0.113.9"),
+            replace(NOTHING, proxied=FLARE),
+            [("addresses.cloudflare", NOTE), ("addresses.one-family", NOTE)],
+        ),
+        (listed(*BOTH), replace(NOTHING, trusted=("10.0.0.1", "unix:", "lb.example")), [("addresses.proxy", NOTE)]),
+        (listed(*BOTH), replace(NOTHING, trusted=("10.0.0.1", "::/0")), [("addresses.spoofable", BLOCK)]),
+        (listed(*BOTH), replace(NOTHING, balanced="/etc/nginx/x"), [("addresses.behind-a-proxy", BLOCK)]),
+        (listed(*BOTH), replace(NOTHING, balanced="/etc/nginx/x", trusted=("10.0.0.1",)), [("addresses.proxy", NOTE)]),
+        # our own setting takes the place of the inherited one
+        (listed(*BOTH), replace(NOTHING, proxied=FLARE, trusted=("0.0.0.0/0",)), [("addresses.cloudflare", NOTE)]),
+    ],
+)
+def test_what_is_found(answers: Answers, facts: Facts, codes: list[tuple[str, Severity]]) -> None:
+    found = Addresses().check(answers, facts)
+    assert [(each.code, each.severity) for each in found] == codes
+    assert Addresses().plan(answers, facts) == ()
+    if codes and codes[0][0] == "addresses.lockout":
+        assert "--allow-lockout" in found[0].do
+        assert '"203.0.113.9"' in found[0].do
+
+
+@dataclass
+class Names(Nothing):
+    """DNS, and files."""
+
+    records: Mapping[str, Records] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def dns(self, name: str, kind: str, *, server: str = "", seconds: float = 3.0) -> Records:
+        self.asked.append(name)
+        return self.records.get(kind, Records("nodata"))
+
+    def look(self, path: str) -> Node:
+        return File(self.files[path].encode()) if path in self.files else ABSENT
+
+
+ORANGE = Records("ok", ("104.16.1.1",))
+GREY = Records("ok", ("198.51.100.10",))
+SILENT = Records("timeout")
+THROUGH = "    set_real_ip_from 173.245.48.0/20;\n"
+
+
+@pytest.mark.parametrize(
+    ("records", "site", "believed"),
+    [
+        ({"A": ORANGE}, "", True),
+        ({"A": GREY, "AAAA": Records("ok", ("2606:4700::1",))}, "", True),
+        ({"A": ORANGE, "AAAA": SILENT}, "", True),
+        ({"A": GREY}, "", False),
+        ({"A": GREY}, THROUGH, False),
+        ({}, "", False),
+        # no answer: as it was
+        ({"A": SILENT, "AAAA": SILENT}, "", False),
+        ({"A": SILENT, "AAAA": SILENT}, THROUGH, True),
+        ({"A": SILENT}, THROUGH, True),
+    ],
+)
+def test_cloudflare_is_believed_while_the_name_points_there(
+    records: dict[str, Records], site: str, believed: bool
+) -> None:
+    machine = Names(records)
+    ranges = addresses.real_ip(listed("203.0.113.9"), machine, site)
+    assert ranges == (tuple(map(str, cloudflare())) if believed else ())
+    assert len(cloudflare()) > 20
+    assert not any(net.prefixlen < 12 for net in cloudflare())
+
+
+def test_the_ranges_are_in_one_file_with_its_date() -> None:
+    files = list((Path(__file__).parents[1] / "hermes_setup").rglob("*"))
+    holding = [path for path in files if path.is_file() and b"173.245.48.0" in path.read_bytes()]
+    assert [path.name for path in holding if path.suffix != ".pyc"] == ["cloudflare.txt"]
+    assert re.search(r"^# .* on 20\d\d-\d\d-\d\d\.", holding[0].read_text("ascii"), re.M)
+
+
+def test_nobody_is_asked_without_a_list_or_for_a_private_name() -> None:
+    machine = Names({"A": ORANGE})
+    assert addresses.real_ip(ANSWERS, machine, "") == ()
+    assert Addresses().inspect(ANSWERS, machine) == NOTHING
+    private = replace(listed("203.0.113.9"), domain=Domain.parse("hermes.localhost"))
+    assert addresses.real_ip(private, machine, "") == ()
+    assert machine.asked == []
+
+
+def test_the_facts_of_a_machine() -> None:
+    conf = """http {
+        set_real_ip_from 10.0.0.1;
+        server { listen 443 ssl proxy_protocol; server_name x; set_real_ip_from 0.0.0.0/0; }
+        }"""
+    machine = Names({"AAAA": Records("ok", ("2606:4700::1",))}, {nginx.CONF: conf})
+    facts = Addresses().inspect(listed("203.0.113.9"), machine)
+    assert facts == Facts(None, (), ("2606:4700::1",), ("2606:4700::1",), ("10.0.0.1",), nginx.CONF)
+    elsewhere = Names(files={nginx.CONF: "http { server { listen 8443 ssl proxy_protocol; } }"})
+    assert Addresses().inspect(listed("203.0.113.9"), elsewhere) == NOTHING
+
+
+# -- the proof -------------------------------------------------------------------------------------------------------------
+
+TOKEN = "0" * 32
+
+
+@dataclass
+class Gate(Nothing):
+    """nginx as the site's file has it, or as a broken one would; every request is kept."""
+
+    allow: tuple[str, ...] = ()
+    lets_all_in: bool = False
+    no_password: bool = False
+    asked: list[Request] = field(default_factory=list)
+
+    def addresses(self) -> tuple[str, ...]:
+        return ("198.51.100.10",)
+
+    def look(self, path: str) -> Node:
+        return File(f"# token - {TOKEN} \n".encode()) if path.endswith("hermes-gate.conf") else ABSENT
+
+    def fetch(self, request: Request) -> Response:
+        self.asked.append(request)
+        headers = dict(request.headers)
+        if request.port == 80:
+            return Response(301, (("Location", f"https://{request.name}/"),))
+        if "Host" in headers:
+            return Response(421)
+        passes = request.address == "127.0.0.1" and headers.get(LOOK) == TOKEN
+        if not (permits(self.allow, request.address) or passes or self.lets_all_in):
+            return Response(403)
+        return Response(200 if self.no_password or TOKEN in headers.get("Cookie", "") else 401)
+
+
+@pytest.mark.parametrize(
+    ("allow", "gate", "codes"),
+    [
+        ((), Gate(), []),
+        (("203.0.113.0/24",), Gate(("203.0.113.0/24",)), []),
+        (("127.0.0.1",), Gate(("127.0.0.1",)), []),
+        (("0.0.0.0/0",), Gate(("0.0.0.0/0",)), []),
+        (("203.0.113.0/24",), Gate(("203.0.113.0/24",), lets_all_in=True), ["proof.addresses"]),
+        (("203.0.113.0/24",), Gate(("203.0.113.0/24",), no_password=True), ["proof.password"]),
+        ((), Gate(no_password=True), ["proof.password"]),
+        (("198.51.100.10",), Gate(("198.51.100.10",)), []),
+        # shut to one that should get in
+        (("127.0.0.1",), Gate(("203.0.113.0/24",)), ["proof.password"]),
+    ],
+)
+def test_the_proof_sees_the_list_and_what_is_behind_it(allow: tuple[str, ...], gate: Gate, codes: list[str]) -> None:
+    found = Look(replace(ANSWERS, allow=allow))(Overlay(gate))
+    assert [each.code for each in found] == codes
+    passed = [request for request in gate.asked if LOOK in dict(request.headers)]
+    assert all(request.address == "127.0.0.1" for request in passed)
+    assert bool(passed) == (not permits(allow, "127.0.0.1") and codes != ["proof.addresses"])
+
+
+# -- the menu --------------------------------------------------------------------------------------------------------------
+
+SIX = Session("2001:db8:1:2::9")
+
+
+@pytest.mark.parametrize(
+    ("allow", "here", "replies", "wanted"),
+    [
+        ((), HERE, ("addresses", "here"), ("203.0.113.9",)),
+        ((), SIX, ("addresses", "here"), ("2001:db8:1:2::/64",)),
+        (("192.0.2.1",), HERE, ("addresses", "here"), ("192.0.2.1", "203.0.113.9")),
+        (("192.0.2.1",), HERE, ("addresses", "all"), ()),
+        ((), None, ("addresses", "here", "type", "192.0.2.1, 2001:db8::/32"), ("192.0.2.1", "2001:db8::/32")),
+        ((), HERE, ("addresses", "type", "192.0.2.1", "203.0.113.0/24 192.0.2.1"), ("203.0.113.0/24", "192.0.2.1")),
+        ((), HERE, ("addresses", "type", "203.0.113.5/24", "", "203.0.113.0/24"), ("203.0.113.0/24",)),
+        ((), GUESS, ("addresses", "type", "192.0.2.1"), ("192.0.2.1",)),
+        ((), HERE, ("addresses", "type", BACK, BACK, "addresses", "all", "here"), ("203.0.113.9",)),
+    ],
+)
+def test_the_menu_asks_for_the_list(
+    allow: tuple[str, ...], here: Session | None, replies: tuple[str | Back, ...], wanted: tuple[str, ...]
+) -> None:
+    script = Script(*replies)
+    assert menu(("alice",), script, allow=allow, session=here) == (Wish("addresses", allow=wanted), {})
+    assert not script.replies
+
+
+def test_this_session_is_offered_first_and_once() -> None:
+    def offered(here: Session | None, *allow: str) -> list[str]:
+        script = Script("addresses", BACK, "quit")
+        menu(("alice",), script, allow=allow, session=here)
+        question = script.asked[1][0]
+        assert question.default == question.choices[0].value
+        return [choice.value for choice in question.choices]
+
+    assert offered(HERE) == ["here", "type"]
+    assert offered(HERE, "192.0.2.1") == ["here", "type", "all"]
+    assert offered(HERE, "203.0.113.0/24") == ["type", "all"]
+    assert offered(None, "192.0.2.1") == ["type", "all"]
+
+
+def test_a_list_without_this_session_is_typed_on_purpose_only() -> None:
+    with pytest.raises(WrongInput, match=r"203\.0\.113\.9") as refused:
+        typed_list("192.0.2.1", HERE)
+    assert "--allow-lockout" in refused.value.hint
+    assert typed_list("192.0.2.1", HERE, lockout=True) == ("192.0.2.1",)
+
+
+def test_changing_other_answers_keeps_the_list() -> None:
+    before = listed("192.0.2.1", lockout=True)
+    draft = Draft(before.domain, "", before.issuer, before.users, at="done")
+    assert (draft.answers(before).allow, draft.answers(before).lockout) == (("192.0.2.1",), True)
