@@ -920,15 +920,18 @@ def _known(previous: Answers | None) -> KnownType:
     """What the machine says already. Quick looks only: the first question waits for it."""
     import socket
 
-    from hermes_setup import wizard
+    from hermes_setup import service, wizard
     from hermes_setup.stages.backend import proved
     from hermes_setup.system.local import Local
 
     host = Local()
     name = socket.gethostname()
+    backends = proved(host)
+    idle = None if backends else service.idle(host)
     return wizard.Known(
+        idle=idle.user if idle else "",
         fqdn=name if "." in name and not name.endswith((".localdomain", ".internal", ".local")) else "",
-        backends=proved(host),
+        backends=backends,
         addresses=host.addresses(),
         users=tuple(_lines()),
         login=os.environ.get("SUDO_USER", ""),

@@ -68,14 +68,25 @@ def look(host: Host) -> Facts:
         ("systemctl", "show", NAME, "--property=ActiveState,NeedDaemonReload,FragmentPath", "--no-pager")
     ).out
     return Facts(
-        find(host),
-        isinstance(host.look("/run/systemd/system"), Folder),
+        tuple(_with_node(host, each) for each in find(host)),
+        _systemd(host),
         node if isinstance(node, File) else None,
         not isinstance(node, File | Absent) or bool(re.search(rf"^FragmentPath=(?!{UNIT}$)/", shown, re.MULTILINE)),
         isinstance(host.look(WANTED), Link),
         "NeedDaemonReload=no" in shown,
         host.given(GIVES) or "ActiveState=active" in shown,
     )
+
+
+def idle(host: Host) -> Installation | None:
+    """An installation that could be made a service; None where there is none, or no systemd, or a unit of that name."""
+    if not _systemd(host) or not isinstance(host.look(UNIT), Absent):
+        return None
+    return next(iter(find(host)), None)
+
+
+def _systemd(host: Host) -> bool:
+    return isinstance(host.look("/run/systemd/system"), Folder)
 
 
 def find(host: Host) -> tuple[Installation, ...]:
@@ -88,12 +99,12 @@ def find(host: Host) -> tuple[Installation, ...]:
     for user, home in homes.items():
         for program in (f"{home}/.local/bin/hermes", f"{home}/.hermes/hermes-agent/venv/bin/hermes"):
             if _runs(host, program) and all(each.user != user for each in found):
-                found.append(_with_node(host, Installation(program, user, home)))
+                found.append(Installation(program, user, home))
     owners = [user for user, home in homes.items() if isinstance(host.look(f"{home}/.hermes"), Folder)]
     for program in SHARED:
         if _runs(host, program) and not found:
             user = owners[0] if len(owners) == 1 else "root"
-            found.append(_with_node(host, Installation(program, user, homes.get(user, "/root"))))
+            found.append(Installation(program, user, homes.get(user, "/root")))
     return tuple(each for each in found if re.fullmatch(r"[\w./-]+", f"{each.program}{each.home}", re.ASCII))
 
 

@@ -92,6 +92,7 @@ class Known:
     users: tuple[str, ...] = ()  # who has a line in the password file
     login: str = ""  # who is at the keyboard (SUDO_USER), a guess at the first name
     previous: Answers | None = None
+    idle: str = ""  # whose installed Hermes nobody runs
     given: tuple[User, ...] = ()  # users of this conversation, who may have been gone back over
 
 
@@ -107,6 +108,7 @@ class Draft:
     issuer: Issuer | None = None
     users: tuple[User, ...] = ()
     backend: Backend | None = None
+    service: bool | None = None
     other_ca: bool = False
     at: Place = "name"
     name: str = ""  # of the user whose password comes next
@@ -121,7 +123,9 @@ class Draft:
         """The Answers; what was never asked here (the firewall, ...) is as in `base`. Call it when `complete`."""
         if self.domain is None or self.issuer is None:
             raise ValueError("the draft is not complete")
-        made = Answers(self.domain, self.issuer, self.users, self.email or "", self.backend)
+        made = Answers(
+            self.domain, self.issuer, self.users, self.email or "", self.backend, service=self.service is True
+        )
         if base is None:
             return made
         gone = tuple(name for name in base.gone if name not in {user.name for user in made.users})
@@ -129,6 +133,7 @@ class Draft:
             made,
             firewall=base.firewall,
             public_addresses=base.public_addresses,
+            service=base.service if self.service is None else self.service,
             allow=base.allow,
             lockout=base.lockout,
             gone=gone,
@@ -151,6 +156,8 @@ class Draft:
             table["certificate"] = self.issuer.text
         if self.backend is not None:
             table["backend"] = str(self.backend)
+        if self.service is not None:
+            table["service"] = self.service
         table["users"] = [{"name": user.name, "hash": user.hash, "origin": user.origin} for user in self.users]
         return table
 
@@ -170,6 +177,7 @@ class Draft:
             issuer=None if issuer is None else Issuer.parse(issuer),
             users=tuple(_user(entry) for entry in users),
             backend=None if backend is None else Backend.parse(backend),
+            service=table["service"] if isinstance(table.get("service"), bool) else None,  # type: ignore[arg-type]  # just seen
             at=at,  # type: ignore[arg-type]  # one of the four words, seen above
             name=parse_user(name) if name else "",
         )
@@ -218,7 +226,9 @@ def next_question(draft: Draft, known: Known) -> Question | None:
         case "more":
             return _ask_more(draft)
         case "done":
-            return _ask_backend(known) if draft.backend is None and len(known.backends) > 1 else None
+            if draft.backend is None and len(known.backends) > 1:
+                return _ask_backend(known)
+            return _ask_service(known) if draft.service is None and known.idle and not known.backends else None
 
 
 def take(draft: Draft, question: Question, text: str, known: Known) -> Draft:
@@ -246,6 +256,8 @@ def take(draft: Draft, question: Question, text: str, known: Known) -> Draft:
             return replace(draft, at="name" if says_yes(text) else "done")
         case "backend":
             return replace(draft, backend=Backend.parse(chosen(question, text)))
+        case "service":
+            return replace(draft, service=says_yes(text))
     raise AssertionError(question.key)
 
 
@@ -411,6 +423,17 @@ def _ask_backend(known: Known) -> Question:
         "choice",
         str(known.backends[0]),
         choices=tuple(Choice(str(backend), str(backend)) for backend in known.backends),
+    )
+
+
+def _ask_service(known: Known) -> Question:
+    return Question(
+        "service",
+        "Run Hermes as a service?",
+        f"Hermes is installed here for {known.idle}, and does not run. As a service it starts now, and again after each reboot.",
+        "service",
+        "confirm",
+        "yes",
     )
 
 
@@ -598,6 +621,8 @@ def _steps(draft: Draft, known: Known) -> list[Draft]:
                 steps.append(now)
     if draft.backend is not None:
         steps.append(replace(now, at="done"))
+    if draft.service is not None:
+        steps.append(replace(now, at="done", backend=draft.backend))
     if draft.at == "password":
         steps.append(replace(now, at="name"))
     return steps
@@ -626,6 +651,8 @@ def _texts(draft: Draft, steps: Sequence[Draft], known: Known) -> dict[tuple[str
                 text = "yes" if count < len(draft.users) or draft.at in ("name", "password", "own") else "no"
             case "backend":
                 text = str(draft.backend)
+            case "service" if draft.service is not None:
+                text = "yes" if draft.service else "no"
             case _:
                 text = ""
         said[_spot(step, question)] = text
@@ -645,6 +672,8 @@ def _told(draft: Draft) -> list[str]:
         lines.append(f"Users: {', '.join(user.name for user in draft.users)} (from last time, with their passwords)")
     if draft.backend is not None:
         lines.append(f"Hermes: {draft.backend} (from last time)")
+    if draft.service is not None:
+        lines.append(f"Hermes as a service: {'yes' if draft.service else 'no'} (from last time)")
     return lines
 
 

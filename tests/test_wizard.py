@@ -260,6 +260,27 @@ def test_of_two_one_is_chosen() -> None:
     assert draft.answers().backend == two[1]
 
 
+@pytest.mark.parametrize(("reply", "wanted"), [("yes", True), ("n", False)])
+def test_a_hermes_that_nobody_runs_is_offered_as_a_service_never_made_one_silently(reply: str, wanted: bool) -> None:
+    draft, _, script = converse(reply, draft=FULL, known=Known(idle="bob"))
+    assert "for bob" in script.asked[0][0].help
+    assert script.asked[0][0].default == "yes"
+    assert draft.answers().service is wanted
+    assert Draft.from_table(draft.to_table()) == draft
+    again, _, script = converse(draft=draft, known=Known(idle="bob"))
+    assert script.asked == []
+    back, _, script = converse("n" if wanted else "y", draft=again, known=Known(idle="bob"), back=True)
+    assert script.asked[0][0].default == ("yes" if wanted else "no"), "the earlier answer"
+    assert back.service is not wanted
+
+
+def test_a_hermes_that_runs_is_not_offered_as_a_service_and_a_service_stays_one() -> None:
+    draft, _, script = converse(draft=FULL, known=Known(idle="bob", backends=(Backend("127.0.0.1", 9119),)))
+    assert script.asked == []
+    before = replace(draft.answers(), service=True)
+    assert draft.answers(before).service
+
+
 @pytest.mark.parametrize(
     ("fqdn", "proposal"),
     [

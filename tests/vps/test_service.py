@@ -7,9 +7,10 @@ import pytest
 from conftest import BOTH, DOMAIN
 from lab import World
 from real.program import install
-from real.test_wizard_real import GOOD
+from real.terminal import Terminal
+from real.test_wizard_real import GO_AHEAD, GOOD, answer, waits
 from vps import Login, Vps
-from vps.test_stories import ANSWERS, APPLY, chat
+from vps.test_stories import ANSWERS, APPLY, KEYS, chat
 
 UNIT = "/etc/systemd/system/hermes-dashboard.service"
 
@@ -62,6 +63,18 @@ def test_it_runs_as_its_owner_now_after_a_reboot_and_after_an_update(world: Worl
     text = vps.text(UNIT)
     login.run(APPLY)
     assert vps.text(UNIT) == text
+
+
+def test_the_wizard_offers_it_and_does_it_after_a_yes(world: World, login: Login) -> None:
+    here = Terminal(login, "hermes-setup", command="sudo")  # type: ignore[arg-type]  # it spawns
+    answer(here, [*KEYS, ("? Run Hermes as a service? [Y/n]", "\r")])
+    waits(here, GO_AHEAD)
+    assert not login.vps.exists(UNIT)
+    here.type("y\r")
+    assert here.ended(200) == 0, here.text
+    roots = world.acme.roots()
+    assert world.fetch(f"https://{DOMAIN}/", roots=roots, auth=("alice", GOOD)).status == 200
+    assert "service = true" in login.run("sudo hermes-setup answers").out
 
 
 def test_a_node_that_is_missing_or_too_old_for_the_chat_is_told(login: Login) -> None:
