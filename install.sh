@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs hermes-setup from the folder this file is in, then starts it:  sudo ./install.sh [ARGS]
-# Again = upgrade. What it makes: /opt/hermes-setup (a Python environment of its own) and /usr/local/bin/hermes-setup.
+# Again = upgrade. What it makes: /opt/hermes-setup (a Python environment of its own), and links into it: the command
+# /usr/local/bin/hermes-setup, its man page, and completions for bash, zsh (/usr/local/share) and fish (/etc/fish).
 # The new environment is built beside the old one and takes its place by one rename, so there is always a whole one.
 set -eu
 
@@ -72,12 +73,15 @@ flock -n 9 || stop 75 "another install.sh is at work." "Wait until it has ended,
 # What makes a release: its code, its templates, its pins.
 mark=$( (
     cd "$source_dir"
-    find hermes_setup templates requirements pyproject.toml install.sh -type f ! -name '*.pyc' -print0 | LC_ALL=C sort -z |
+    find hermes_setup templates docs/shell requirements pyproject.toml install.sh -type f ! -name '*.pyc' -print0 | LC_ALL=C sort -z |
         xargs -0 sha256sum
 ) | sha256sum | cut -c1-16)
 
 swap_link() { # TARGET PATH: there is never a moment without it
     ln -sfn "$1" "$2.new" && mv -T "$2.new" "$2"
+}
+link() { # TARGET FOLDER
+    [ "$(readlink "$2/${1##*/}")" = "$1" ] || { mkdir -p "$2" && swap_link "$1" "$2/${1##*/}"; }
 }
 # Everything is in place, and the command is the program's from here on.
 start() {
@@ -85,6 +89,11 @@ start() {
         mkdir -p "$(dirname "$COMMAND")"
         swap_link "$HOME_DIR/current/bin/hermes-setup" "$COMMAND"
     fi
+    share=$HOME_DIR/current/share
+    link "$share/man/man8/hermes-setup.8" /usr/local/share/man/man8
+    link "$share/bash-completion/completions/hermes-setup" /usr/local/share/bash-completion/completions
+    link "$share/zsh/site-functions/_hermes-setup" /usr/local/share/zsh/site-functions
+    [ ! -d /etc/fish ] || link "$share/fish/vendor_completions.d/hermes-setup.fish" /etc/fish/completions # it looks nowhere else
     exec 9>&-
     trap - EXIT INT TERM HUP
     exec "$COMMAND" "$@"
@@ -178,7 +187,8 @@ fetch_requirements() {
 }
 # The wheel is built from a copy, so that the folder this is run from stays as it is; the tools for it are not kept.
 install_program() {
-    mkdir "$work/source" && cp -R "$source_dir/hermes_setup" "$source_dir/templates" "$source_dir/pyproject.toml" "$work/source/" &&
+    mkdir -p "$work/source/docs" && cp -R "$source_dir/docs/shell" "$work/source/docs/" &&
+        cp -R "$source_dir/hermes_setup" "$source_dir/templates" "$source_dir/pyproject.toml" "$work/source/" &&
         for extra in README.md LICENSE; do [ ! -f "$source_dir/$extra" ] || cp "$source_dir/$extra" "$work/source/"; done &&
         find "$work/source" -name __pycache__ -prune -exec rm -rf {} + &&
         pip install --require-hashes --no-deps --prefer-binary --target "$work/tools" -r "$source_dir/requirements/build.txt" &&

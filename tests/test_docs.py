@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,6 +104,16 @@ def test_the_page_has_the_exit_codes_of_the_help_and_no_others() -> None:
 def test_each_command_is_on_the_page(words: str) -> None:
     assert f"hermes-setup {words}" in cli.HELP
     assert f"hermes-setup {words}" in page("docs/reference/commands.md")
+
+
+def test_the_man_page_and_the_completions_are_what_the_help_says() -> None:
+    made = subprocess.run(
+        [sys.executable, str(ROOT / "tools/make_shell_files.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
 
 
 @pytest.mark.parametrize("flag", sorted(set(re.findall(r"--[a-z-]+", cli.HELP))))

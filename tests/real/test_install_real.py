@@ -14,6 +14,7 @@ import pytest
 
 from conftest import BOTH
 from lab import Machine, World
+from real.terminal import Terminal
 
 REPO = Path(__file__).resolve().parents[2]
 TREE = "/root/my copy/hermes-setup"
@@ -162,3 +163,39 @@ def test_two_at_once_do_not_get_into_each_others_way(machine: Machine) -> None:
     )
     assert "another install.sh" in install(machine, "--version", code=75)
     holder.stop()
+
+
+SHELLS = {
+    "bash": (["bash", "--norc", "-i"], ". /usr/share/bash-completion/bash_completion\r"),
+    "zsh": (["zsh", "-f", "-i"], "autoload -U compinit; compinit -u\r"),
+}
+TYPED = {
+    "hermes-setup doc": "doctor",
+    "hermes-setup users sig": "sign-out",
+    "hermes-setup users add bob --gen": "--generate",
+    "hermes-setup apply --ans": "--answers",
+}
+
+
+def test_the_man_page_and_the_completions_of_real_shells(bare: Machine) -> None:
+    unpack(bare)
+    install(bare, "--version")
+    packages = "bash-completion zsh fish man-db"
+    bare.run(["sh", "-c", f"apt-get -qq install -y --no-install-recommends {packages}"], timeout=200)
+    install(bare, "--version")  # again: fish is there now
+    page = bare.run(["man", "--pager=cat", "-M", "/usr/local/share/man", "hermes-setup"], env={"MANWIDTH": "80"}).out
+    assert "users sign-out NAME" in page
+    assert "a stage failed, its files were put back" in page
+    assert bare.run(["lexgrog", "/usr/local/share/man/man8/hermes-setup.8"]).out.startswith("/usr/local/share/man")
+    for name, (argv, prepare) in SHELLS.items():
+        here = Terminal(bare, *argv[1:], command=argv[0], columns=120, env={"LANG": "C.UTF-8", "HOME": "/tmp"})
+        here.type(prepare)
+        for typed, word in TYPED.items():
+            here.type(f"{typed}\t")
+            wanted = " ".join([*typed.split()[:-1], word])
+            assert here.until(lambda text, wanted=wanted: wanted in text, 20), name
+            here.type("\x15")  # clears the line
+        here.child.close(force=True)
+    for typed, word in TYPED.items():
+        found = bare.run(["fish", "-c", f"complete -C '{typed}'"], env={"HOME": "/tmp"}).out
+        assert [line.split("\t")[0] for line in found.splitlines()] == [word], found
