@@ -376,12 +376,14 @@ def _flags(argv: Sequence[str], known: dict[str, bool], names: int) -> dict[str,
 
 
 def _need_root() -> None:
+    import shlex
+
     from hermes_setup.errors import WrongInput
 
     if os.geteuid() != 0:
         raise WrongInput(
             "This needs root: it reads and writes nginx's and certbot's files.",
-            hint="Type it again with sudo in front: sudo hermes-setup",
+            hint=f"Type it again with sudo in front: {shlex.join(['sudo', 'hermes-setup', *sys.argv[1:]])}",
         )
 
 
@@ -411,20 +413,20 @@ def _apply(path: str, *, dry: bool, check: bool, yes: bool, lockout: bool) -> in
 
     from hermes_setup.state import State
 
-    answers, made_up = _wanted(path, state := State())
+    answers, made_up = _wanted(path, state := State(), "apply")
     answers = replace(answers, lockout=lockout)
     return _carry_out(answers, state, made_up, dry=dry or check, check=check, yes=yes)
 
 
-def _wanted(path: str, state: State) -> tuple[Answers, dict[str, str]]:
+def _wanted(path: str, state: State, verb: str) -> tuple[Answers, dict[str, str]]:
     """What the file of answers asks for, on the machine as it is; and the passwords that were made up for it."""
     from hermes_setup import accounts
     from hermes_setup.answers import Answers, User
     from hermes_setup.errors import WrongInput
 
     if path == "":
-        raise WrongInput("--answers names no file.", hint="sudo hermes-setup apply --answers FILE.toml")
-    wanted = _read_answers(path)
+        raise WrongInput("--answers names no file.", hint=f"sudo hermes-setup {verb} --answers FILE.toml")
+    wanted = _read_answers(path, verb)
     _need_root()
     lines, stored = _lines(), state.answers()
     pending = {user.name: user.hash for user in stored.users if user.hash} if stored else {}
@@ -461,7 +463,7 @@ def _goes(name: str, named: Collection[str], lines: Collection[str]) -> bool:
     return name in lines and name not in named
 
 
-def _read_answers(path: str) -> AnswersFileType:
+def _read_answers(path: str, verb: str) -> AnswersFileType:
     import stat
 
     from hermes_setup.answers import read_table
@@ -471,7 +473,7 @@ def _read_answers(path: str) -> AnswersFileType:
         import tomllib
     else:
         import tomli as tomllib
-    example = "sudo hermes-setup apply --answers FILE.toml"
+    example = f"sudo hermes-setup {verb} --answers FILE.toml"
     try:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
@@ -658,7 +660,7 @@ def _rehearse(path: str | None) -> int:
 
     state = State()
     if path is not None:
-        answers = _wanted(path, state)[0]
+        answers = _wanted(path, state, "rehearse")[0]
     else:
         _need_root()
         answers = state.answers() or _sensible()

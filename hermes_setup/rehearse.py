@@ -5,14 +5,16 @@ The same stages, the same engine and the same screen as a run; only the System i
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from hermes_setup.answers import DEFAULT_BACKEND, Answers, Issuer
 from hermes_setup.engine import Blocked, NoJournal, StageFailed
 from hermes_setup.engine import run as engine_run
+from hermes_setup.errors import HermesSetupError
 from hermes_setup.stage import Stage
 from hermes_setup.stages.dns import INNER
 from hermes_setup.system.local import Local
@@ -48,14 +50,21 @@ def rehearse(
         with copy:
             for step in copy.prepare(part):
                 screen.say(f"{step} ...", "dim")
-            if not dashboards:
+            if copy.plays:
                 screen.say("No Hermes answers here, so in the copy something stands in for it.", "dim")
+            if copy.unfiltered:
+                screen.hang(
+                    "warning: ",
+                    "The rules of this server's firewall could not be taken over into the copy, so the step Firewall says nothing "
+                    f"about this server; sudo hermes-setup --dry-run does. ({screen.clean(copy.unfiltered)})",
+                    "bold yellow",
+                )
             if copy.no_authority:
                 screen.say(
                     f"No test authority can be had ({copy.no_authority}), so the copy signs its certificate itself."
                 )
                 answers = replace(answers, issuer=Issuer.parse("self-signed"))
-            with screen.progress() as progress:
+            with screen.progress() as progress, _unless_it_died(copy):
                 for event in engine_run(stages, answers, copy, NoJournal()):
                     progress.show(event)
     except Blocked as blocked:
@@ -71,13 +80,33 @@ def rehearse(
         screen.say(f"A real run would fail here, too, and put the files of this step back. {GONE}", "bold")
         return failed.exit_code
     screen.say()
-    screen.say(f"The rehearsal went well: all {len(stages)} steps, in {time.monotonic() - began:.0f} s. {GONE}", "bold")
+    took = f"in {time.monotonic() - began:.0f} s"
+    if not progress.changes:
+        screen.say(f"Nothing would be changed: all {len(stages)} steps hold already ({took}). {GONE}", "bold")
+        return 0
+    screen.say(f"The rehearsal went well: all {len(stages)} steps, {took}. {GONE}", "bold")
+    if copy.no_authority:
+        screen.say("Not rehearsed: the order at a certificate authority, and its renewal.")
     screen.say(
         "What a copy cannot know is whether the internet reaches this server by its real name. sudo hermes-setup --dry-run "
         "looks at that, too, and shows every change."
     )
     screen.say("For real: sudo hermes-setup")
     return 0
+
+
+@contextlib.contextmanager
+def _unless_it_died(copy: Rehearsal) -> Iterator[None]:
+    """What fails in here is the machine's fault: raises HermesSetupError where it is the copy that was killed."""
+    try:
+        yield
+    except HermesSetupError:
+        if not copy.interrupted and not copy.whole():
+            raise HermesSetupError(
+                "The copy, or a part of it, was killed in the middle. That says nothing about this server, which is as it was.",
+                hint="Most often memory ran out: look at free -m and dmesg | tail, then run it again.",
+            ) from None
+        raise
 
 
 def outer(addresses: Sequence[str]) -> tuple[str, ...]:

@@ -79,6 +79,24 @@ def test_on_a_bare_machine_everything_is_fetched_into_the_copy_alone_within_a_mi
     assert bare.run(["sh", "-c", "command -v nginx certbot pebble"], check=False).out == ""
 
 
+def test_the_firewall_of_the_machine_counts_in_the_copy_with_the_names_of_its_interfaces(machine: Machine) -> None:
+    install(machine)
+    machine.run(["ip", "link", "add", "docker0", "type", "bridge"])
+    bogons = "ip saddr { 169.254.0.0/16, 198.18.0.0/15, 192.0.2.0/24 } drop;"
+    rules = "table inet f { chain i { type filter hook input priority 0; policy drop; "
+    rules += (
+        f"{bogons} ct state established,related accept; iif lo accept; iif docker0 accept; tcp dport 22 accept; }}; "
+    )
+    rules += "chain o { type filter hook output priority 0; policy drop; oif lo accept; ct state established accept; "
+    rules += "ip daddr 1.1.1.1 udp dport 53 accept; tcp dport { 80, 443 } accept; meta l4proto ipv6-icmp accept; }; }"
+    machine.run(["nft", rules])
+    ruleset = machine.run(["nft", "list", "ruleset"]).out
+    told = hermes_setup(machine, "rehearse", timeout=170).err
+    assert re.search(r"Firewall: open ports? 80", told), told
+    assert WENT_WELL in told
+    assert machine.run(["nft", "list", "ruleset"]).out == ruleset
+
+
 SHOP = (
     "server { listen 80; server_name shop.example.com; location / { proxy_pass http://upstream.example.net:8080; } }\n"
 )
@@ -89,8 +107,14 @@ def test_beside_another_site_and_a_real_hermes_port_nothing_is_seen_of_it_outsid
     install(server)
     server.write("/etc/nginx/sites-enabled/shop", SHOP.replace("upstream.example.net", "127.0.0.1"))
     server.run(["nginx", "-s", "reload"])
-    # its name means something out there, and nothing in the copy
+    # its name means something out there, and nothing in the copy; so does that of the domain above ours
     server.write("/etc/nginx/sites-enabled/shop", SHOP)
+    server.run(["mkdir", "-p", "/run/shop/sockets", "/tmp/shop/logs"])
+    server.write(
+        "/etc/nginx/sites-enabled/blog",
+        "server { listen unix:/run/shop/sockets/blog; server_name blog.example.com; access_log /tmp/shop/logs/x;"
+        " location / { proxy_pass http://example.com; } }\n",
+    )
     server.start(["python3", "-m", "http.server", "--bind", "0.0.0.0", "8081"])
     server.wait_for_port(8081)
     log = server.read("/var/log/nginx/access.log")
@@ -154,6 +178,7 @@ def test_it_finds_a_dashboard_that_is_open_to_the_world_and_what_only_looks_like
     told = hermes_setup(machine, "rehearse", code=3, timeout=170).err
     assert "9119" in told
     assert "Something else than Hermes" in told
+    assert "stands in for it" not in told
 
 
 def test_it_finds_a_nginx_that_cannot_take_what_we_write(machine: Machine) -> None:
@@ -170,6 +195,7 @@ def test_where_no_authority_can_be_had_it_says_so_and_signs_itself(machine: Mach
     install(machine)
     told = hermes_setup(machine, "rehearse", timeout=170).err  # this machine reaches no registry
     assert "No test authority can be had" in told
+    assert "Not rehearsed: the order" in told
     assert WENT_WELL in told
 
 
@@ -182,11 +208,42 @@ def test_where_no_namespaces_are_allowed_it_names_the_dry_run(machine: Machine) 
     assert machine.processes() == []
 
 
+@pytest.mark.parametrize("victim", ["unshare", "internet", "pebble"])
+def test_a_copy_that_is_killed_is_no_fault_of_the_machines(world: World, machine: Machine, victim: str) -> None:
+    world.give_packages(machine)
+    install(machine)
+    machine.run(["apt-get", "-q", "update"])
+    with leaving_nothing(machine):
+        here = Terminal(machine, "rehearse")
+        here.has_said("Site over HTTP: ")
+        patterns = {"unshare": "^unshare", "internet": r"rehearsal\.internet", "pebble": "pebble -config"}
+        machine.run(["pkill", "-KILL", "-o", "-f", patterns[victim]])
+        assert here.ended() == 1, here.text
+        words = " ".join(here.text.split())
+        assert "says nothing about this server" in words, here.text
+        assert "A real run would" not in words
+
+
+def test_one_that_somebody_has_stopped_goes_too_when_the_program_is_killed(machine: Machine) -> None:
+    install(machine)
+    with leaving_nothing(machine):
+        here = Terminal(machine, "rehearse")
+        here.has_said("Connecting the copy")
+        machine.run(["pkill", "-STOP", "-f", r"rehearsal\.(copy|internet)"])
+        machine.run(["kill", "-KILL", str(program(machine))])
+        here.child.wait()
+        machine.wait_for(lambda: not machine.processes(), "all of it has ended", 15)
+
+
 def test_wrong_words(machine: Machine) -> None:
     install(machine)
     assert "word too many" in hermes_setup(machine, "rehearse", "answers.toml", code=2).err
-    assert "could not be read" in hermes_setup(machine, "rehearse", "--answers", "/nowhere.toml", code=2).err
-    assert "needs root" in machine.run(["hermes-setup", "rehearse"], user="nobody", check=False).err
+    told = hermes_setup(machine, "rehearse", "--answers", "/nowhere.toml", code=2).err
+    assert "could not be read" in told
+    assert "sudo hermes-setup rehearse --answers FILE.toml" in told
+    told = machine.run(["hermes-setup", "rehearse"], user="nobody", check=False).err
+    assert "needs root" in told
+    assert "sudo hermes-setup rehearse" in told
 
 
 @pytest.mark.parametrize("way", ["ctrl-c", "hang-up", "term", "kill"])

@@ -63,19 +63,25 @@ class Rehearsal:
         """Why there is no CA in the copy, once prepared; "" where there is one, or none was wanted."""
         self.interrupted = False
         """True once a signal has come in the midst of a call: the copy is gone."""
+        self.unfiltered = ""
+        """Why the machine's firewall is not in the copy, once prepared; "" where it is."""
+        self.plays = False
+        """True when Hermes is played in the copy, once prepared, because there is none on the machine."""
         self.room = 0
         """Bytes that the copy may write at most."""
 
     def __enter__(self) -> Rehearsal:  # noqa: PYI034 - Self is not in the standard library of 3.10
         self._control, theirs = socket.socketpair()
+        self._words = os.memfd_create("words")
         net = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             self._process = subprocess.Popen(
-                ["unshare", *NAMESPACES, "--fork", "--kill-child", "--"]
+                # killed with this process, even if somebody has stopped it (prctl(2), PR_SET_PDEATHSIG)
+                ["setpriv", "--pdeathsig", "KILL", "unshare", *NAMESPACES, "--fork", "--kill-child", "--"]
                 + python("copy", str(theirs.fileno()), str(net), self._root),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
+                stderr=self._words,
                 pass_fds=(theirs.fileno(), net),
                 start_new_session=True,  # ^C and a dropped terminal reach it only through us
                 cwd="/",
@@ -101,8 +107,7 @@ class Rehearsal:
                 process.kill()
                 process.wait()
                 raise
-            finally:
-                process.stderr.close()
+        os.close(self._words)
 
     def prepare(self, part: Part) -> Iterator[str]:
         """Each step is named before it is done; after the last, the copy is what its machine is to the world."""
@@ -116,7 +121,18 @@ class Rehearsal:
         running = {path: here.look(f"/proc/{path}/comm") for path in here.names("/proc") if path.isdigit()}
         cron = any(isinstance(node, File) and node.content == b"cron\n" for node in running.values())
         clock = cron or os.path.isdir("/run/systemd/system")
-        self._call("connect", part, held, device=_device(), nginx=bool(nginx), clock=clock)
+        device = _device()
+        links = [name for _, name in socket.if_nameindex() if name not in ("lo", device)]
+        self.plays, self.unfiltered = self._call(
+            "connect", part, held, device=device, links=links, nginx=bool(nginx), clock=clock
+        )
+
+    def whole(self) -> bool:
+        """True while the copy, and what is around it, is as it was prepared: what fails then is no fault of the copy's."""
+        try:
+            return bool(self._call("whole"))
+        except HermesSetupError:
+            return False
 
     def _call(self, what: str, *args: object, **options: object) -> Any:
         """What `Copy` answers, or its error. From several threads at a time, if need be."""
@@ -135,8 +151,8 @@ class Rehearsal:
                 self._control.close()
                 raise
         if not told:
-            said = self._process.stderr.read().decode(errors="replace") if self._process.stderr else ""
-            raise HermesSetupError(f"The copy has ended: {said.strip() or 'it was killed'}.", hint="Run it again.")
+            said = os.pread(self._words, 65536, 0).decode(errors="replace").strip()
+            raise HermesSetupError(f"The copy has ended: {said or 'it was killed'}.", hint="Run it again.")
         done, value = pickle.loads(told)  # noqa: S301 - from our own process
         if not done:
             raise value
@@ -227,10 +243,15 @@ def _not_allowed(error: Exception) -> NotAllowed:
 
 
 def _device() -> str:
-    """The interface of the default route (proc(5), net/route); the copy's has its name, for the firewall's rules."""
-    with contextlib.suppress(OSError), open("/proc/net/route", encoding="ascii") as file:
-        for line in file:
-            fields = line.split()
-            if len(fields) > 1 and fields[1] == "00000000":
-                return fields[0]
+    """The interface of the default route; the copy's has its name, for the firewall's rules.
+
+    Sources: proc(5), net/route; net/ipv6/route.c in the kernel for the columns of ipv6_route.
+    """
+    for table, default, column in (("route", ["00000000"], 0), ("ipv6_route", ["0" * 32, "00"], -1)):
+        with contextlib.suppress(OSError), open(f"/proc/net/{table}", encoding="ascii") as file:
+            for line in file:
+                fields = line.split()
+                at = 1 if table == "route" else 0
+                if fields[at : at + len(default)] == default and fields[column] != "lo":
+                    return fields[column]
     return "eth0"

@@ -32,6 +32,7 @@ ROOT = f"{BASE}/root"
 OWN = "/run/hermes-setup-rehearsal"
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 SHARE = 0.8  # of the memory that is free now: what the copy may write at most
+MOST_FOLDERS = 10_000
 # What is no file system of files, or one that may keep its caller waiting for ever.
 _NOT_COPIED = re.compile(
     r"proc|sysfs|devtmpfs|devpts|mqueue|hugetlbfs|cgroup2?|securityfs|debugfs|tracefs|bpf|pstore|efivarfs|configfs|"
@@ -80,7 +81,7 @@ class Copy(Local):
         Raises CommandFailed.
         """
         room = int(_free_memory() * SHARE)
-        folders = [(entry.name, entry.stat()) for entry in os.scandir("/run") if entry.is_dir(follow_symlinks=False)]
+        folders = [each for top in ("/run", BASE, "/dev/shm") for each in _folders(top)]  # noqa: S108 - as everywhere
         resolver = _read("/etc/resolv.conf")
         mounted = _mounted()
         self._all(f"mount -n -t tmpfs -o mode=755,size={room} rehearsal {BASE}")
@@ -102,10 +103,10 @@ class Copy(Local):
             os.symlink(target, f"{ROOT}/dev/{name}")
         os.mkdir(f"{ROOT}/dev/shm")  # noqa: S108 - where POSIX shared memory is (shm_overview(7))
         os.chmod(f"{ROOT}/dev/shm", 0o1777)  # noqa: S103, S108 - as everywhere
-        for name, status in folders:  # programs expect theirs; without what is in them, systemd's sockets above all
-            os.mkdir(f"{ROOT}/run/{name}")
-            os.chown(f"{ROOT}/run/{name}", status.st_uid, status.st_gid)
-            os.chmod(f"{ROOT}/run/{name}", stat.S_IMODE(status.st_mode))
+        for path, status in folders:  # programs expect theirs; without what is in them, systemd's sockets above all
+            os.mkdir(f"{ROOT}{path}")
+            os.chown(f"{ROOT}{path}", status.st_uid, status.st_gid)
+            os.chmod(f"{ROOT}{path}", stat.S_IMODE(status.st_mode))
         # One shell: between the two, the old root lies over the new one (pivot_root(8)).
         self.run(("sh", "-c", 'cd "$1" && pivot_root . . && umount -l .', "-", ROOT))
         os.chdir("/")
@@ -127,7 +128,8 @@ class Copy(Local):
         target = f"{ROOT}{path}".rstrip("/")
         if not os.path.isdir(path):  # a file that was mounted over another: container runtimes do that in /etc
             with contextlib.suppress(OSError):
-                shutil.copy2(path, target)
+                if stat.S_ISREG(os.lstat(target).st_mode):
+                    shutil.copy2(path, target, follow_symlinks=False)
             return
         status = os.stat(path)
         for folder in (f"{layer}/upper", f"{layer}/work", target):
@@ -176,8 +178,13 @@ class Copy(Local):
 
     # -- its network ----------------------------------------------------------------------------------------------------
 
-    def connect(self, part: Part, held: Sequence[Listener], *, device: str, nginx: bool, clock: bool) -> None:
-        """The copy has the machine's addresses, firewall and taken ports, and an internet around it."""
+    def connect(
+        self, part: Part, held: Sequence[Listener], *, device: str, links: Sequence[str], nginx: bool, clock: bool
+    ) -> tuple[bool, str]:
+        """The copy has the machine's addresses, firewall and taken ports, and an internet around it.
+
+        Whether Hermes is played in it, and why the firewall could not be copied ("": it could).
+        """
         if missing := [name for name, program in _TOOLS if not shutil.which(program, path=PATH)]:
             self.run(("apt-get", "install", "-q", "-y", "--no-install-recommends", *missing))
         for number, pem in enumerate(self._surround(part, device)):
@@ -185,14 +192,21 @@ class Copy(Local):
         # Pebble knows no account of Let's Encrypt's: certbot makes a new one.
         for name in internet.LETSENCRYPT:
             shutil.rmtree(f"/etc/letsencrypt/accounts/{name}", ignore_errors=True)
-        _replace("/etc/resolv.conf", f"nameserver {internet.HERE[0]}\n".encode())
-        self._filter()
-        self._stand_in(part, held)
+        _replace("/etc/resolv.conf", resolvers(_read("/etc/resolv.conf")))
+        for link in links:  # rules of the firewall may name them
+            any(self.ask(("ip", "link", "add", link, "type", kind)).ok for kind in ("dummy", "bridge"))
+        unfiltered = self._filter()
+        plays = self._stand_in(part, held)
         if clock:
             subprocess.Popen([sys.executable, "-I", "-c", CLOCK])
         if nginx:
             with contextlib.suppress(CommandFailed):  # where it cannot start any more, the stage of the site says why
                 self.run(("nginx",), seconds=30)
+        return plays, unfiltered
+
+    def whole(self) -> bool:
+        """The internet of the copy, and the authority in it, are still there."""
+        return self._internet.poll() is None
 
     def _surround(self, part: Part, device: str) -> Sequence[str]:
         """A cable leads to an internet; the certificates (PEM) to trust there."""
@@ -255,22 +269,29 @@ class Copy(Local):
         with contextlib.suppress(FileExistsError):
             os.symlink(path, f"/etc/ssl/certs/{mark}.0")
 
-    def _filter(self) -> None:
-        """The machine's packet filter stands in the copy's network, as far as its rules can be read and written back."""
+    def _filter(self) -> str:
+        """The machine's packet filter stands in the copy's network; else the words of what refused its rules."""
         saved = [
             (("nft", "list", "ruleset"), ("nft", "-f", "-")),
             (("iptables-save",), ("iptables-restore",)),
             (("ip6tables-save",), ("ip6tables-restore",)),
         ]
+        refused = ""
         for save, restore in saved:
             rules = self.ask(("nsenter", f"--net={self._net}", *save)).out
-            with contextlib.suppress(CommandFailed):
-                if rules.strip():
-                    self.run(restore, stdin=rules.encode())
-                    if save[0] == "nft":  # which shows the others' rules, too
-                        return
+            if not rules.strip():
+                continue
+            try:
+                self.run(restore, stdin=rules.encode())
+            except CommandFailed as error:
+                refused = refused or " ".join(error.output.split()[:30])
+            else:
+                if save[0] == "nft":  # which shows the others' rules, too
+                    return ""
+        return refused
 
-    def _stand_in(self, part: Part, held: Sequence[Listener]) -> None:
+    def _stand_in(self, part: Part, held: Sequence[Listener]) -> bool:
+        """Every place is taken; True when Hermes is played where none is."""
         taken = {(each.address, each.port) for each in held}
         found = [each for each in held if (each.address, each.port) in part.dashboards]
         # A proxy in front of it, or a process that could not be seen, listens elsewhere: the place is what counts.
@@ -281,9 +302,35 @@ class Copy(Local):
             kind = standins.Dashboard if each in (*found, *hidden, *played) else standins.Other
             if standins.stand_in(each, kind, both=both) and each in held:
                 self._held[each.address, each.port] = each
+        return bool(played)
 
 
 _TOOLS = (("iproute2", "ip"), ("openssl", "openssl"))
+
+
+def resolvers(text: bytes) -> bytes:
+    """The machine's resolv.conf for its copy, where every address answers but the machine's own (127.0.0.53, most often)."""
+    lines = [line for line in text.splitlines() if not re.match(rb"\s*nameserver\s+(127\.|::1|0\.0\.0\.0|fe80)", line)]
+    if not any(line.split()[:1] == [b"nameserver"] for line in lines):
+        lines.append(b"nameserver 1.1.1.1")
+    return b"\n".join(lines) + b"\n"
+
+
+def _folders(top: str) -> list[tuple[str, os.stat_result]]:
+    """Every folder below that one, outer ones first; other file systems that are mounted there are passed over."""
+    found: list[tuple[str, os.stat_result]] = []
+    with contextlib.suppress(OSError):
+        device = os.lstat(top).st_dev
+        for folder, names, _ in os.walk(top):
+            kept = []
+            for name in names:
+                with contextlib.suppress(OSError):
+                    status = os.lstat(f"{folder}/{name}")
+                    if stat.S_ISDIR(status.st_mode) and status.st_dev == device and len(found) < MOST_FOLDERS:
+                        kept.append(name)
+                        found.append((f"{folder}/{name}", status))
+            names[:] = kept
+    return found
 
 
 def _mounted() -> list[str]:
@@ -358,4 +405,10 @@ def _answer(copy: Copy, handle: int) -> None:
             told = (True, getattr(copy, what)(*args, **options))
         except Exception as error:  # noqa: BLE001 - raised again where the call came from
             told = (False, error)
-        peer.sendall(pickle.dumps(told))
+        try:
+            data = pickle.dumps(told)
+        except Exception as error:  # noqa: BLE001 - an answer must come, or nobody ever goes on
+            data = pickle.dumps(
+                (False, HermesSetupError(f"The copy gave an answer that cannot be passed on: {error}."))
+            )
+        peer.sendall(data)

@@ -29,6 +29,7 @@ class _Quiet(BaseHTTPRequestHandler):
     def tell(self, status: int, kind: str, body: bytes) -> None:
         """The whole answer."""
         self.send_response_only(status)
+        self.send_header("Server", "a stand-in, in this copy")
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
