@@ -56,6 +56,11 @@ class World:
                 spaces.sysctl(self.net, f"net/bridge/bridge-nf-call-{family}", "0")
         self.dns = Dns(self.net)
 
+    @property
+    def machines(self) -> tuple[Machine, ...]:
+        """All that were joined to it."""
+        return tuple(self._lines)
+
     def __enter__(self) -> World:
         return self
 

@@ -16,6 +16,10 @@ from real.program import COMMAND
 SECONDS = 60.0
 
 
+opened: list[Terminal] = []
+"""Every terminal of the test that runs, for what is kept when it fails (tests/vps/conftest.py)."""
+
+
 class Terminal:
     """One command on a terminal of its own, 80x24 unless told otherwise."""
 
@@ -35,6 +39,7 @@ class Terminal:
         self.child.delaybeforesend = None
         self._before = _settings(self.child.child_fd)
         self._typed = 0
+        opened.append(self)
 
     def _pump(self, seconds: float) -> bool:
         try:
