@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hermes_setup.changes import Change
     from hermes_setup.engine import AnyStage, Event
     from hermes_setup.findings import Finding
-    from hermes_setup.state import State
+    from hermes_setup.state import Journal, State
     from hermes_setup.system.local import Local
 
 HELP = """\
@@ -34,6 +34,7 @@ hermes-setup puts the Hermes dashboard on the internet: behind nginx, with a cer
   hermes-setup users passwd NAME    [--password-stdin | --generate] [--yes] [--dry-run]
   hermes-setup users remove NAME    [--yes] [--dry-run]
   hermes-setup users sign-out NAME  (or --all) [--yes] [--dry-run]
+  hermes-setup undo --last          [--yes] [--dry-run]    put back what the last run changed
   hermes-setup answers              print the file that would repeat this set-up (hashes, never passwords)
   hermes-setup doctor [--json]      what is wrong, and what would be changed; writes nothing
   hermes-setup rehearse [--answers FILE.toml]    the whole job for real, on a throwaway copy of this server
@@ -316,6 +317,11 @@ def _verb(argv: list[str]) -> int:
         case "answers":
             _flags(rest, {}, 0)
             return _answers()
+        case "undo":
+            flags = _flags(rest, {"--last": False, "--yes": False, "--dry-run": False}, 0)
+            if "--last" not in flags:
+                raise WrongInput("Only the last run can be undone.", hint="Say so: sudo hermes-setup undo --last")
+            return _undo(dry="--dry-run" in flags, yes="--yes" in flags)
         case "rehearse":
             flags = _flags(rest, {"--answers": True}, 0)
             return _rehearse(flags.get("--answers"))
@@ -325,7 +331,7 @@ def _verb(argv: list[str]) -> int:
         case _:
             import difflib
 
-            near = difflib.get_close_matches(verb, ["apply", "users", "answers", "doctor", "rehearse"], 1)
+            near = difflib.get_close_matches(verb, ["apply", "users", "undo", "answers", "doctor", "rehearse"], 1)
             raise WrongInput(
                 f"hermes-setup has no command {verb!r}.",
                 hint=f"Did you mean: hermes-setup {near[0]}?" if near else "See all: hermes-setup --help",
@@ -648,6 +654,25 @@ def _say_retiring() -> None:
             f"process{'es' if left > 1 else ''}. End them now (a moment's outage for every site on this server): "
             "sudo systemctl restart nginx"
         )
+
+
+def _undo(*, dry: bool, yes: bool, asked: bool = False) -> int:
+    """What the last run changed is put back, once that is agreed to. Undone twice: done again."""
+    from hermes_setup.errors import WrongInput
+    from hermes_setup.stages import story
+    from hermes_setup.stages.undo import DONE, Undo
+    from hermes_setup.state import State
+
+    _need_root()
+    state = State()
+    last = state.last_run((_content(DONE) or b"").decode("utf-8", "replace"))
+    before, stored = last.before() if last else None, state.answers()
+    answers = before or stored
+    if last is None or answers is None:
+        raise WrongInput("There is no run to undo.", hint="See what is here: sudo hermes-setup doctor")
+    proof = tuple(stage for stage in story() if stage.name == "proof") if before else ()
+    stages = (Undo(last.name, last.recall()), *proof)
+    return _carry_out(answers, state, {}, dry=dry, yes=yes, asked=asked, stages=stages, undoes=last)
 
 
 def _rehearse(path: str | None) -> int:
@@ -973,6 +998,9 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
             return _doctor(as_json=False)
         case "change":
             return _ask_all(state, wizard.Draft.again(stored), stored, dry=dry)
+        case "undo":
+            code = _undo(dry=dry, yes=False, asked=True)
+            return 0 if code == _WANTS_BACK else code
         case "addresses":
             return _readdress(state, replace(stored, allow=wish.allow), dry=dry)
         case "remove":
@@ -1039,11 +1067,13 @@ def _carry_out(
     yes: bool = False,
     asked: bool = False,
     stages: Sequence[AnyStage] = (),
+    undoes: Journal | None = None,
 ) -> int:
     """Look, show every change, ask, do. One path for the wizard, the answers file, the menu and the dry run.
 
     `asked`: the wizard asked for these answers, so one can go back to it (_WANTS_BACK), it has shown the made-up
-    passwords, and those in `made_up` are wanted once more at the end. `stages`: only these, and no long farewell.
+    passwords, and those in `made_up` are wanted once more at the end. `stages`: only these, and no long farewell. `undoes`: the run that
+    this one puts back.
     """
     from hermes_setup.errors import WrongInput
     from hermes_setup.stages import story
@@ -1070,7 +1100,7 @@ def _carry_out(
         known, events = _forecast(stages or story(), answers, host, None)
         if not _changes(events):
             if _looks(events):  # stopped, or refused, before it was proven: that it is there does not say that it works
-                _work(stages or story(), answers, host, state, screen, known)
+                _work(stages or story(), answers, host, state.begin(state.answers()), screen, known)
                 _under_way.clear()
             if answers.settled() != state.answers():
                 state.agree(answers.settled())
@@ -1095,12 +1125,23 @@ def _carry_out(
         if made_up and not asked:
             screen.say("Made-up passwords, shown only this once; save them now:", "bold")
             _hand_over(made_up)
-        state.agree(answers)
-        _work(stages or story(), answers, host, state, screen, known if yes else None)
-        state.agree(answers.settled())
+        was = state.answers()
+        gone = undoes is not None and undoes.before() is None
+        if not gone:
+            state.agree(answers)
+        journal = state.begin(was, undoes=undoes.name if undoes else "")
+        _work(stages or story(), answers, host, journal, screen, known if yes else None)
+        if gone:
+            state.forget()
+        else:
+            state.agree(answers.settled())
         _under_way.clear()
         _finished = True
-        if stages:
+        if gone:
+            screen.say("Undone. Nothing is set up here any more. To start again: sudo hermes-setup", "bold")
+        elif undoes:
+            screen.say("Undone: it is as it was before the last run. Once more, and that run is done again.", "bold")
+        elif stages:
             screen.say(f"Done. Who can sign in: {', '.join(_lines())}.", "bold")
             if asked:
                 _show_passwords(made_up)
@@ -1145,7 +1186,7 @@ def _work(
     stages: Sequence[AnyStage],
     answers: Answers,
     host: Local,
-    state: State,
+    journal: Journal,
     screen: ScreenType,
     known: PreflightType | None,
 ) -> None:
@@ -1156,7 +1197,7 @@ def _work(
     done: list[str] = []
     _under_way.update(done=done, now="the first step", screen=screen)
     with screen.progress() as progress:
-        for event in engine_run(stages, answers, host, state.begin(), known):
+        for event in engine_run(stages, answers, host, journal, known):
             match event:
                 case Started():
                     _under_way["now"] = event.title

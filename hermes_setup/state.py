@@ -7,6 +7,7 @@
         stamps/                       effects that nobody can see afterwards
         runs/<utc>/journal.jsonl      one line a change, on disk before the change happens
         runs/<utc>/before/<n>         the content that was there
+        runs/<utc>/run.json           the answers before it, and which run it undoes
 
 Invariants, from which the order of writing follows:
 1. Every path that is changed has its before-image on disk first: blob, fsync, line, fsync, then the change.
@@ -135,26 +136,46 @@ class State:
 
     # -- runs -------------------------------------------------------------------------------------------------------
 
-    def begin(self) -> Journal:
-        """A journal for a new run. Its folder is made with the first line, so a run that changes nothing leaves none."""
+    def begin(self, before: Answers | None = None, *, undoes: str = "") -> Journal:
+        """A journal for a new run. Its folder is made with the first line, so a run that changes nothing leaves none.
+
+        `before` are the answers that hold until it; `undoes` is the name of the run that it puts back.
+        """
         self._make()
         runs = os.path.join(self.folder, "runs")
         for old in sorted(_listed(runs))[: -RUNS_KEPT + 1]:
             _remove_run(os.path.join(runs, old))
         stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%f")
-        return Journal(os.path.join(runs, stamp))
+        about = {"answers": to_table(before.settled()) if before else None, "undoes": undoes}
+        return Journal(os.path.join(runs, stamp), about)
 
-    def last_run(self) -> Journal | None:
-        """The journal of the newest run that changed something; None when there is none."""
+    def last_run(self, undone: str = "") -> Journal | None:
+        """The journal of the newest run that changed something; None when there is none.
+
+        `undone` is the run that was put back last: an undoing that was stopped before its end is no run yet, so the run
+        that it was to put back is the last one still.
+        """
         runs = sorted(_listed(os.path.join(self.folder, "runs")))
-        return Journal(os.path.join(self.folder, "runs", runs[-1])) if runs else None
+        if not runs:
+            return None
+        last = Journal(os.path.join(self.folder, "runs", runs[-1]))
+        half = last.undoes
+        return Journal(os.path.join(self.folder, "runs", half)) if half in runs and half != undone else last
+
+    def forget(self) -> None:
+        """There are no answers: nothing is set up here."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(self.folder, "answers.json"))
+        durable.sync_folder(self.folder)
 
 
 class Journal:
     """The before-images of one run, written ahead of each change."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, about: dict[str, Any] | None = None) -> None:
         self.folder = folder
+        self.name = os.path.basename(folder)
+        self._about = about
         self._file = os.path.join(folder, "journal.jsonl")
         self._count = 0
 
@@ -164,6 +185,9 @@ class Journal:
             if not self._count:
                 os.makedirs(os.path.join(self.folder, "before"), mode=0o700, exist_ok=True)
                 durable.sync_folder(os.path.dirname(self.folder))
+                if self._about is not None:
+                    text = json.dumps(self._about, ensure_ascii=False)
+                    durable.write(os.path.join(self.folder, "run.json"), text.encode(), mode=0o600)
             self._count += 1
             line = {"stage": stage, "change": self._write(change, "after"), "undo": self._write(undo, "before")}
             with open(self._file, "ab") as file:
@@ -174,6 +198,29 @@ class Journal:
             durable.sync_folder(self.folder)
         except OSError as error:
             raise _cannot(self.folder, error) from error
+
+    @property
+    def undoes(self) -> str:
+        """The name of the run that this one puts back, "" for any other."""
+        return str((self._told() or {}).get("undoes", ""))
+
+    def before(self) -> Answers | None:
+        """The answers that held before this run; None where nothing was set up. Raises HermesSetupError where nobody knows."""
+        told = self._told()
+        if told is None:
+            raise HermesSetupError(
+                f"The run {self.name} is from an older hermes-setup, which did not keep what is needed to undo it.",
+                hint=f"What each file held before it: sudo ls {self.folder}/before",
+            )
+        return from_table(told["answers"]) if told.get("answers") else None
+
+    def _told(self) -> dict[str, Any] | None:
+        try:
+            with open(os.path.join(self.folder, "run.json"), encoding="utf-8") as file:
+                told = json.load(file)
+        except (OSError, ValueError):
+            return None
+        return told if isinstance(told, dict) else None
 
     def recall(self, stage: str = "") -> Sequence[tuple[Change, Change]]:
         """(change, undo) of that stage ("": of all), oldest first. A torn last line is left out."""

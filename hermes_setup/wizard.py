@@ -737,7 +737,7 @@ class Wish:
     `allow` is the new list of "addresses", () for all of them.
     """
 
-    do: Literal["add", "passwd", "remove", "addresses", "check", "change", "quit"]
+    do: Literal["add", "passwd", "remove", "addresses", "check", "change", "undo", "quit"]
     user: User | None = None
     allow: tuple[str, ...] = ()
 
@@ -769,6 +769,7 @@ def menu(
             Choice("addresses", f"Allowed addresses (now: {_listed(allow)})"),
             Choice("check", "Check everything"),
             Choice("change", "Change the answers (domain, certificate, ...)"),
+            Choice("undo", "Undo the last run"),
             Choice("quit", "Quit"),
         ),
     )
@@ -896,7 +897,7 @@ def _listed(allow: Sequence[str]) -> str:
 
 def _wish(do: str, users: Sequence[str], asker: Asker) -> tuple[Wish | None, dict[str, str]]:
     match do:
-        case "check" | "change" | "quit":
+        case "check" | "change" | "undo" | "quit":
             return Wish(do), {}
         case "add":
             name = _another_name(users, asker)

@@ -99,7 +99,8 @@ def test_the_page_has_the_exit_codes_of_the_help_and_no_others() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [f"users {do}" for do in ("list", "add", "passwd", "remove", "sign-out")] + ["answers", "rehearse"]
+    "words",
+    [f"users {do}" for do in ("list", "add", "passwd", "remove", "sign-out")] + ["answers", "rehearse", "undo --last"],
 )
 def test_each_command_is_on_the_page(words: str) -> None:
     assert f"hermes-setup {words}" in cli.HELP
@@ -126,7 +127,7 @@ def test_pages_name_no_flag_and_no_command_that_is_not_there(text: Path) -> None
     for line in re.findall(r"(?:sudo )hermes-setup( [^`\n#]*)", text.read_text(encoding="utf-8")):
         verbs = [word for word in line.split() if re.fullmatch(r"[a-z-]+", word) and not word.startswith("-")]
         if verbs:
-            assert verbs[0] in ("apply", "users", "answers", "doctor", "rehearse"), line
+            assert verbs[0] in ("apply", "users", "answers", "doctor", "rehearse", "undo"), line
         for flag in re.findall(r"--[a-z-]+", line):
             assert flag in cli.HELP, line
 

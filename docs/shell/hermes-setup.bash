@@ -7,7 +7,7 @@ _hermes_setup() {
         return
     fi
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words="apply users answers doctor rehearse --dry-run --version --help"
+        words="apply users undo answers doctor rehearse --dry-run --version --help"
     else
         case $verb in
         users) [ "$COMP_CWORD" -ne 2 ] || words="list add passwd remove sign-out" ;;
@@ -21,6 +21,7 @@ _hermes_setup() {
         "users passwd") words="--password-stdin --generate --yes --dry-run" ;;
         "users remove") words="--yes --dry-run" ;;
         "users sign-out") words="--all --yes --dry-run" ;;
+        "undo") words="--last --yes --dry-run" ;;
         "answers") words="" ;;
         "doctor") words="--json" ;;
         "rehearse") words="--answers" ;;

@@ -1,6 +1,6 @@
 # Completion of hermes-setup for fish. Made by tools/make_shell_files.py from the program's help.
 complete -c hermes-setup -f
-complete -c hermes-setup -n __fish_use_subcommand -a "apply users answers doctor rehearse"
+complete -c hermes-setup -n __fish_use_subcommand -a "apply users undo answers doctor rehearse"
 complete -c hermes-setup -n "__fish_seen_subcommand_from users; and not __fish_seen_subcommand_from list add passwd remove sign-out" -a "list add passwd remove sign-out"
 complete -c hermes-setup -n "__fish_use_subcommand" -l dry-run -d 'show every change, make none'
 complete -c hermes-setup -n "__fish_use_subcommand" -l version
@@ -23,5 +23,8 @@ complete -c hermes-setup -n "__fish_seen_subcommand_from users; and __fish_seen_
 complete -c hermes-setup -n "__fish_seen_subcommand_from users; and __fish_seen_subcommand_from sign-out" -l all
 complete -c hermes-setup -n "__fish_seen_subcommand_from users; and __fish_seen_subcommand_from sign-out" -l yes -d 'agree to what the plan shows, and to nothing else'
 complete -c hermes-setup -n "__fish_seen_subcommand_from users; and __fish_seen_subcommand_from sign-out" -l dry-run -d 'show every change, make none'
+complete -c hermes-setup -n "__fish_seen_subcommand_from undo" -l last
+complete -c hermes-setup -n "__fish_seen_subcommand_from undo" -l yes -d 'agree to what the plan shows, and to nothing else'
+complete -c hermes-setup -n "__fish_seen_subcommand_from undo" -l dry-run -d 'show every change, make none'
 complete -c hermes-setup -n "__fish_seen_subcommand_from doctor" -l json
 complete -c hermes-setup -n "__fish_seen_subcommand_from rehearse" -l answers -r -F

@@ -197,7 +197,7 @@ def test_the_menu_of_a_machine_that_is_set_up(vps: Machine) -> None:
 
     def menu(*steps: tuple[str, str], code: int = 0) -> Terminal:
         there = Terminal(vps)
-        answer(there, [("7) Quit", steps[0][0]), *steps[1:]] if steps[0][1] == "" else list(steps))
+        answer(there, [("8) Quit", steps[0][0]), *steps[1:]] if steps[0][1] == "" else list(steps))
         assert there.ended() == code, there.text
         return there
 
@@ -206,7 +206,7 @@ def test_the_menu_of_a_machine_that_is_set_up(vps: Machine) -> None:
 
     menu(("7\r", ""))  # quit
     there = Terminal(vps)
-    answer(there, [("7) Quit", "1\r"), ("? User name:", "alice\r")])
+    answer(there, [("8) Quit", "1\r"), ("? User name:", "alice\r")])
     there.waits(lambda text: "alice is there already" in text and text.endswith("? User name: alice"))
     there.type("\x05\x15bob\r")
     waits(there, "2) I type my own, twice\n  <) go back")
@@ -233,9 +233,9 @@ def test_the_menu_of_a_machine_that_is_set_up(vps: Machine) -> None:
     assert status("bob", f"{GOOD} too") == 401
     # the last one stays, and the menu says why
     there = Terminal(vps)
-    answer(there, [("7) Quit", "3\r")])
+    answer(there, [("8) Quit", "3\r")])
     there.sees("last user cannot be")
-    answer(there, [("7) Quit", "5\r")])
+    answer(there, [("8) Quit", "5\r")])
     assert there.ended() == 4  # a self-signed certificate is a warning
     assert "signed by this server" in there.raw
 
