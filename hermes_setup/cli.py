@@ -670,8 +670,8 @@ def _undo(*, dry: bool, yes: bool, asked: bool = False) -> int:
     answers = before or stored
     if last is None or answers is None:
         raise WrongInput("There is no run to undo.", hint="See what is here: sudo hermes-setup doctor")
-    proof = tuple(stage for stage in story() if stage.name == "proof") if before else ()
-    stages = (Undo(last.name, last.recall()), *proof)
+    seen = tuple(stage for stage in story() if stage.name in ("site-https", "proof")) if before else ()
+    stages = (Undo(last.name, last.recall()), *seen)
     return _carry_out(answers, state, {}, dry=dry, yes=yes, asked=asked, stages=stages, undoes=last)
 
 
@@ -978,16 +978,9 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
         _say(f"The set-up of {stored.domain.label} was begun and not finished. It goes on from where it stopped.")
         _say("To change an answer: < and Enter at its question.")
         return _go_on(state, stored, dry=dry)
-    drifted = _drifted(stored)
-    if drifted:
-        _say(f"Hermes is set up here (https://{stored.domain}/), but not everything is as it should be.")
+    if _look_over(stored):
+        _say("Not everything is as it should be.")
         return _go_on(state, stored, dry=dry)
-    if drifted is None:
-        _say(
-            f"Hermes is set up here (https://{stored.domain}/), but a check finds a problem. See: sudo hermes-setup doctor"
-        )
-    else:
-        _say(f"Hermes is set up here: https://{stored.domain}/ (everything in one look: sudo hermes-setup doctor)")
     session = find(Local())
     wish, made_up = wizard.menu(tuple(_lines()), _asker(), allow=stored.allow, session=session, lockout=stored.lockout)
     others = tuple(user for user in stored.users if wish.user is None or user.name != wish.user.name)
@@ -1042,16 +1035,23 @@ def _go_on(state: State, stored: Answers, *, dry: bool) -> int:
     return code
 
 
-def _drifted(stored: Answers) -> bool | None:
-    """True when a run with the same answers would change something; None when a check blocks, which doctor tells."""
-    from hermes_setup.engine import Blocked
+def _look_over(stored: Answers) -> bool:
+    """What is set up here is on the screen, with what the checks found. True when a run would change something."""
+    from hermes_setup import overview
+    from hermes_setup.engine import Blocked, preflight
+    from hermes_setup.findings import Severity
     from hermes_setup.stages import story
     from hermes_setup.system.local import Local
+    from hermes_setup.ui.show import Screen
 
+    host, screen = Local(), Screen()
+    known = preflight(story(), stored, host)
+    screen.overview(overview.lines(stored, known.facts.values(), _lines()))
+    screen.findings(finding for _, finding in known.findings if finding.severity > Severity.NOTE)
     try:
-        return bool(_changes(_forecast(story(), stored, Local(), None)[1]))
+        return bool(_changes(_forecast(story(), stored, host, known)[1]))
     except Blocked:
-        return None
+        return False
 
 
 # -- one run --------------------------------------------------------------------------------------------------------------

@@ -275,6 +275,11 @@ class Screen:
 
     # ---- what there is ----
 
+    def overview(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """What is set up here, a line each."""
+        self._pairs(*((name, self.clean(text)) for name, text in pairs))
+        self.say()
+
     def users_table(self, rows: Sequence[tuple[str, str]]) -> None:
         """(name, where it comes from), a row each: aligned on a terminal, with a tab between where it is not one.
 

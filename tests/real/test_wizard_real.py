@@ -204,7 +204,11 @@ def test_the_menu_of_a_machine_that_is_set_up(vps: Machine) -> None:
     def status(user: str, password: str) -> int:
         return vps.fetch("https://hermes.localhost/", auth=(user, password)).status
 
-    menu(("7\r", ""))  # quit
+    told = menu(("8\r", "")).raw  # quit
+    assert "Address      https://hermes.localhost/" in told
+    assert "signed by this server itself, 8" in told
+    assert "Users        alice" in told
+    assert "Hermes       not running" in told
     there = Terminal(vps)
     answer(there, [("8) Quit", "1\r"), ("? User name:", "alice\r")])
     there.waits(lambda text: "alice is there already" in text and text.endswith("? User name: alice"))
@@ -230,6 +234,10 @@ def test_the_menu_of_a_machine_that_is_set_up(vps: Machine) -> None:
     assert status("bob", f"{GOOD} too") == 502
     menu(("3\r", ""), ("1) alice\n  2) bob\n  <) go back", "2\r"), ("? Remove bob? [y/N]", "y\r"), (GO_AHEAD, "y\r"))
     assert hermes_setup(vps, "users", "list").out.split() == ["alice"]
+    assert status("bob", f"{GOOD} too") == 401
+    menu(("7\r", ""), (GO_AHEAD, "y\r"))  # undo
+    assert status("bob", f"{GOOD} too") == 502
+    menu(("7\r", ""), (GO_AHEAD, "y\r"))
     assert status("bob", f"{GOOD} too") == 401
     # the last one stays, and the menu says why
     there = Terminal(vps)

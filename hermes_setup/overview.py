@@ -1,0 +1,56 @@
+"""What is set up here, in a few lines: what somebody who comes back after a month wants to see first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hermes_setup import certbot
+from hermes_setup.answers import Answers
+from hermes_setup.stages import addresses, backend, certificate, renewal
+
+
+def lines(answers: Answers, facts: Iterable[Any], users: Mapping[str, str]) -> list[tuple[str, str]]:
+    """(what, how it is), in the order in which one asks. `facts` are those of all stages, `users` the lines of the file."""
+    found: list[tuple[str, str]] = [("Address", f"https://{answers.domain}/")]
+    by_kind = {type(each): each for each in facts}
+    cert, renew, hermes = (by_kind.get(kind) for kind in (certificate.Facts, renewal.Facts, backend.Facts))
+    if cert:
+        found.append(("Certificate", _certificate(answers, cert, renew)))
+    found.append(("Users", _users(answers, list(users))))
+    found.append(("Open to", addresses.told(answers.allow) or "every address, with a password"))
+    if hermes:
+        found.append(("Hermes", _hermes(answers, hermes)))
+    return found
+
+
+def _certificate(answers: Answers, facts: certificate.Facts, renew: renewal.Facts | None) -> str:
+    leaf = facts.served.leaf if facts.served else None
+    if leaf is None:
+        return "none yet"
+    issuer = "signed by this server itself" if answers.issuer.self_signed else certbot.ca_name(answers.issuer.directory)
+    days = (leaf.not_after - facts.now).days
+    left = f"{days} days left (until {leaf.not_after:%Y-%m-%d})" if days >= 0 else f"ended on {leaf.not_after:%Y-%m-%d}"
+    who = {"timer": "renewed by systemd's timer", "cron": "renewed by cron"}.get(renew.who if renew else "", "")
+    if answers.issuer.self_signed:
+        who = "made anew by hermes-setup"
+    return f"{issuer}, {left}, {who or 'nobody renews it'}"
+
+
+def _users(answers: Answers, lines: Sequence[str]) -> str:
+    origins = {user.name: user.origin for user in answers.users}
+    words = {"answers": "from the file", "menu": ""}
+    told = []
+    for name in lines:
+        how = words.get(origins.get(name, "hand"), "by hand")
+        told.append(f"{name} ({how})" if how else name)
+    return ", ".join(told) or "nobody"
+
+
+def _hermes(answers: Answers, facts: backend.Facts) -> str:
+    at = facts.chosen(answers)
+    running = next((each for each in facts.dashboards if each.at == at), None)
+    if running is None:
+        return "not running" + (f" at {at}" if at else "")
+    unit = f", unit {running.listener.unit}" if running.listener.unit else ""
+    return f"{running.status.version or 'of unknown version'}, running at {at}{unit}"

@@ -1,0 +1,68 @@
+"""What somebody who comes back sees first."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from hermes_setup import hermes, overview
+from hermes_setup.answers import Answers, Domain, Issuer, User
+from hermes_setup.answers import Backend as Place
+from hermes_setup.certbot import Leaf, Served
+from hermes_setup.host import ABSENT, Listener
+from hermes_setup.stages import backend, certificate, renewal
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
+ALICE, BOB = User("alice", "", "answers"), User("bob", "", "menu")
+
+
+def answers(issuer: str = "letsencrypt", **more: object) -> Answers:
+    made = Answers(Domain.parse("hermes.example.com"), Issuer.parse(issuer), (ALICE, BOB))
+    return Answers(**{**made.__dict__, **more})
+
+
+def cert(days: float | None) -> certificate.Facts:
+    leaf = None
+    if days is not None:
+        leaf = Leaf(("hermes.example.com",), NOW - timedelta(days=30), NOW + timedelta(days=days), "1", "i", "f", "k")
+    served = Served("/c", "/k", True, leaf=leaf)
+    return certificate.Facts(served, (), False, NOW, "n", None, "certbot", (), None, 1)
+
+
+def renew(who: str) -> renewal.Facts:
+    return renewal.Facts(None, True, False, who, "", ABSENT, renewal.Rehearsed.read(""), "certbot", NOW)
+
+
+@pytest.mark.parametrize(
+    ("issuer", "days", "who", "words"),
+    [
+        ("letsencrypt", 61.5, "timer", "Let's Encrypt, 61 days left (until 2027-01-24), renewed by systemd's timer"),
+        ("letsencrypt", 20, "cron", "20 days left (until 2026-12-13), renewed by cron"),
+        ("letsencrypt", -2, "", "ended on 2026-11-21, nobody renews it"),
+        ("self-signed", 800, "", "signed by this server itself, 800 days left"),
+        ("letsencrypt", None, "timer", "none yet"),
+    ],
+)
+def test_the_certificate(issuer: str, days: float | None, who: str, words: str) -> None:
+    told = dict(overview.lines(answers(issuer), [cert(days), renew(who)], {"alice": "h"}))
+    assert words in told["Certificate"]
+
+
+def test_the_users_and_how_each_came() -> None:
+    told = dict(overview.lines(answers(), [], {"alice": "h", "bob": "h", "carol": "h"}))
+    assert told["Users"] == "alice (from the file), bob, carol (by hand)"
+    assert dict(overview.lines(answers(), [], {}))["Users"] == "nobody"
+
+
+def test_hermes_and_who_may_come() -> None:
+    at = Place("127.0.0.1", 9119)
+    listener = Listener("127.0.0.1", 9119, 5, "hermes", "hermes-dashboard.service", "bob")
+    runs = backend.Dashboard(listener, at, hermes.Status("0.19.0", False))
+    facts = backend.Facts((runs,), (listener,), None, None, ())
+    told = dict(overview.lines(answers(allow=("203.0.113.0/24",)), [facts], {}))
+    assert told["Hermes"] == "0.19.0, running at 127.0.0.1:9119, unit hermes-dashboard.service"
+    assert told["Open to"] == "203.0.113.0/24"
+    stopped = dict(overview.lines(answers(), [backend.Facts((), (), None, None, ())], {}))
+    assert stopped["Hermes"] == "not running"
+    assert stopped["Open to"] == "every address, with a password"
