@@ -23,6 +23,7 @@ APT = {
 LOCK = ("-o", "DPkg::Lock::Timeout=600", "-o", "Dpkg::Use-Pty=0")
 KEEP = ("-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold")
 DPKG_STATUS = "/var/lib/dpkg/status"
+DPKG_UPDATES = "/var/lib/dpkg/updates"
 LEAST_MEMORY_KB = 350 * 1024
 HALF = re.compile(
     r"^Status: \S+ \S+ (half-installed|unpacked|half-configured|triggers-awaited|triggers-pending)$", re.M
@@ -56,6 +57,8 @@ class Packages:
         missing = () if made else tuple(p for p, argv in wanted.items() if not self._works(host, argv))
         status = host.look(DPKG_STATUS)
         half = len(HALF.findall(status.content.decode(errors="replace"))) if isinstance(status, File) else 0
+        # what dpkg had not written into that file yet when it was interrupted (apt-pkg/deb/debsystem.cc, CheckUpdates)
+        half += sum(name.isdigit() for name in host.names(DPKG_UPDATES))
         memory = host.look("/proc/meminfo")
         return Facts(
             missing=missing,

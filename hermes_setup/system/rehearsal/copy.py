@@ -322,6 +322,8 @@ def _folders(top: str) -> list[tuple[str, os.stat_result]]:
     with contextlib.suppress(OSError):
         device = os.lstat(top).st_dev
         for folder, names, _ in os.walk(top):
+            if folder == "/run/systemd":
+                names.clear()  # /run/systemd/system says that systemd runs (sd_booted(3)); in the copy it does not
             kept = []
             for name in names:
                 with contextlib.suppress(OSError):
