@@ -91,10 +91,7 @@ def _systemd(host: Host) -> bool:
 
 def find(host: Host) -> tuple[Installation, ...]:
     """Every Hermes in the usual places, those of people before the shared ones; none twice."""
-    passwd = host.look("/etc/passwd")
-    lines = passwd.content.decode("utf-8", "replace").splitlines() if isinstance(passwd, File) else []
-    people = [fields for line in lines if len(fields := line.split(":")) == 7 and _person(fields[2])]
-    homes = {fields[0]: fields[5] for fields in people}
+    homes = {name: home for name, home, _ in people(host)}
     found: list[Installation] = []
     for user, home in homes.items():
         for program in (f"{home}/.local/bin/hermes", f"{home}/.hermes/hermes-agent/venv/bin/hermes"):
@@ -108,8 +105,12 @@ def find(host: Host) -> tuple[Installation, ...]:
     return tuple(each for each in found if re.fullmatch(r"[\w./-]+", f"{each.program}{each.home}", re.ASCII))
 
 
-def _person(uid: str) -> bool:
-    return uid.isdigit() and (int(uid) == 0 or 1000 <= int(uid) < 60000)  # login.defs(5)
+def people(host: Host) -> list[tuple[str, str, str]]:
+    """(name, home, shell) of root and of each user who is a person (login.defs(5): UID_MIN, UID_MAX)."""
+    passwd = host.look("/etc/passwd")
+    lines = passwd.content.decode("utf-8", "replace").splitlines() if isinstance(passwd, File) else []
+    fields = [each for line in lines if len(each := line.split(":")) == 7 and each[2].isdigit()]
+    return [(each[0], each[5], each[6]) for each in fields if int(each[2]) == 0 or 1000 <= int(each[2]) < 60000]
 
 
 def _runs(host: Host, program: str) -> bool:

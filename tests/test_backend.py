@@ -13,7 +13,7 @@ from hermes_setup import docker, hermes
 from hermes_setup.answers import Answers, Domain, Issuer
 from hermes_setup.answers import Backend as Place
 from hermes_setup.findings import Severity
-from hermes_setup.host import Listener, Node, Ran, Request, Response, Special
+from hermes_setup.host import File, Listener, Node, Ran, Request, Response, Special
 from hermes_setup.stages.backend import Backend, proved
 from hermes_setup.system.overlay import Nothing
 
@@ -185,6 +185,33 @@ def test_a_container_published_on_loopback_only_is_no_open_door() -> None:
 )
 def test_odd_words_of_docker_are_no_error(text: str) -> None:
     assert all(not each.published for each in docker.parse(text))
+
+
+@dataclass
+class Peopled(Machine):
+    """With users."""
+
+    passwd: str = ""
+
+    def look(self, path: str) -> Node:
+        return File(self.passwd.encode()) if path == "/etc/passwd" else super().look(path)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("hermes", "admin"), []),
+        (("hermes", "admin", "carol"), ["backend.local-users"]),
+        (("hermes", "admin", "ftp/nologin"), []),
+    ],
+)
+def test_who_else_can_log_in_is_told(names: Sequence[str], expected: list[str]) -> None:
+    lines = ["root:x:0:0:root:/root:/bin/bash", "www-data:x:33:33::/var/www:/usr/sbin/nologin"]
+    for number, name in enumerate(names, 1000):
+        user, _, shell = name.partition("/")
+        lines.append(f"{user}:x:{number}:{number}::/home/{user}:/bin/{shell or 'bash'}")
+    machine = Peopled([local()], {"127.0.0.1:9119": says()}, passwd="\n".join(lines) + "\n")
+    assert codes(machine) == expected
 
 
 def test_it_is_asked_as_hermes_wants_to_be_asked() -> None:

@@ -43,6 +43,7 @@ class Facts:
     holder: Listener | None = None  # the socket at the given place, or at the default
     containers: tuple[docker.Container, ...] = ()
     service: service.Facts | None = None  # None: not asked for
+    people: tuple[str, ...] = ()  # who can log in to this server, root left out
 
     def chosen(self, answers: Answers) -> wishes.Backend | None:
         """The dashboard to pass requests to; None when none is found."""
@@ -97,6 +98,11 @@ class Backend:
             _holder(every, wanted),
             containers,
             service.look(host) if answers.service else None,
+            tuple(
+                name
+                for name, _, shell in service.people(host)
+                if name != "root" and not shell.endswith(("/nologin", "/false"))
+            ),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
@@ -135,6 +141,16 @@ class Backend:
                     "Hermes asks for a login of its own, too.",
                     "It comes after the password of this site: two sign-ins.",
                     "Nothing to do; one of the two is enough, if you prefer that.",
+                )
+            )
+        others = [name for name in facts.people if proved and name != proved.listener.user]
+        if proved and proved.at.local and not proved.status.login and len(others) > 1:
+            found.append(
+                note(
+                    "backend.local-users",
+                    f"Whoever can log in to this server reaches Hermes at {proved.at} without a password: {', '.join(others)}.",
+                    "The password is nginx's; on the server itself there is a way past it, and Hermes can do what its user can.",
+                    "Give logins on this server only to people whom you trust with Hermes.",
                 )
             )
         if proved and proved.status.version and (0,) < nginx.parse_version(proved.status.version) < (0, 15):
