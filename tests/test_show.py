@@ -354,6 +354,7 @@ def test_the_end_says_where_who_and_how_to_go_on() -> None:
         "Add a user    sudo hermes-setup users add NAME",
         "New password  sudo hermes-setup users passwd NAME",
         "Check         sudo hermes-setup doctor",
+        "Undo          sudo hermes-setup undo --last",
     ]
 
 

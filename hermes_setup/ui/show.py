@@ -266,6 +266,7 @@ class Screen:
             ("Add a user", "sudo hermes-setup users add NAME"),
             ("New password", "sudo hermes-setup users passwd NAME"),
             ("Check", "sudo hermes-setup doctor"),
+            ("Undo", "sudo hermes-setup undo --last"),
         )
 
     def _pairs(self, *pairs: tuple[str, str]) -> None:
