@@ -74,6 +74,18 @@ def test_what_somebody_edited_since_stays_and_is_named(path: str) -> None:
     assert path in edited.what
 
 
+def test_who_gets_in_again_is_told_before() -> None:
+    users = File(b"alice:$6$x$new\ncarol:$6$x$c\n")
+    before = File(b"alice:$6$x$old\nbob:$6$x$b\ncarol:$6$x$c\n")
+    machine = Machine()
+    machine.put(USERS, users)
+    stage = Undo("one", [(Place(USERS, users, "w"), Place(USERS, before, "u"))])
+    told = [each.what for each in stage.check(ANSWERS, stage.inspect(ANSWERS, machine)) if each.code == "undo.users"]
+    assert [what.split()[0] for what in told] == ["bob", "The"]
+    assert "alice" in told[1]
+    assert "carol" not in " ".join(told)
+
+
 def test_a_run_that_is_undone_already_has_nothing_to_undo() -> None:
     machine = Machine()
     machine.put(USERS, OLD)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hermes_setup import nginx
+from hermes_setup import accounts, nginx
 from hermes_setup.answers import Answers
 from hermes_setup.changes import Change, Place, Run, Stamp, Until
-from hermes_setup.findings import Finding, note
+from hermes_setup.findings import Finding, note, warn
 from hermes_setup.host import ABSENT, File, Folder, Host, Node
 from hermes_setup.state import STATE
 
@@ -71,6 +71,8 @@ class Undo:
             )
             for path in edited
         ]
+        if accounts.USERS_FILE in self._before and accounts.USERS_FILE not in edited:
+            found += _users(facts.nodes[accounts.USERS_FILE], self._before[accounts.USERS_FILE].node)
         found.append(
             note(
                 "undo.stays",
@@ -116,3 +118,33 @@ class Undo:
 
     def _edited(self, path: str, now: Node) -> bool:
         return now not in (self._before[path].node, self._after[path])
+
+
+def _users(now: Node, then: Node) -> list[Finding]:
+    """Who gets in again, or with which password: nobody should be let in by an undoing without knowing it."""
+    here, before = (
+        accounts.hashes(node.content.decode("utf-8", "surrogateescape")) if isinstance(node, File) else {}
+        for node in (now, then)
+    )
+    back = [name for name in before if name not in here]
+    older = [name for name in before if name in here and here[name] != before[name]]
+    found: list[Finding] = []
+    if back:
+        found.append(
+            warn(
+                "undo.users",
+                f"{', '.join(back)} can sign in again, with the password and the cookies from before.",
+                "The last run took that away.",
+                f"If that is not meant, answer n; or afterwards: sudo hermes-setup users remove {back[0]}",
+            )
+        )
+    if older:
+        found.append(
+            warn(
+                "undo.users",
+                f"The passwords from before count again: {', '.join(older)}.",
+                "The last run gave new ones.",
+                f"If that is not meant, answer n; or afterwards: sudo hermes-setup users passwd {older[0]}",
+            )
+        )
+    return found
