@@ -15,6 +15,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from hermes_setup.errors import WrongInput
+from hermes_setup.webhooks import Hook, parse_hooks
 
 LETSENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 LETSENCRYPT_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
@@ -301,6 +302,15 @@ class User:
 
 
 @dataclass(frozen=True)
+class Webhooks:
+    """Which gateway platforms can be reached from the internet, without a password: they check their senders themselves."""
+
+    hooks: tuple[Hook, ...]
+    host: Domain | None = None  # a name of their own, in the same certificate; None: the dashboard's
+    allow: tuple[str, ...] = ()  # the networks that senders come from; (): all
+
+
+@dataclass(frozen=True)
 class Answers:
     """Everything that decides what the machine should look like. Never a password."""
 
@@ -316,11 +326,32 @@ class Answers:
     allow: tuple[str, ...] = ()  # the networks that the dashboard opens to, as `parse_allow` has them; (): to all
     lockout: bool = False  # the list may leave out whoever is at the keyboard; a word for one run, never kept
     service: bool = False  # Hermes is to run as a service of systemd
+    webhooks: Webhooks | None = None
+    redirects: tuple[Domain, ...] = ()  # earlier names, which lead to the domain
+    dropped: tuple[str, ...] = ()  # names that our certificate may still hold, and need not any more
+
+    @property
+    def names(self) -> tuple[Domain, ...]:
+        """What the certificate is for: the domain first."""
+        host = self.webhooks.host if self.webhooks else None
+        return (self.domain, host) if host else (self.domain,)
+
+    def about(self, name: Domain) -> Answers:
+        """The same answers as if that name were the domain, and the only one."""
+        return replace(self, domain=name, webhooks=None, redirects=())
+
+    def following(self, before: Answers | None) -> Answers:
+        """The same wishes where `before` held: the names that it had, and these have not, are dropped."""
+        if before is None:
+            return self
+        now = {name.ascii for name in self.names}
+        was = (*before.dropped, *(name.ascii for name in before.names))
+        return replace(self, dropped=tuple(name for name in dict.fromkeys(was) if name not in now))
 
     def settled(self) -> Answers:
         """The same wishes once they hold: no hashes (the machine has them), nobody left to remove or to sign out."""
         users = tuple(replace(user, hash="") for user in self.users)
-        return replace(self, users=users, gone=(), revoked=(), lockout=False)
+        return replace(self, users=users, gone=(), revoked=(), lockout=False, dropped=())
 
 
 @dataclass(frozen=True)
@@ -345,10 +376,16 @@ class AnswersFile:
     public_addresses: tuple[str, ...] = ()
     service: bool = False
     allow: tuple[str, ...] = ()
+    webhooks: Webhooks | None = None
+    redirects: tuple[Domain, ...] = ()
 
 
-KEYS = ("domain", "email", "certificate", "backend", "service", "firewall", "public_addresses", "allow", "users")
+KEYS = (
+    *("domain", "redirect_from", "email", "certificate", "backend", "service", "firewall", "public_addresses", "allow"),
+    *("webhooks", "users"),
+)
 USER_KEYS = ("name", "password_file", "password_hash")
+WEBHOOK_KEYS = ("platforms", "host", "allow")
 
 
 def read_table(table: Mapping[str, object]) -> AnswersFile:
@@ -361,6 +398,7 @@ def read_table(table: Mapping[str, object]) -> AnswersFile:
             f'firewall = "{firewall}" is neither of its two words.', hint='Write firewall = "open" or "leave".'
         )
     backend = _text(table, "backend")
+    hooks = _webhooks(table["webhooks"], domain) if "webhooks" in table else None
     return AnswersFile(
         domain=domain,
         issuer=Issuer.parse(_text(table, "certificate") or "letsencrypt"),
@@ -371,7 +409,47 @@ def read_table(table: Mapping[str, object]) -> AnswersFile:
         public_addresses=_addresses(table.get("public_addresses", [])),
         service=_switch(table, "service"),
         allow=_allow(table["allow"]) if "allow" in table else (),
+        webhooks=hooks,
+        redirects=_redirects(table.get("redirect_from", []), domain, hooks.host if hooks else None),
     )
+
+
+def _webhooks(value: object, domain: Domain) -> Webhooks:
+    example = '[webhooks]\nplatforms = ["webhook", "sms"]'
+    if not isinstance(value, dict):
+        raise WrongInput("webhooks is a table.", hint=f"Write:\n{example}")
+    _known_keys(value, WEBHOOK_KEYS, "[webhooks]")
+    platforms = value.get("platforms")
+    if not isinstance(platforms, list) or not platforms or not all(isinstance(each, str) for each in platforms):
+        raise WrongInput("[webhooks] names no platforms.", hint=f"Write:\n{example}\nor leave [webhooks] out.")
+    host = _text(value, "host")
+    return Webhooks(
+        parse_hooks(platforms),
+        webhooks_host(host, domain) if host else None,
+        _allow(value["allow"]) if "allow" in value else (),
+    )
+
+
+def webhooks_host(text: str, domain: Domain) -> Domain | None:
+    """The webhooks' own name; None when it is the dashboard's. Raises WrongInput."""
+    host = Domain.parse(text)
+    return None if host.ascii == domain.ascii else host
+
+
+def _redirects(value: object, domain: Domain, hooks: Domain | None) -> tuple[Domain, ...]:
+    example = 'Write redirect_from = ["old.example.com"].'
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise WrongInput("redirect_from is not a list of names in quotes.", hint=example)
+    found: list[Domain] = []
+    for text in value:
+        name = Domain.parse(text)
+        if name in (domain, hooks):
+            whose = "the domain itself" if name == domain else "the webhooks' host"
+            raise WrongInput(f"redirect_from holds {name}, which is {whose}.", hint="Take it out there.")
+        if name in found:
+            raise WrongInput(f"{name} is named twice in redirect_from.", hint="Keep one of the two.")
+        found.append(name)
+    return tuple(found)
 
 
 def _users(value: object) -> tuple[UserEntry, ...]:
@@ -477,6 +555,14 @@ def to_toml(answers: Answers, hashes: Mapping[str, str]) -> str:
         lines.append(f"public_addresses = [{', '.join(map(_quote, answers.public_addresses))}]")
     if answers.allow:
         lines.append(f"allow = [{', '.join(map(_quote, answers.allow))}]")
+    if answers.redirects:
+        lines.append(f"redirect_from = [{', '.join(_quote(each.ascii) for each in answers.redirects)}]")
+    if hooks := answers.webhooks:
+        lines += ["", "[webhooks]", f"platforms = [{', '.join(_quote(str(each)) for each in hooks.hooks)}]"]
+        if hooks.host:
+            lines.append(f"host = {_quote(hooks.host.ascii)}")
+        if hooks.allow:
+            lines.append(f"allow = [{', '.join(map(_quote, hooks.allow))}]")
     for user in answers.users:
         lines += ["", "[[users]]", f"name = {_quote(user.name)}"]
         if hashes.get(user.name):

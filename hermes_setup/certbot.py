@@ -232,7 +232,7 @@ def own_pairs(host: Host, domain: Domain) -> list[tuple[int, str]]:
 
 def fact(answers: Answers) -> str:
     """What is given once the certificate is there."""
-    return f"certificate {answers.domain} from {answers.issuer.text}"
+    return f"certificate {' '.join(name.ascii for name in answers.names)} from {answers.issuer.text}"
 
 
 def served(answers: Answers, host: Host) -> Served | None:
@@ -257,7 +257,7 @@ def served(answers: Answers, host: Host) -> Served | None:
         if answers.issuer.self_signed:
             folder = f"{OWN}/{answers.domain}/{next_number(host, answers.domain)}"
         else:
-            folder = f"{FOLDER}/live/{cert_name(host, answers.domain)}"
+            folder = f"{FOLDER}/live/{cert_name(host, answers)}"
         return Served(f"{folder}/fullchain.pem", f"{folder}/privkey.pem", answers.issuer.public)
     return next(iter([*wanted, *order]), None)
 
@@ -300,18 +300,25 @@ def next_number(host: Host, domain: Domain) -> int:
     return max(made, default=0) + 1
 
 
-def cert_name(host: Host, domain: Domain) -> str:
+def own(answers: Answers, found: Leaf) -> bool:
+    """True for a certificate that is this set-up's alone: for the domain, and for no name that was never ours."""
+    ours = {*(name.ascii for name in answers.names), *answers.dropped}
+    return answers.domain.ascii in found.names and set(found.names) <= ours
+
+
+def cert_name(host: Host, answers: Answers) -> str:
     """The name for a new or replaced lineage. One that covers more names than ours is somebody else's, and left alone.
 
     A live or archive folder without a renewal file is in certbot's way (storage.py: "live directory exists for"), so
     such a name is not taken either.
     """
+    domain = answers.domain
     for name in (domain.ascii, f"{domain}-hermes", *(f"{domain}-hermes-{number}" for number in range(2, 100))):
         node = host.look(f"{FOLDER}/renewal/{name}.conf")
         if isinstance(node, File):
             lineage = parse_renewal(name, node.content.decode(errors="replace"))
             found = leaf(host, lineage.fullchain) if lineage else None
-            if found and set(found.names) == {domain.ascii}:
+            if found and own(answers, found):
                 return name
         elif not any(isinstance(host.look(f"{FOLDER}/{part}/{name}"), Folder) for part in ("live", "archive")):
             return name
@@ -323,8 +330,8 @@ def flaws(answers: Answers, each: Served, now: datetime) -> list[str]:
     if answers.issuer.self_signed:
         if each.lineage:
             return [f"it is from {ca_name(each.lineage.server)}, and a self-signed one was asked for"]
-        return [] if each.leaf and each.leaf.left(now) > 1 / 3 else ["it ends soon"]
-    lineage, found = each.lineage, []
+        return [*_names(answers, each), *([] if each.leaf and each.leaf.left(now) > 1 / 3 else ["it ends soon"])]
+    lineage, found = each.lineage, _names(answers, each)
     if not lineage:
         return ["it is not from a certificate authority"]
     if each.expired(now):
@@ -333,9 +340,23 @@ def flaws(answers: Answers, each: Served, now: datetime) -> list[str]:
         found.append(f"it is from {ca_name(lineage.server)}")
     if lineage.authenticator != "webroot":
         found.append(f"certbot renews it by {lineage.authenticator or 'hand'}, not through the webroot")
-    elif lineage.webroot(answers.domain).rstrip("/") != WEBROOT:
-        found.append(f"certbot renews it through {lineage.webroot(answers.domain) or 'no folder'}, not {WEBROOT}")
+    else:
+        ways = {lineage.webroot(name) for name in answers.names if each.leaf and each.leaf.covers(name)}
+        found += [
+            f"certbot renews it through {way or 'no folder'}, not {WEBROOT}"
+            for way in sorted(ways)
+            if way.rstrip("/") != WEBROOT
+        ]
     return found
+
+
+def _names(answers: Answers, each: Served) -> list[str]:
+    """Names that it lacks, and names that it holds no longer for anybody: renewing them would fail some day."""
+    if each.leaf is None:
+        return []
+    lacking = [name.ascii for name in answers.names if not each.leaf.covers(name)]
+    useless = [name for name in answers.dropped if name in each.leaf.names] if own(answers, each.leaf) else []
+    return [*(f"it does not hold {name}" for name in lacking), *(f"it still holds {name}" for name in useless)]
 
 
 def ca_name(server: str) -> str:
@@ -351,7 +372,9 @@ def certonly(answers: Answers, program: str, name: str, *more: str) -> tuple[str
     """The command that asks for a certificate through the webroot. Every flag is known to certbot 1.21 and later."""
     contact = ("--email", answers.email, "--no-eff-email") if answers.email else ("--register-unsafely-without-email",)
     return (
-        *(program, "certonly", "--webroot", "-w", WEBROOT, "-d", answers.domain.ascii, "--cert-name", name),
+        *(program, "certonly", "--webroot", "-w", WEBROOT),
+        *(word for each in answers.names for word in ("-d", each.ascii)),
+        *("--cert-name", name),
         *("--server", answers.issuer.directory, "--key-type", "ecdsa", "--non-interactive", "--agree-tos"),
         *contact,
         *more,

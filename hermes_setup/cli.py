@@ -456,6 +456,8 @@ def _wanted(path: str, state: State, verb: str) -> tuple[Answers, dict[str, str]
         firewall=wanted.firewall,
         public_addresses=wanted.public_addresses,
         allow=wanted.allow,
+        webhooks=wanted.webhooks,
+        redirects=wanted.redirects,
         # those of a run that was stopped before it came to them, too
         gone=tuple(
             name for name in dict.fromkeys((*(stored.gone if stored else ()), *gone)) if _goes(name, named, lines)
@@ -670,7 +672,8 @@ def _undo(*, dry: bool, yes: bool, asked: bool = False) -> int:
     answers = before or stored
     if last is None or answers is None:
         raise WrongInput("There is no run to undo.", hint="See what is here: sudo hermes-setup doctor")
-    seen = tuple(stage for stage in story() if stage.name in ("site-https", "proof")) if before else ()
+    wanted = ("site-https", "proof") if stored and before and before.names == stored.names else _NAMES
+    seen = tuple(stage for stage in story() if stage.name in wanted) if before else ()
     stages = (Undo(last.name, last.recall()), *seen)
     return _carry_out(answers, state, {}, dry=dry, yes=yes, asked=asked, stages=stages, undoes=last)
 
@@ -819,6 +822,10 @@ def _address_stages() -> tuple[AnyStage, ...]:
     from hermes_setup.stages import story
 
     return tuple(stage for stage in story() if stage.name in ("users", "addresses", "site-https", "proof"))
+
+
+_NAMES = ("certificate", "site-https", "renewal", "proof")
+"""What an undoing needs where the names of the certificate are others: it is to hold those of before."""
 
 
 def _wizard(*, dry: bool, lockout: bool) -> int:
@@ -1081,6 +1088,7 @@ def _carry_out(
     from hermes_setup.ui.show import Screen
 
     screen = Screen()
+    answers = answers.following(state.answers())
     if dry:
         events = _forecast(stages or story(), answers, Local(), None)[1]
         changed = screen.forecast(events, diffs=True)

@@ -522,6 +522,7 @@ def _compiled(name: str) -> Any:
     import jinja2
 
     environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(template),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -529,7 +530,7 @@ def _compiled(name: str) -> Any:
         autoescape=False,  # noqa: S701 - nginx, not HTML
     )
     environment.filters["quote"] = quote
-    return environment.from_string(template(name))
+    return environment.get_template(name)
 
 
 def quote(text: str) -> str:

@@ -50,7 +50,7 @@ def seen(a: Records = NODATA, aaaa: Records = NODATA, **more: object) -> Facts:
 
 
 def check(facts: Facts, certificate: str = LE, **more: object) -> list[Finding]:
-    return list(Dns().check(answers(certificate, **more), facts))  # type: ignore[arg-type]
+    return list(Dns().check(answers(certificate, **more), (facts,)))  # type: ignore[arg-type]
 
 
 def codes(found: Sequence[Finding]) -> list[str]:
@@ -543,7 +543,7 @@ def test_a_name_with_many_labels_is_climbed() -> None:
 
 
 def test_it_changes_nothing() -> None:
-    assert Dns().plan(answers(), Facts()) == ()
+    assert Dns().plan(answers(), (Facts(),)) == ()
 
 
 # -- the deadline ---------------------------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ def test_it_looks_before_the_first_real_order_for_a_name_and_never_else(
     elif there:
         server.lineage(**there)
     if passed:
-        server.put(stamp(wish), File(b"passed"))
+        server.put(stamp(wish.domain), File(b"passed"))
     plan = Outside().plan(wish, Outside().inspect(wish, server))
     assert sum(isinstance(each, Probe) for each in plan) == looks
     assert sum(isinstance(each, Stamp) for each in plan) == (1 if looks else 0)
@@ -89,7 +89,7 @@ def test_the_token_is_asked_for_at_every_address_of_the_name() -> None:
         return ours(machine, request)
 
     server.answer = answer
-    Token(OURS)(server)
+    Token(OURS.domain)(server)
     assert [request.address for request in seen] == [LOCAL, FOUR, SIX]
     assert {(request.port, request.name, request.tls) for request in seen} == {(80, NAME, False)}
 
@@ -121,7 +121,7 @@ def test_each_wrong_answer_is_its_own_finding(
     answer: Response, at: str, code: str, severity: Severity, word: str
 ) -> None:
     server = nginx_here(answer, at)
-    (finding,) = Token(OURS)(server)
+    (finding,) = Token(OURS.domain)(server)
     assert (finding.code, finding.severity) == (code, severity)
     assert word in finding.what
     assert tokens(server) == []
@@ -131,13 +131,13 @@ def test_an_address_that_cannot_be_reached_from_here_hides_no_foreign_one() -> N
     server = nginx_here()
     answer = {LOCAL: None, FOUR: Response(0, error="timeout"), SIX: Response(404)}
     server.answer = lambda machine, request: answer[request.address] or ours(machine, request)
-    assert [finding.code for finding in Token(OURS)(server)] == ["outside.other-server", "outside.unreachable"]
+    assert [finding.code for finding in Token(OURS.domain)(server)] == ["outside.other-server", "outside.unreachable"]
 
 
 def test_what_is_wrong_on_this_server_itself_is_the_only_thing_said() -> None:
     server = nginx_here()
     server.answer = lambda _machine, _request: Response(404)
-    (finding,) = Token(OURS)(server)
+    (finding,) = Token(OURS.domain)(server)
     assert "On this server" in finding.what
 
 
@@ -159,7 +159,7 @@ def test_no_token_stays_whatever_happens(stop: type[BaseException]) -> None:
 
     server.answer = broken
     with pytest.raises(stop):
-        Token(OURS)(server)
+        Token(OURS.domain)(server)
     assert tokens(server) == []
 
 
@@ -168,7 +168,7 @@ def test_a_name_served_elsewhere_costs_no_order() -> None:
     with pytest.raises(Blocked):
         looked(server)
     assert server.ran == []
-    assert stamp(OURS) not in server.files()
+    assert stamp(OURS.domain) not in server.files()
 
 
 REFUSED = "  Domain: x\n  Type:   connection\n  Detail: 198.51.100.10: Fetching http://x: Timeout during connect\n"
@@ -184,7 +184,7 @@ def test_what_lets_encrypts_test_says_blocks_with_its_own_words_and_is_asked_aga
     assert "Timeout during connect" in finding.what
     assert "Timeout during connect" in finding.evidence
     assert "firewall at your provider" in finding.do
-    assert stamp(OURS) not in server.files()
+    assert stamp(OURS.domain) not in server.files()
 
 
 def test_the_dry_run_is_for_the_certificate_that_will_be_ordered() -> None:

@@ -25,11 +25,13 @@ def story() -> tuple[Stage[Any], ...]:
     from hermes_setup.stages.renewal import Renewal
     from hermes_setup.stages.site import Site
     from hermes_setup.stages.users import Users
+    from hermes_setup.stages.webhooks import Webhooks
 
     return (
         Backend(),
         Dns(),
         Addresses(),
+        Webhooks(),
         Ports(),
         Firewall(),
         Packages(),

@@ -225,7 +225,7 @@ def real_ip(answers: Answers, host: Host, site: str) -> tuple[str, ...]:
 
     While DNS does not answer it is as it was: a list that forgets its proxy for a moment shuts everybody out.
     """
-    if not answers.allow:
+    if not answers.allow and not (answers.webhooks and answers.webhooks.allow):
         return ()
     seen = proxied(answers, host)
     through = "set_real_ip_from" in site if seen is None else bool(seen)

@@ -46,8 +46,8 @@ class Certificate:
         served, now = certbot.served(answers, host), host.now()
         flaws = tuple(certbot.flaws(answers, served, now)) if served else ()
         asking = not answers.issuer.self_signed and (served is None or bool(flaws))
-        name = certbot.cert_name(host, answers.domain)
-        if served and served.lineage and set(served.leaf.names if served.leaf else ()) == {answers.domain.ascii}:
+        name = certbot.cert_name(host, answers)
+        if served and served.lineage and served.leaf and certbot.own(answers, served.leaf):
             name = served.lineage.name
         there = certbot.lineages(host, answers.domain)
         return Facts(
@@ -161,7 +161,8 @@ class Certificate:
             return _self_signed(answers, facts, reason)
         more: list[str] = []
         if facts.replaces:
-            more.append("--force-renewal")
+            # certbot asks before it changes the names of a lineage, unless told to (main.py, _ask_user_to_confirm_new_names)
+            more += ["--force-renewal", "--renew-with-new-domains"]
             if "staging" in answers.issuer.directory and "staging" not in facts.replaces.server:
                 more.append("--break-my-certs")  # certbot's word for replacing a real one by a practice one
         ca = certbot.ca_name(answers.issuer.directory)
@@ -191,7 +192,7 @@ def _self_signed(answers: Answers, facts: Facts, reason: str) -> Sequence[Change
             "-subj",
             "/O=hermes-setup/CN=self-signed",
             "-addext",
-            f"subjectAltName=DNS:{answers.domain}",
+            f"subjectAltName={','.join(f'DNS:{name}' for name in answers.names)}",
         ),
         *("-addext", "basicConstraints=critical,CA:FALSE", "-addext", "extendedKeyUsage=serverAuth"),
         *("-keyout", f"{folder}/privkey.pem", "-out", f"{folder}/fullchain.pem"),

@@ -16,6 +16,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -432,8 +433,12 @@ class Dns:
     def __init__(self, seconds: float = DEADLINE) -> None:
         self._seconds = seconds
 
-    def inspect(self, answers: Answers, host: Host) -> Facts:
-        """All that can be learned in the time; what could not be learned, the facts say."""
+    def inspect(self, answers: Answers, host: Host) -> tuple[Facts, ...]:
+        """All that can be learned in the time, for each name; what could not be learned, the facts say."""
+        with ThreadPoolExecutor(max_workers=len(answers.names)) as pool:
+            return tuple(pool.map(lambda name: self._look(answers.about(name), host), answers.names))
+
+    def _look(self, answers: Answers, host: Host) -> Facts:
         trust = _trust(answers)
         here = tuple(_address(address) or address for address in host.addresses())
         told = bool(answers.public_addresses)
@@ -442,11 +447,15 @@ class Dns:
         live = f"/etc/letsencrypt/live/{answers.domain.ascii}/fullchain.pem"
         return look.facts(not isinstance(host.look(live), Absent))
 
-    def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
-        """The name leads to this server over every family it has records for, and the CA may sign for it."""
-        return _Judge(answers, facts).findings()
+    def check(self, answers: Answers, facts: tuple[Facts, ...]) -> Sequence[Finding]:
+        """Each name leads to this server over every family it has records for, and the CA may sign for it."""
+        return [
+            finding
+            for name, seen in zip(answers.names, facts, strict=True)
+            for finding in _Judge(answers.about(name), seen).findings()
+        ]
 
-    def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:  # noqa: ARG002 - records are set elsewhere
+    def plan(self, answers: Answers, facts: tuple[Facts, ...]) -> Sequence[Change]:  # noqa: ARG002 - records are set elsewhere
         """Nothing: records are set at the DNS provider."""
         return ()
 

@@ -47,6 +47,9 @@ class Firewall:
     name = "firewall"
     title = "Firewall"
 
+    def __init__(self, ports: Sequence[int] = PORTS) -> None:
+        self._ports = ports
+
     def inspect(self, answers: Answers, host: Host) -> Facts:  # noqa: ARG002 - the same for every answer
         """Asks every filter that is installed, side by side; 8 s at most."""
         questions = dict(_ASKED)
@@ -56,7 +59,7 @@ class Firewall:
             told = dict(
                 zip(questions, pool.map(lambda argv: host.ask(argv, seconds=SECONDS), questions.values()), strict=True)
             )
-        packets = newcomers(host)
+        packets = newcomers(host, self._ports)
         ipv6 = not re.search(rb"^IPV6=[\"']?no", _content(host, "/etc/default/ufw"), re.M)
         guarded = "ufw" in told and ufw.parse(told["ufw"].out).active
         silent = "ufw" in told and told["ufw"].code not in (0, 127)  # switched on, as it seems: its chains are its own
@@ -136,8 +139,8 @@ class Firewall:
         return () if answers.firewall == "leave" else _changes(facts)
 
 
-def newcomers(host: Host) -> tuple[Newcomer, ...]:
-    """Who must get in: to both ports, by IPv4, and by IPv6 where the kernel has it."""
+def newcomers(host: Host, ports: Sequence[int] = PORTS) -> tuple[Newcomer, ...]:
+    """Who must get in: to these ports, by IPv4, and by IPv6 where the kernel has it."""
     six = not isinstance(host.look("/proc/net/if_inet6"), Absent)
     outside = outside_interfaces(
         _content(host, "/proc/net/route").decode("ascii", "replace"),
@@ -145,7 +148,7 @@ def newcomers(host: Host) -> tuple[Newcomer, ...]:
     )
     addresses = host.addresses()
     return tuple(
-        Newcomer(port, family, outside, addresses) for port in PORTS for family in ((False, True) if six else (False,))
+        Newcomer(port, family, outside, addresses) for port in ports for family in ((False, True) if six else (False,))
     )
 
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from hermes_setup import certbot
-from hermes_setup.answers import LETSENCRYPT, Answers
+from hermes_setup.answers import LETSENCRYPT, Answers, Domain
 from hermes_setup.certbot import CHALLENGES
 from hermes_setup.changes import ABSENT, Change, File, Probe, Stamp
 from hermes_setup.errors import CommandFailed
@@ -27,10 +27,10 @@ LOCAL = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Facts:
-    """Whether an order is coming, and whether this name was looked at from outside before."""
+    """Whether an order is coming, and which of its names have not been looked at from outside yet."""
 
     order: bool
-    passed: bool
+    unseen: tuple[Domain, ...]
     program: str
     name: str = ""  # of the lineage that the order will be for
 
@@ -44,13 +44,13 @@ class Outside:
     def inspect(self, answers: Answers, host: Host) -> Facts:
         """Reads what certificate there is, and the stamp."""
         if not answers.issuer.public:
-            return Facts(False, False, "")
+            return Facts(False, (), "")
         served = certbot.served(answers, host)
         return Facts(
             order=served is None or bool(certbot.flaws(answers, served, host.now())),
-            passed=host.look(stamp(answers)) != ABSENT,
+            unseen=tuple(name for name in answers.names if host.look(stamp(name)) == ABSENT),
             program=certbot.binary(host),
-            name=certbot.cert_name(host, answers.domain),
+            name=certbot.cert_name(host, answers),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:  # noqa: ARG002 - nothing is seen without a look
@@ -59,32 +59,35 @@ class Outside:
 
     def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:
         """Two looks before the first order for a name; none for other CAs, whose limits are their own business."""
-        if not facts.order or facts.passed:
+        if not facts.order or not facts.unseen:
             return ()
         return (
-            Probe(Token(answers), f"fetch a token by name: http://{answers.domain}/.well-known/acme-challenge/..."),
+            *(
+                Probe(Token(name), f"fetch a token by name: http://{name}/.well-known/acme-challenge/...")
+                for name in facts.unseen
+            ),
             Probe(
                 Staging(answers, facts.program, facts.name),
                 "have Let's Encrypt's test servers look from outside; it costs nothing",
             ),
-            Stamp(stamp(answers), File(b"passed", 0o600), "the look from outside"),
+            *(Stamp(stamp(name), File(b"passed", 0o600), "the look from outside") for name in facts.unseen),
         )
 
 
-def stamp(answers: Answers) -> str:
+def stamp(name: Domain) -> str:
     """Where it is noted that this name was reached from outside."""
-    return f"{STATE}/stamps/outside-{answers.domain}"
+    return f"{STATE}/stamps/outside-{name}"
 
 
 @dataclass(frozen=True)
 class Token:
     """Fetch a random token by name, at every address that the name has."""
 
-    answers: Answers
+    domain: Domain
 
     def __call__(self, system: System) -> Sequence[Finding]:
         """What is wrong on the way in, the worst first; the token is gone again."""
-        name, token = self.answers.domain.ascii, make_token()
+        name, token = self.domain.ascii, make_token()
         path = f"{CHALLENGES}/{token}"
         addresses = [a for kind in ("A", "AAAA") for a in system.dns(name, kind).values]
         try:
@@ -101,7 +104,7 @@ class Token:
         return sorted(found.values(), key=lambda finding: -finding.severity)
 
     def _judge(self, address: str, seen: Response, token: str) -> Finding | None:
-        name = self.answers.domain
+        name = self.domain
         if seen.status == 200 and seen.body.strip() == token.encode():
             return None
         evidence = f"{seen.status}; Server: {seen.header('Server') or '-'}; Location: {seen.header('Location') or '-'}"
@@ -163,7 +166,7 @@ class Staging:
 
     def __call__(self, system: System) -> Sequence[Finding]:
         """Nothing when it went through; else a finding that blocks, with what the CA said."""
-        argv = certbot.certonly(self.answers, self.program, self.name, "--dry-run")
+        argv = certbot.certonly(self.answers, self.program, self.name, "--renew-with-new-domains", "--dry-run")
         try:
             system.run(argv, seconds=300)
         except CommandFailed as error:

@@ -131,6 +131,8 @@ class Look:
         )
         if _is_hermes(foreign) or foreign.header("Set-Cookie"):
             return [self._wrong("host", f"https://{FOREIGN}/", foreign, "never Hermes under another name")]
+        if wrong := [*self._webhooks(system, address), *self._redirects(system, address)]:
+            return wrong
         page = _through(system, self.answers, token, address)
         if page.status == 502:
             return [
@@ -146,6 +148,35 @@ class Look:
         if page.status != 200:
             return [_gate_shut(self.answers, page)]
         return self._chat(system, address, token, page)
+
+    def _webhooks(self, system: System, address: str) -> list[Finding]:
+        """Their paths ask for no password and give no cookie; a name of their own serves nothing else."""
+        hooks = self.answers.webhooks
+        if hooks is None:
+            return []
+        name = (hooks.host or self.answers.domain).ascii
+        found: list[Finding] = []
+        for hook in hooks.hooks:
+            path = hook.platform.probe
+            seen = system.fetch(Request(address, 443, name, path, "POST", tls=True))
+            if not seen.status or seen.header("WWW-Authenticate") or seen.header("Set-Cookie"):
+                wanted = "the gateway's own answer, without a password and without a cookie"
+                found.append(self._wrong("webhook", f"https://{name}{path}", seen, wanted))
+        if hooks.host:
+            seen = system.fetch(Request(address, 443, name, "/", tls=True))
+            if seen.status != 404:
+                found.append(self._wrong("webhook", f"https://{name}/", seen, "nothing (404) but the webhooks' paths"))
+        return found
+
+    def _redirects(self, system: System, address: str) -> list[Finding]:
+        """Each earlier name leads to the domain."""
+        found: list[Finding] = []
+        for name in self.answers.redirects:
+            seen = system.fetch(Request(address, 80, name.ascii, "/"))
+            if seen.status != 301 or seen.header("Location") != f"https://{self.answers.domain}/":
+                wanted = f"a redirect (301) to https://{self.answers.domain}/"
+                found.append(self._wrong("redirect", f"http://{name}/", seen, wanted))
+        return found
 
     def _chat(self, system: System, address: str, token: str, page: Response) -> list[Finding]:
         """The chat's WebSocket opens through the gate; Hermes's token for it stands in the page (web_server.py)."""

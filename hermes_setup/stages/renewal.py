@@ -226,10 +226,11 @@ class Rehearsal:
 
 
 def _state(answers: Answers, lineage: Lineage | None) -> str:
-    """What a rehearsal speaks for: the name, the CA and the way."""
+    """What a rehearsal speaks for: the names, the CA and the way."""
+    more = "".join(f" {name}" for name in answers.names[1:])
     if not lineage:
-        return f"{answers.domain} {answers.issuer.directory} {certbot.WEBROOT}"
-    return f"{lineage.name} {lineage.server} {lineage.webroot(answers.domain)}"
+        return f"{answers.domain} {answers.issuer.directory} {certbot.WEBROOT}{more}"
+    return f"{lineage.name} {lineage.server} {lineage.webroot(answers.domain)}{more}"
 
 
 def _left_behind(host: Host, served: Served | None) -> tuple[str, ...]:

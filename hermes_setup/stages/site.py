@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import ipaddress
 import posixpath
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hermes_setup import certbot, nginx
 from hermes_setup.accounts import GATE_FILE, USERS_FILE
-from hermes_setup.answers import DEFAULT_BACKEND, Answers, Backend, Domain, permits
+from hermes_setup.answers import DEFAULT_BACKEND, Answers, Backend, Domain, Webhooks, permits
 from hermes_setup.certbot import CHALLENGES, WEBROOT
 from hermes_setup.changes import Change, Place, Probe, Run, Stamp, Until
 from hermes_setup.findings import Finding, block, note, warn
@@ -57,6 +58,11 @@ class Facts:
     unit_active: bool
     stamp: str
     real_ip: tuple[str, ...] = ()  # whose word about a visitor's address counts
+    redirects: tuple[tuple[Domain, certbot.Served | None], ...] = ()  # each earlier name, and its own certificate
+
+    def certified(self, name: Domain) -> bool:
+        """True when the certificate that is served holds that name, too. (A forecast has none to look into.)"""
+        return self.served is not None and (self.served.leaf is None or self.served.leaf.covers(name))
 
 
 class Site:
@@ -108,6 +114,7 @@ class Site:
             unit_active=systemd and (started or host.ask(["systemctl", "is-active", "--quiet", "nginx"]).ok),
             stamp=stamp.content.decode() if isinstance(stamp, File) else "",
             real_ip=addresses.real_ip(answers, host, ours),
+            redirects=tuple((name, certbot.served(answers.about(name), host)) for name in answers.redirects),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
@@ -121,6 +128,18 @@ class Site:
                     "So nginx would never read the site.",
                     f"Add to its http block: include {nginx.FOLDER}/sites-enabled/*; then run hermes-setup again.",
                     facts.config.problem,
+                )
+            )
+        more = [
+            (name, server) for name in (*answers.names[1:], *answers.redirects) for server in _claimants(name, facts)
+        ]
+        for name, server in more:
+            found.append(
+                block(
+                    "site.name-taken",
+                    f"{server.path} serves {name} already.",
+                    "Two sites with one name: nginx would use only the first.",
+                    f"Take {name} out of the server_name at line {server.line}: sudo nano +{server.line} {server.path}",
                 )
             )
         for server in _claimants(answers.domain, facts):
@@ -214,6 +233,10 @@ class Site:
             title += f", to these addresses only: {addresses.told(answers.allow)}"
         elif facts.served and addresses.listed(_before(facts)):
             title += ", to all addresses again"
+        if facts.served and answers.webhooks:
+            title += f"; webhooks: {', '.join(map(str, answers.webhooks.hooks))}"
+        if facts.served and answers.redirects:
+            title += f"; {', '.join(name.ascii for name in answers.redirects)} leads there"
         want(available, File(text.encode("utf-8", "surrogateescape")), f"{answers.domain.label}: {title}")
         want(
             link,
@@ -250,7 +273,7 @@ class Site:
         return list(dict(found).items())
 
     def _render(self, answers: Answers, facts: Facts) -> str:
-        domain, served = answers.domain, facts.served
+        domain, served, hooks = answers.domain, facts.served, answers.webhooks
         neighbours = [server for server in facts.config.servers if not server.ours]
         on_443 = [listen for server in neighbours for listen in server.listens if listen.port == 443]
         directive = facts.version >= HTTP2_DIRECTIVE
@@ -279,6 +302,15 @@ class Site:
             allow=answers.allow,
             here="" if not answers.allow or permits(answers.allow, "127.0.0.1") else "127.0.0.1",
             real_ip=facts.real_ip,
+            hooks=_hooks(hooks, facts.backend) if hooks else (),
+            hooks_allow=hooks.allow if hooks else (),
+            hooks_host=hooks.host.ascii if hooks and hooks.host else "",
+            hooks_server_name=_server_name(hooks.host) if hooks and hooks.host else "",
+            hooks_tls=bool(hooks and hooks.host and facts.certified(hooks.host)),
+            redirects=[
+                (name.ascii, _server_name(name), own.certificate if own else "", own.key if own else "")
+                for name, own in facts.redirects
+            ],
             pending_page=nginx.render(
                 "page.html",
                 again=True,
@@ -311,6 +343,38 @@ class Site:
                 ],
             ),
         )
+
+
+@dataclass(frozen=True)
+class Location:
+    """What lets a platform's senders in: where nginx looks for the path, and how the request line has to begin."""
+
+    title: str
+    match: str
+    line: str
+    methods: str
+    upstream: str
+
+
+def _hooks(webhooks: Webhooks, backend: Backend) -> list[Location]:
+    """The locations of the platforms. The gateway listens where the dashboard does, or on this machine's 127.0.0.1.
+
+    nginx matches the path as it reads it: decoded, without // and .. (ngx_http_parse_complex_uri). What is passed on is the
+    request line as it came, so that has to be the very path, too.
+    """
+    address = "127.0.0.1" if backend.local else str(replace(backend, port=0)).removesuffix(":0")
+    found = []
+    for hook in webhooks.hooks:
+        platform, upstream = hook.platform, f"{address}:{hook.port}"
+        plain = re.escape(platform.path)
+        pattern = platform.pattern or plain
+        match = f'~ "^{pattern}$"' if platform.pattern else f"= {platform.path}"
+        methods = "GET POST" if platform.reads else "POST"
+        found.append(Location(platform.title, match, f"^{pattern}(?:[?]|$)", methods, upstream))
+        if platform.media:
+            title = f"{platform.title}: what Hermes sends"
+            found.append(Location(title, f'~ "^{platform.media}$"', f"^{platform.media}(?:[?]|$)", "GET", upstream))
+    return found
 
 
 def load(facts: Facts, stamp: str) -> list[Change]:
@@ -402,9 +466,7 @@ def _before(facts: Facts) -> str:
 def _tls_for_another(domain: Domain, facts: Facts) -> bool:
     """True when our site serves another name over HTTPS at the moment."""
     text = _before(facts)
-    return (
-        text.startswith(nginx.OURS) and "ssl_certificate" in text and f"server_name {_server_name(domain)};" not in text
-    )
+    return text.startswith(nginx.OURS) and "ssl_certificate" in text and f"\n# {domain} -> Hermes" not in text
 
 
 def _last(folder: str, facts: Facts) -> str:

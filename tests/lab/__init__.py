@@ -28,7 +28,7 @@ Everything closes with the world, and dies with the test run.
 from .acme import LETSENCRYPT, PEBBLE, PEBBLE_URL, STAGING, Acme, Problem
 from .authority import Authority, lab_authority
 from .dns import Dns
-from .hermes import session_token, start_hermes
+from .hermes import session_token, start_gateway, start_hermes
 from .machine import CommandFailed, Daemon, Listener, Machine, Process, Ran
 from .snapshot import Entry, snapshot_diff
 from .web import Reply, WebSocket
@@ -56,5 +56,6 @@ __all__ = [
     "lab_authority",
     "session_token",
     "snapshot_diff",
+    "start_gateway",
     "start_hermes",
 ]

@@ -35,6 +35,20 @@ def start_hermes(
     return daemon
 
 
+def start_gateway(machine: Machine, config: str, *, port: int = 8644, timeout: float = 60) -> Daemon:
+    """The gateway runs with that config.yaml, and listens on that port."""
+    machine.write("/root/.hermes/config.yaml", config, mode=0o600)
+    daemon = machine.start([HERMES, "gateway", "run"])
+
+    def listens() -> bool:
+        if daemon.code is not None:
+            raise AssertionError(f"hermes gateway ended with {daemon.code}:\n{daemon.output}")
+        return any(each.port == port for each in machine.listeners())
+
+    machine.wait_for(listens, f"hermes gateway listens on port {port}", timeout)
+    return daemon
+
+
 def session_token(machine: Machine, port: int = 9119) -> str:
     """The WebSocket credential that stands in the dashboard's page, read past any gate."""
     page = machine.fetch(f"http://127.0.0.1:{port}/").text

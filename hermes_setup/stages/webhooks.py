@@ -1,0 +1,148 @@
+"""Which gateway platforms listen here, and whether they do so for nginx alone. Their locations are part of the site."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from hermes_setup.answers import Answers
+from hermes_setup.changes import Change
+from hermes_setup.findings import Finding, note, warn
+from hermes_setup.host import Host, Listener, Request
+from hermes_setup.stages.firewall import Firewall
+from hermes_setup.webhooks import PLATFORMS, Hook
+
+SECONDS = 2.0
+SERVERS = ("aiohttp", "tornadoserver")  # what Hermes's adapters call themselves in the Server header (their libraries)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is at a platform's port: Hermes ("hermes"), something else ("other"), or nobody ("")."""
+
+    hook: Hook
+    who: str
+    wide: tuple[Listener, ...] = ()  # sockets that others than this machine can reach
+    shut: bool = False  # a packet filter of this machine lets no stranger in to them
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was seen of the platforms that the answers name, and of others that listen on all addresses."""
+
+    asked: tuple[Seen, ...] = ()
+    others: tuple[Seen, ...] = ()
+
+
+class Webhooks:
+    """See the module."""
+
+    name = "webhooks"
+    title = "Webhooks"
+
+    def inspect(self, answers: Answers, host: Host) -> Facts:
+        """Asks each platform that is wanted, or whose port has a listener, side by side; 2 s at most."""
+        named = answers.webhooks.hooks if answers.webhooks else ()
+        remote = answers.backend is not None and not answers.backend.local
+        if remote:
+            return Facts(tuple(Seen(hook, "hermes") for hook in named))
+        found = look(host, named)
+        wide = sorted({each.hook.port for each in found if each.wide})
+        shut = {door.port for door in Firewall(wide).inspect(answers, host).doors} if wide else set()
+        found = [Seen(each.hook, each.who, each.wide, each.hook.port in shut) for each in found]
+        return Facts(
+            tuple(each for each in found if each.hook in named),
+            tuple(each for each in found if each.hook not in named and each.who == "hermes" and each.wide),
+        )
+
+    def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:  # noqa: ARG002 - a stage's shape
+        """Each platform that is let in listens, and listens to nginx alone. Nothing here stops a set-up."""
+        found: list[Finding] = []
+        for seen in facts.asked:
+            hook = seen.hook
+            if not seen.who:
+                found.append(
+                    warn(
+                        "webhooks.none",
+                        f"Nothing listens on port {hook.port} for {hook.platform.name} ({hook.platform.title}).",
+                        "Its senders are let in, and told that nobody is there (502).",
+                        "Set it up and start the gateway: hermes gateway setup ; hermes gateway start. Or take it out: sudo "
+                        'hermes-setup, "Webhooks".',
+                    )
+                )
+            elif seen.who == "other":
+                found.append(
+                    warn(
+                        "webhooks.other",
+                        f"Port {hook.port} belongs to something else than Hermes's {hook.platform.name}.",
+                        f"It does not know {hook.platform.path}; requests from the internet would go to it.",
+                        f'If {hook.platform.name} has another port, name it: "{hook.platform.name}:PORT". Who is it: '
+                        f"sudo ss -ltnp sport = :{hook.port}",
+                    )
+                )
+        found += [_wide(seen, asked=True) for seen in facts.asked if seen.wide and seen.who == "hermes"]
+        found += [_wide(seen, asked=False) for seen in facts.others if not seen.shut]
+        return found
+
+    def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:  # noqa: ARG002 - a stage's shape
+        """Nothing: the site holds the locations, and Hermes is its owner's."""
+        return ()
+
+
+def _wide(seen: Seen, *, asked: bool) -> Finding:
+    platform, port = seen.hook.platform, seen.hook.port
+    where = "on all addresses" if any(each.everywhere for each in seen.wide) else f"on {seen.wide[0].address}"
+    what = f"{platform.name} of Hermes listens {where}, port {port}"
+    block = f"sudo ufw deny {port}/tcp" if not platform.pin else platform.pin
+    if seen.shut:
+        return note(
+            "webhooks.wide",
+            f"{what}; a firewall of this server shuts that port.",
+            "So its senders come through nginx, encrypted. Without the firewall they could come straight.",
+            f"Nothing. To be safe without it, too: {block}" if platform.pin else "Nothing.",
+        )
+    told = warn if asked else note
+    return told(
+        "webhooks.wide",
+        f"{what}: it can be reached from the internet around nginx, without encryption.",
+        "It checks who sends, but not who listens on the way."
+        + ("" if asked else " It is not part of this set-up yet."),
+        f"Let only nginx reach it: {block}" + ("" if asked else ' ; and sudo hermes-setup, "Webhooks"'),
+    )
+
+
+def look(host: Host, named: Sequence[Hook] = ()) -> list[Seen]:
+    """What is at the port of each platform named, and of each other whose usual port has a listener. Never slower than 2 s."""
+    listeners = host.listeners()
+    ports = {each.port for each in listeners}
+    known = {hook.platform for hook in named}
+    hooks = [*named, *(Hook(each, each.port) for each in PLATFORMS if each.port in ports and each not in known)]
+    if not hooks:
+        return []
+    with ThreadPoolExecutor(max_workers=len(hooks)) as pool:
+        who = list(pool.map(lambda hook: _who(host, hook, listeners), hooks))
+    return [
+        Seen(hook, each, tuple(one for one in listeners if one.port == hook.port and not _loopback(one.address)))
+        for hook, each in zip(hooks, who, strict=True)
+    ]
+
+
+def listening(host: Host) -> tuple[Hook, ...]:
+    """The platforms that proved to listen here, in the order of their table."""
+    return tuple(each.hook for each in look(host) if each.who == "hermes")
+
+
+def _who(host: Host, hook: Hook, listeners: Sequence[Listener]) -> str:
+    if all(each.port != hook.port for each in listeners):
+        return ""
+    asked = Request("127.0.0.1", hook.port, "127.0.0.1", hook.platform.probe, seconds=SECONDS)
+    said = host.fetch(asked)
+    if not said.status:
+        return "" if said.error == "refused" else "other"
+    server = said.header("Server").lower()
+    return "hermes" if said.status != 404 and any(each in server for each in SERVERS) else "other"
+
+
+def _loopback(address: str) -> bool:
+    return address == "::1" or address.startswith(("127.", "::ffff:127."))
