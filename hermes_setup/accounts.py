@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hermes_setup import nginx
-from hermes_setup.answers import User, UserEntry
+from hermes_setup.answers import User, UserEntry, parse_user
 from hermes_setup.errors import WrongInput
 from hermes_setup.passwords import (
     check_password,
@@ -163,6 +163,39 @@ def resolve(
             made_up[entry.name] = make_password()
             users.append(User(entry.name, hash_password(made_up[entry.name]), "answers"))
     return tuple(users), made_up
+
+
+def parse_list(raw: bytes, where: str) -> dict[str, str]:
+    """Name -> hash ("": a password is to be made up) of a list of users, as htpasswd(1) writes one, or of names alone.
+
+    Empty lines and those that begin with # are passed over. Raises WrongInput with the number of the first wrong line;
+    never with its text, which may be a password.
+    """
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise WrongInput(f"{where} is not UTF-8 text.", hint="Save it as UTF-8.") from None
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, colon, rest = line.partition(":")
+        hashed = rest.partition(":")[0].strip()
+        if colon and not is_hash(hashed):
+            raise WrongInput(
+                f"{where}, line {number}: behind the colon stands no $6$ hash, the kind that every server can check.",
+                hint="Leave colon and rest out, and a password is made up. Or make a hash: openssl passwd -6",
+            )
+        try:
+            user = parse_user(name)
+        except WrongInput as error:
+            raise WrongInput(f"{where}, line {number}: {error.message}", hint=error.hint) from None
+        if user in found:
+            raise WrongInput(f"{where}, line {number}: {user} stands there twice.", hint="Keep one of the two.")
+        found[user] = hashed
+    if not found:
+        raise WrongInput(f"{where} names nobody.", hint="Write one name a line.")
+    return found
 
 
 def password_from(raw: bytes, where: str, user: str) -> str:

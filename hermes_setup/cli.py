@@ -31,6 +31,7 @@ hermes-setup puts the Hermes dashboard on the internet: behind nginx, with a cer
   hermes-setup apply --answers FILE.toml [--dry-run | --check] [--yes] [--allow-lockout]
   hermes-setup users list
   hermes-setup users add NAME       [--password-stdin | --generate] [--yes] [--dry-run]
+  hermes-setup users add --from FILE             [--yes] [--dry-run]    a name, or name:hash, a line
   hermes-setup users passwd NAME    [--password-stdin | --generate] [--yes] [--dry-run]
   hermes-setup users remove NAME    [--yes] [--dry-run]
   hermes-setup users sign-out NAME  (or --all) [--yes] [--dry-run]
@@ -559,11 +560,12 @@ def _users(argv: list[str]) -> int:
         case "list":
             _flags(rest, {}, 0)
             _need_root()
-            for name in _lines():
-                print(name)
-            return 0
+            return _list_users()
         case "add" | "passwd":
-            flags = _flags(rest, {**common, "--password-stdin": False, "--generate": False}, 1)
+            more = {"--from": True} if do == "add" else {}
+            flags = _flags(rest, {**common, **more, "--password-stdin": False, "--generate": False}, 1)
+            if "--from" in flags:
+                return _add_all(flags)
         case "remove":
             flags = _flags(rest, common, 1)
         case "sign-out":
@@ -605,6 +607,78 @@ def _users(argv: list[str]) -> int:
     if code == 0 and "--dry-run" not in flags and do in ("remove", "passwd", "sign-out"):
         _say_retiring()
     return code
+
+
+def _list_users() -> int:
+    """Everybody who can sign in, a line each: how they came, and when their line was last changed."""
+    import time
+
+    from hermes_setup import accounts, overview
+    from hermes_setup.state import State
+    from hermes_setup.ui.show import Screen
+
+    state, lines = State(), _lines()
+    stored = state.answers()
+    if stored is None:
+        rows = [(name, "by hand") for name in lines]
+    else:
+        edited = (
+            time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(os.stat(accounts.USERS_FILE).st_mtime)) if lines else ""
+        )
+        rows = overview.users(stored, lines, state.lines(), edited)
+    Screen(sys.stdout).users_table(rows)
+    return 0
+
+
+def _add_all(flags: dict[str, str]) -> int:
+    """Everybody on a list can sign in, by one run; who is there already is left as they are."""
+    from dataclasses import replace
+
+    from hermes_setup import accounts, passwords
+    from hermes_setup.answers import User
+    from hermes_setup.errors import WrongInput
+    from hermes_setup.state import State
+
+    path = flags["--from"]
+    if {"0", "--password-stdin", "--generate"} & set(flags):
+        raise WrongInput(
+            "--from brings all names, and what no hash stands behind gets a made-up password.",
+            hint="sudo hermes-setup users add --from FILE",
+        )
+    raw = sys.stdin.buffer.read(MOST + 1) if path == "-" else _content(path, MOST + 1)
+    where = "stdin" if path == "-" else path
+    if raw is None or len(raw) > MOST:
+        what = "is not there" if raw is None else f"is larger than {MOST // 1024 // 1024} MB"
+        raise WrongInput(f"{where} {what}.", hint="Name a file with one user a line.")
+    wanted = accounts.parse_list(raw, where)
+    _need_root()
+    state = State()
+    stored, lines = state.answers(), _lines()
+    if stored is None:
+        raise WrongInput("Nothing is set up here yet.", hint="Start with: sudo hermes-setup")
+    if other := [name for name, hashed in wanted.items() if hashed and lines.get(name, hashed) != hashed]:
+        raise WrongInput(
+            f"{', '.join(other[:5])} {'has' if len(other) == 1 else 'have'} another password here already.",
+            hint=f"Take the name out of the list; or change it by: sudo hermes-setup users passwd {other[0]}",
+        )
+    if there := [name for name in wanted if name in lines]:
+        _say(f"There already, and left as they are: {', '.join(there[:10])}{' ...' if len(there) > 10 else ''}.")
+    made_up = {name: passwords.make_password() for name, hashed in wanted.items() if not hashed and name not in lines}
+    new = tuple(
+        User(name, hashed or passwords.hash_password(made_up[name]))
+        for name, hashed in wanted.items()
+        if name not in lines
+    )
+    if not new:
+        _say("Nothing to do: all of them can sign in.")
+        return 0
+    names = {user.name for user in new}
+    answers = replace(
+        stored,
+        users=(*(user for user in stored.users if user.name not in names), *new),
+        gone=tuple(name for name in stored.gone if name not in names),
+    )
+    return _carry_out(answers, state, made_up, dry="--dry-run" in flags, yes="--yes" in flags, stages=_user_stages())
 
 
 def _revoked(name: str) -> tuple[str, ...]:
@@ -1132,6 +1206,7 @@ def _carry_out(
                 _under_way.clear()
             if answers.settled() != state.answers():
                 state.agree(answers.settled())
+            state.note_lines(_lines(), (), host.now())
             _finished = True
             screen.findings(finding for _, finding in known.findings)
             screen.say("Nothing to do: everything is as it should be.", "bold")
@@ -1163,6 +1238,7 @@ def _carry_out(
             state.forget()
         else:
             state.agree(answers.settled())
+            state.note_lines(_lines(), {user.name for user in answers.users if user.hash}, host.now())
         _under_way.clear()
         _finished = True
         if gone:

@@ -7,7 +7,9 @@ from typing import Any
 
 from hermes_setup import certbot
 from hermes_setup.answers import Answers
+from hermes_setup.passwords import fingerprint
 from hermes_setup.stages import addresses, backend, certificate, renewal
+from hermes_setup.state import Line
 
 
 def lines(answers: Answers, facts: Iterable[Any], users: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -70,6 +72,29 @@ def _users(answers: Answers, lines: Sequence[str]) -> str:
         how = words.get(origins.get(name, "hand"), "by hand")
         told.append(f"{name} ({how})" if how else name)
     return ", ".join(told) or "nobody"
+
+
+def users(answers: Answers, lines: Mapping[str, str], known: Mapping[str, Line], edited: str) -> list[tuple[str, str]]:
+    """(name, how it came, and when its line was last changed) of each line (name -> hash) of the users' file.
+
+    `known` is what the state noted of them, `edited` when the file was last written: a line that somebody else wrote is
+    as old as that at most.
+    """
+    origins = {user.name: user.origin for user in answers.users}
+    ways = {"answers": "from the answers file", "menu": "added here", "hand": "by hand"}
+    found = []
+    for name, hashed in lines.items():
+        line = known.get(name)
+        if line and line.mark == fingerprint(hashed):
+            when = f"{'changed' if line.ours else 'by hand, seen'} {_day(line.since)}"
+        else:
+            when = f"by hand, not before the last run, {edited} at the latest" if line else f"not after {edited}"
+        found.append((name, f"{ways[origins.get(name, 'hand')]}; line {when}"))
+    return found
+
+
+def _day(stamp: str) -> str:
+    return stamp.replace("T", " ").removesuffix("Z")[:16] + " UTC"
 
 
 def _hermes(answers: Answers, facts: backend.Facts) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hermes_setup import accounts, passwords
-from hermes_setup.accounts import hashes, render_gate, tokens, wanted_tokens, with_users
+from hermes_setup.accounts import hashes, parse_list, render_gate, tokens, wanted_tokens, with_users
 from hermes_setup.answers import Answers, Domain, Issuer, User, UserEntry
 from hermes_setup.errors import WrongInput
 from hermes_setup.host import ABSENT, File, Node
@@ -179,3 +180,28 @@ def test_who_could_sign_in_before_the_first_run_is_named() -> None:
 
     assert codes(ABSENT) == ["users.earlier"]
     assert codes(File(b"")) == []
+
+
+def test_a_list_of_users_is_names_or_lines_of_htpasswd() -> None:
+    hashed = "$6$abcdefgh$" + "x" * 86
+    raw = f"\ufeff# ours\n\nalice\nbob:{hashed}\n zoë :{hashed}:a comment\r\n".encode()
+    assert parse_list(raw, "list") == {"alice": "", "bob": hashed, "zoë": hashed}
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b"", "list names nobody"),
+        (b"# only\n", "list names nobody"),
+        (b"alice\nbob:secret words\n", "list, line 2: behind the colon"),
+        (b"alice\nbob:$apr1$x$y\n", "list, line 2: behind the colon"),
+        (b"alice:\n", "list, line 1: behind the colon"),
+        (b"\nalice\nalice\n", "list, line 3: alice stands there twice"),
+        (b"-x\n", "list, line 1: A user name cannot start with -"),
+        (b"\xff\n", "not UTF-8"),
+    ],
+)
+def test_a_wrong_line_of_a_list_is_named_by_its_number_and_never_shown(raw: bytes, words: str) -> None:
+    with pytest.raises(WrongInput, match=re.escape(words)) as error:
+        parse_list(raw, "list")
+    assert "secret" not in error.value.message + error.value.hint

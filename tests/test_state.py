@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,18 @@ def test_only_the_newest_runs_are_kept(state: State) -> None:
     last = state.last_run()
     assert last is not None
     assert last.recall()[0][1] == Place("/a", File(b"24"), "w")
+
+
+def test_a_line_is_as_old_as_its_hash(state: State) -> None:
+    first, later = datetime(2026, 11, 1, 12, tzinfo=timezone.utc), datetime(2026, 11, 24, 3, 52, tzinfo=timezone.utc)
+    assert state.lines() == {}
+    state.note_lines({"alice": "$6$a", "hand": "$6$h"}, {"alice"}, first)
+    state.note_lines({"alice": "$6$a", "hand": "$6$other", "bob": "$6$b"}, {"bob"}, later)
+    told = {name: (line.since, line.ours) for name, line in state.lines().items()}
+    assert told == {
+        "alice": ("2026-11-01T12:00:00Z", True),
+        "hand": ("2026-11-24T03:52:00Z", False),
+        "bob": ("2026-11-24T03:52:00Z", True),
+    }
+    (Path(state.folder) / "users.json").write_text("torn")
+    assert state.lines() == {}

@@ -17,7 +17,7 @@ _hermes_setup() {
             case $each in
         "apply") words="--answers --dry-run --check --yes --allow-lockout" ;;
         "users list") words="" ;;
-        "users add") words="--password-stdin --generate --yes --dry-run" ;;
+        "users add") words="--password-stdin --generate --yes --dry-run --from" ;;
         "users passwd") words="--password-stdin --generate --yes --dry-run" ;;
         "users remove") words="--yes --dry-run" ;;
         "users sign-out") words="--all --yes --dry-run" ;;

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from conftest import DOMAIN
+from hermes_setup.passwords import hash_password
 from lab import Machine, World, start_hermes
 from real.program import apply, hermes_setup, install
 from real.terminal import Terminal
 from real.test_wizard_real import waits
 
 ALICE = f'domain = "{DOMAIN}"\ncertificate = "self-signed"\n[[users]]\nname = "alice"\n'
+HASH = hash_password("correct horse battery")
 BOTH = ALICE + '[[users]]\nname = "bob"\n'
 
 
@@ -21,7 +23,7 @@ def vps(world: World, machine: Machine) -> Machine:
 
 
 def users(machine: Machine) -> list[str]:
-    return hermes_setup(machine, "users", "list").out.split()
+    return [line.partition("\t")[0] for line in hermes_setup(machine, "users", "list").out.splitlines()]
 
 
 def test_who_was_to_go_goes_even_if_the_run_that_was_told_so_failed(vps: Machine) -> None:
@@ -38,6 +40,40 @@ def test_who_was_to_go_goes_even_if_the_run_that_was_told_so_failed(vps: Machine
     vps.run(["umount", "/etc/nginx/.htpasswd-hermes"])
     apply(vps, ALICE, "--yes")
     assert users(vps) == ["alice"]
+
+
+def test_a_list_of_users_comes_by_one_run_or_not_at_all(world: World, vps: Machine) -> None:
+    world.dns.host(DOMAIN, *vps.addresses)
+    start_hermes(vps)
+    apply(vps, ALICE.replace("[[users]]", f'[[users]]\npassword_hash = "{HASH}"'), "--yes")
+    vps.write("/root/wrong.txt", f"bob\ncarol:{HASH}\ndave:correct horse battery\n")
+    said = hermes_setup(vps, "users", "add", "--from", "/root/wrong.txt", "--yes", code=2)
+    assert "/root/wrong.txt, line 3: behind the colon stands no $6$ hash" in said.err
+    assert "correct horse" not in said.err + said.out
+    assert users(vps) == ["alice"]
+    vps.write("/root/list.txt", f"# the new ones\n\nbob\ncarol:{HASH}\nalice\n")
+    dry = hermes_setup(vps, "users", "add", "--from", "/root/list.txt", "--dry-run")
+    assert "add bob, carol" in " ".join(dry.err.split())
+    assert users(vps) == ["alice"]
+    made = hermes_setup(vps, "users", "add", "--from", "/root/list.txt", "--yes")
+    assert "There already, and left as they are: alice." in made.err
+    (line,) = made.out.splitlines()
+    name, password = line.split("\t")
+    for who in ((name, password), ("carol", "correct horse battery"), ("alice", "correct horse battery")):
+        assert world.fetch(f"https://{DOMAIN}/", auth=who).status == 200
+    again = hermes_setup(vps, "users", "add", "--from", "-", "--yes", stdin="bob\ncarol\n")
+    assert "Nothing to do" in again.err
+    # how each came, and when the line was last changed
+    vps.run(["sh", "-c", f"echo 'hand:{HASH}' >> /etc/nginx/.htpasswd-hermes"])
+    told = dict(line.split("\t") for line in hermes_setup(vps, "users", "list").out.splitlines())
+    assert list(told) == ["alice", "bob", "carol", "hand"]
+    assert told["alice"].startswith("from the answers file; line changed 20")
+    assert told["bob"].startswith("added here; line changed 20")
+    assert told["hand"].startswith("by hand; line not after 20")
+    for path in ("/var/log/hermes-setup.log", "/var/lib/hermes-setup/users.json", "/var/lib/hermes-setup/answers.json"):
+        text = vps.read(path).decode()
+        assert password not in text, path
+        assert HASH not in text, path
 
 
 def test_a_new_password_by_the_menu_does_not_take_a_user_from_the_answers_file(vps: Machine) -> None:
