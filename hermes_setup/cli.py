@@ -903,6 +903,8 @@ _NAMES = ("certificate", "site-https", "renewal", "proof")
 
 
 def _wizard(*, dry: bool, lockout: bool) -> int:
+    if _terminal() and os.geteuid() == 0:
+        _say(f"hermes-setup {__version__}")  # at once: what a question needs takes a moment to load
     from dataclasses import replace
 
     from hermes_setup import wizard
@@ -942,11 +944,10 @@ def _draft(state: State) -> DraftType:
 
 def _ask_all(state: State, draft: DraftType, previous: Answers | None, *, dry: bool) -> int:
     """The questions, the answers once more, the plan, "Go ahead?", and back from there when that is wanted."""
-    from hermes_setup import overview, wizard
-    from hermes_setup.ui.show import Screen
+    from hermes_setup import wizard
 
     keyboard = _asker()
-    known = _known(previous)
+    known = _first_known(previous)
 
     global _kept
     _kept = not dry and previous is None
@@ -957,13 +958,14 @@ def _ask_all(state: State, draft: DraftType, previous: Answers | None, *, dry: b
 
     back, later = False, dict[str, str]()
     while True:
-        draft, later = wizard.walk(draft, known, keyboard, keep, back=back, later=later)
-        found = next(iter(known.backends), None)
-        Screen().overview(overview.review(draft.answers(previous), str(found or "")))
+        draft, later = wizard.walk(
+            draft, known, keyboard, keep, back=back, later=later, look=lambda now: _all_known(now, previous)
+        )
+        _review(draft.answers(previous))
         code = _unless_blocked(draft.answers(previous), state, later, dry=dry)
         if code != _WANTS_BACK:
             return code
-        known, back = _known(previous), True  # what was in the way may be gone, or be there now
+        back = True  # and all is looked at anew: what was in the way may be gone, or be there now
 
 
 _WANTS_BACK = -1
@@ -1027,28 +1029,51 @@ def _show_passwords(made_up: dict[str, str]) -> None:
         screen.hang("    ", password, body="bold")
 
 
-def _known(previous: Answers | None) -> KnownType:
-    """What the machine says already. Quick looks only: the first question waits for it."""
-    import socket
+def _review(answers: Answers) -> None:
+    """The answers are on the screen once more, before anything is made of them."""
+    from hermes_setup import overview
+    from hermes_setup.stages.backend import proved
+    from hermes_setup.system.local import Local
+    from hermes_setup.ui.show import Screen
 
-    from hermes_setup import service, wizard
+    found = next(iter(proved(Local())), None) if answers.backend is None else None
+    Screen().overview(overview.review(answers, str(found or "")))
+
+
+def _first_known(previous: Answers | None) -> KnownType:
+    """What the first question wants to know. Nobody is asked for it, and little is imported: somebody waits."""
+    from socket import gethostname
+
+    from hermes_setup import wizard
+    from hermes_setup.system.local import Local
+
+    name = gethostname()
+    return wizard.Known(
+        fqdn=name if "." in name and not name.endswith((".localdomain", ".internal", ".local")) else "",
+        addresses=Local().addresses(),
+        login=os.environ.get("SUDO_USER", ""),
+        previous=previous,
+    )
+
+
+def _all_known(known: KnownType, previous: Answers | None) -> KnownType:
+    """What the machine says already, all that the later questions need."""
+    from dataclasses import replace
+
+    from hermes_setup import service
     from hermes_setup.stages import webhooks
     from hermes_setup.stages.backend import proved
     from hermes_setup.system.local import Local
 
     host = Local()
-    name = socket.gethostname()
     backends = proved(host)
     idle = None if backends else service.idle(host)
-    return wizard.Known(
+    return replace(
+        known,
         idle=idle.user if idle else "",
         hooks=webhooks.listening(host) if not previous else (),
-        fqdn=name if "." in name and not name.endswith((".localdomain", ".internal", ".local")) else "",
         backends=backends,
-        addresses=host.addresses(),
         users=tuple(_lines()),
-        login=os.environ.get("SUDO_USER", ""),
-        previous=previous,
     )
 
 

@@ -578,15 +578,19 @@ def walk(
     *,
     back: bool = False,
     later: Mapping[str, str] | None = None,
+    look: Callable[[Known], Known] | None = None,
 ) -> tuple[Draft, dict[str, str]]:
     """Nothing is missing in the draft any more; `keep` was called after every answer.
 
     What is in the draft already is told, a line each, and not asked; one can go back to it. The second value holds the
     made-up passwords that the user asked to see once more at the end; all others have been shown and are known here no
-    longer. After Back at "Go ahead?", call it again with `back`, which starts at the last question, and with `later`,
+    longer. `look` adds to what is known; it is called once the first question is answered, which need not wait for it.
+    After Back at "Go ahead?", call it again with `back`, which starts at the last question, and with `later`,
     what it gave before.
     """
     known = replace(known, given=(*known.given, *draft.users))
+    if look and draft.domain is not None:
+        known, look = look(known), None
     trail = _steps(draft, known)
     said = _texts(draft, trail, known)
     end = dict(later or {})
@@ -610,6 +614,8 @@ def walk(
             said[spot] = text
         if after.domain is not None and after.domain != draft.domain and after.domain.ascii != after.domain.shown:
             asker.tell(f"{after.domain.shown} is written {after.domain.ascii} in DNS and in the certificate.")
+        if look:
+            known, look = look(known), None
         known = replace(known, given=_newest(known.given, after.users))
         trail.append(draft)
         draft = after
@@ -889,7 +895,7 @@ def menu(
             Choice("remove", "Remove a user"),
             Choice("addresses", f"Allowed addresses (now: {_listed(allow)})"),
             Choice("webhooks", f"Webhooks (now: {_let_in(webhooks)})"),
-            Choice("check", "Check everything"),
+            Choice("check", "Check everything, and show what would be changed"),
             Choice("change", "Change the answers (domain, certificate, ...)"),
             Choice("undo", "Undo the last run"),
             Choice("quit", "Quit"),

@@ -10,7 +10,6 @@ from hermes_setup.answers import Answers
 from hermes_setup.changes import Change
 from hermes_setup.findings import Finding, note, warn
 from hermes_setup.host import Host, Listener, Request
-from hermes_setup.stages.firewall import Firewall
 from hermes_setup.webhooks import PLATFORMS, Hook
 
 SECONDS = 2.0
@@ -48,6 +47,8 @@ class Webhooks:
         if remote:
             return Facts(tuple(Seen(hook, "hermes") for hook in named))
         found = look(host, named)
+        from hermes_setup.stages.firewall import Firewall  # the wizard only looks who listens, and has no time to lose
+
         wide = sorted({each.hook.port for each in found if each.wide})
         shut = {door.port for door in Firewall(wide).inspect(answers, host).doors} if wide else set()
         found = [Seen(each.hook, each.who, each.wide, each.hook.port in shut) for each in found]

@@ -12,6 +12,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import gate
+import rivals
+
 from hermes_setup import __version__, passwords
 from lab import Machine, World
 from real.program import HOME, apply, install
@@ -73,11 +76,7 @@ def start_up() -> None:
 
 def set_up(world: World, certificate: str) -> Machine:
     """A machine that is set up and at rest."""
-    machine = world.machine("debian13-ready")
-    world.dns.host(DOMAIN, *machine.addresses)
-    machine.trust(*world.acme.trusted)
-    install(machine)
-    machine.start(["cron", "-f"])
+    machine = fresh(world)
     apply(machine, ANSWERS.format(certificate), "--yes")
     return machine
 
@@ -125,6 +124,39 @@ def one_check() -> None:
     )
 
 
+def fresh(world: World) -> Machine:
+    """A machine with the packages and the program, and nothing set up."""
+    machine = world.machine("debian13-ready")
+    world.dns.host(DOMAIN, *machine.addresses)
+    machine.trust(*world.acme.trusted)
+    install(machine)
+    machine.start(["cron", "-f"])
+    return machine
+
+
+def beside_others() -> None:
+    """What the same costs elsewhere."""
+    with World() as world:
+        machine = fresh(world)
+        rivals.certbots_version(machine)
+        rivals.first_question(machine)
+    answers = ANSWERS.format("letsencrypt").replace(
+        'name = "alice"', f'name = "alice"\npassword_hash = "{passwords.hash_password(gate.PASSWORD)}"'
+    )
+    with World() as world:
+        machine = fresh(world)
+        apply(machine, answers, "--yes")
+        rivals.nothing_to_do(machine)
+        done = {name: machine.read(path) for name, path in rivals.SAME.items()}
+    golden = Path(__file__).resolve().parents[1] / "golden" / "http-1.26.conf"
+    rivals.whole_job(fresh, {**done, "http.conf": golden.read_bytes()}, answers)
+    with World() as world:
+        machine = fresh(world)
+        apply(machine, answers, "--yes")
+        gate.gate(world, machine)
+        gate.users_files(world, machine)
+
+
 def main() -> None:
     """All of it, and what it was measured on."""
     cpu = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text("utf-8"))
@@ -132,12 +164,16 @@ def main() -> None:
     print(
         f"{cpu[1] if cpu else 'unknown processor'}, load {Path('/proc/loadavg').read_text('ascii').split()[0]}; medians"
     )
+    if sys.argv[1:] == ["others"]:
+        beside_others()
+        return
     start_up()
     one_check()
     with World() as world:
         nothing_to_do(world)
     with World() as world:
         dead_network(world)
+    beside_others()
 
 
 main()

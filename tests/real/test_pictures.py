@@ -94,7 +94,7 @@ def test_the_pictures_are_of_today(world: World, machine: Machine) -> None:
     )
 
     again = Terminal(machine, rows=40)
-    waits(again, "8) Quit")
+    waits(again, "9) Quit")
     made["second-visit"] = picture(again, "Coming back: how it is, and the menu")
     again.interrupt()
     again.ended()

@@ -197,20 +197,20 @@ def test_the_menu_of_a_machine_that_is_set_up(vps: Machine) -> None:
 
     def menu(*steps: tuple[str, str], code: int = 0) -> Terminal:
         there = Terminal(vps)
-        answer(there, [("8) Quit", steps[0][0]), *steps[1:]] if steps[0][1] == "" else list(steps))
+        answer(there, [("9) Quit", steps[0][0]), *steps[1:]] if steps[0][1] == "" else list(steps))
         assert there.ended() == code, there.text
         return there
 
     def status(user: str, password: str) -> int:
         return vps.fetch("https://hermes.localhost/", auth=(user, password)).status
 
-    told = menu(("8\r", "")).raw  # quit
+    told = menu(("9\r", "")).raw  # quit
     assert "Address      https://hermes.localhost/" in told
     assert "signed by this server itself, 8" in told
     assert "Users        alice" in told
     assert "Hermes       not running" in told
     there = Terminal(vps)
-    answer(there, [("8) Quit", "1\r"), ("? User name:", "alice\r")])
+    answer(there, [("9) Quit", "1\r"), ("? User name:", "alice\r")])
     there.waits(lambda text: "alice is there already" in text and text.endswith("? User name: alice"))
     there.type("\x05\x15bob\r")
     waits(there, "2) I type my own, twice\n  <) go back")
@@ -235,15 +235,15 @@ def test_the_menu_of_a_machine_that_is_set_up(vps: Machine) -> None:
     menu(("3\r", ""), ("1) alice\n  2) bob\n  <) go back", "2\r"), ("? Remove bob? [y/N]", "y\r"), (GO_AHEAD, "y\r"))
     assert [line.partition("\t")[0] for line in hermes_setup(vps, "users", "list").out.splitlines()] == ["alice"]
     assert status("bob", f"{GOOD} too") == 401
-    menu(("7\r", ""), (GO_AHEAD, "y\r"))  # undo
+    menu(("8\r", ""), (GO_AHEAD, "y\r"))  # undo
     assert status("bob", f"{GOOD} too") == 502
-    menu(("7\r", ""), (GO_AHEAD, "y\r"))
+    menu(("8\r", ""), (GO_AHEAD, "y\r"))
     assert status("bob", f"{GOOD} too") == 401
     # the last one stays, and the menu says why
     there = Terminal(vps)
-    answer(there, [("8) Quit", "3\r")])
+    answer(there, [("9) Quit", "3\r")])
     there.sees("last user cannot be")
-    answer(there, [("8) Quit", "5\r")])
+    answer(there, [("9) Quit", "6\r")])
     assert there.ended() == 4  # a self-signed certificate is a warning
     assert "signed by this server" in there.raw
 
