@@ -12,6 +12,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from hermes_setup import nginx
 from hermes_setup.answers import User, UserEntry
@@ -46,11 +47,12 @@ def with_users(text: str, users: Sequence[User], gone: Sequence[str]) -> str:
     nginx passes over lines that begin with # (ngx_http_auth_basic_module.c), so the first one says whose file it is.
     """
     wanted = {user.name: user.hash for user in users if user.hash}
+    ours = {*wanted, *gone}
     lines: list[str] = []
     seen: set[str] = set()
     for line in text.split("\n"):
         name, colon, rest = line.partition(":")
-        if not colon or name.startswith("#") or name not in {*wanted, *gone}:
+        if not colon or name.startswith("#") or name not in ours:
             lines.append(line)
         elif name in wanted and name not in seen:
             same = rest.partition(":")[0].strip() == wanted[name]
@@ -62,6 +64,44 @@ def with_users(text: str, users: Sequence[User], gone: Sequence[str]) -> str:
     if not lines or not lines[0].startswith(nginx.OURS):
         lines.insert(0, f"{nginx.OURS} One user a line; lines added by hand are kept.")
     return "".join(f"{line}\n" for line in lines)
+
+
+def named(names: Sequence[str], most: int = 12) -> str:
+    """The names as a sentence takes them: all, or the first and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names) if more < 2 else f"{', '.join(names[:most])} and {more:,} more"
+
+
+@dataclass(frozen=True)
+class Written:
+    """When a line of the users' file was written: at that moment (UTC), or, where not `exact`, then or before."""
+
+    at: datetime
+    exact: bool
+
+
+def mark(name: str, hashed: str) -> str:
+    """A short name of a line, that gives nothing away: the same line, taken out and put back, is known again by it."""
+    return fingerprint(f"{name}:{hashed}")
+
+
+def dated(
+    known: Mapping[str, Written],
+    before: Mapping[str, str],
+    after: Mapping[str, str],
+    found: Written,
+    now: Written | None,
+) -> dict[str, Written]:
+    """mark -> when, for the lines of `before` and those that a run is about to leave, `after`. What is known stays.
+
+    A line that nobody knew is as `found`; one that the run writes is of `now`. An undoing writes no new lines, so its
+    `now` is None: a line that comes back comes back with the time that it had.
+    """
+    when = {each: known.get(each, found) for each in (mark(*line) for line in before.items())}
+    for line in after.items():
+        if line not in before.items() and (written := now or known.get(mark(*line))):
+            when[mark(*line)] = written
+    return when
 
 
 @dataclass(frozen=True)
@@ -142,7 +182,7 @@ def resolve(
         if entry.password_hash:
             if not is_hash(entry.password_hash):
                 raise WrongInput(
-                    f"password_hash of {entry.name} is not a $6$ hash, the kind that every server can check.",
+                    f"password_hash of {entry.name} is not a whole $6$ or bcrypt hash, the kinds that every server can check.",
                     hint="Make one with: openssl passwd -6",
                 )
             users.append(User(entry.name, "" if entry.password_hash == line else entry.password_hash, "answers"))

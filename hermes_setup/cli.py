@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any, NoReturn
 
+    from hermes_setup.accounts import Written
     from hermes_setup.answers import Answers
     from hermes_setup.changes import Change
     from hermes_setup.engine import AnyStage, Event
@@ -29,7 +30,7 @@ hermes-setup puts the Hermes dashboard on the internet: behind nginx, with a cer
   hermes-setup                      ask, show every change, then do it; later: what is there, and a menu
   hermes-setup --dry-run            the same questions, then every change as a diff; writes nothing at all
   hermes-setup apply --answers FILE.toml [--dry-run | --check] [--yes] [--allow-lockout]
-  hermes-setup users list
+  hermes-setup users list           [--json]    who can sign in, how each came, when the line was changed last
   hermes-setup users add NAME       [--password-stdin | --generate] [--yes] [--dry-run]
   hermes-setup users passwd NAME    [--password-stdin | --generate] [--yes] [--dry-run]
   hermes-setup users remove NAME    [--yes] [--dry-run]
@@ -548,6 +549,7 @@ def _lines() -> dict[str, str]:
 def _users(argv: list[str]) -> int:
     from dataclasses import replace
 
+    from hermes_setup import accounts
     from hermes_setup.answers import User, parse_user
     from hermes_setup.errors import WrongInput
     from hermes_setup.state import State
@@ -557,11 +559,7 @@ def _users(argv: list[str]) -> int:
     common = {"--yes": False, "--dry-run": False}
     match do:
         case "list":
-            _flags(rest, {}, 0)
-            _need_root()
-            for name in _lines():
-                print(name)
-            return 0
+            return _list(as_json="--json" in _flags(rest, {"--json": False}, 0))
         case "add" | "passwd":
             flags = _flags(rest, {**common, "--password-stdin": False, "--generate": False}, 1)
         case "remove":
@@ -586,7 +584,7 @@ def _users(argv: list[str]) -> int:
     if do == "add" and name in lines:
         raise WrongInput(f"{name} is there already.", hint=f"A new password: sudo hermes-setup users passwd {name}")
     if do != "add" and name and name not in lines:
-        raise WrongInput(f"There is no user {name}.", hint=f"There are: {', '.join(lines) or 'none'}.")
+        raise WrongInput(f"There is no user {name}.", hint=f"There are: {accounts.named([*lines]) or 'none'}.")
     made_up: dict[str, str] = {}
     others = tuple(user for user in stored.users if user.name != name)
     if do == "remove":
@@ -605,6 +603,34 @@ def _users(argv: list[str]) -> int:
     if code == 0 and "--dry-run" not in flags and do in ("remove", "passwd", "sign-out"):
         _say_retiring()
     return code
+
+
+def _list(*, as_json: bool) -> int:
+    from hermes_setup import overview
+    from hermes_setup.state import State
+    from hermes_setup.ui.show import Screen, users_json
+
+    _need_root()
+    state = State()
+    who = overview.users(state.answers(), _lines(), state.lines(), _found())
+    if as_json:
+        print(users_json(__version__, [each.table for each in who]))
+    else:
+        Screen(sys.stdout).users_table([(each.name, each.words) for each in who])
+    return 0
+
+
+def _found() -> Written:
+    """All that can be said of a line of which nothing was noted: it is no younger than its file."""
+    from datetime import datetime, timezone
+
+    from hermes_setup import accounts
+
+    try:
+        at = os.stat(accounts.USERS_FILE).st_mtime
+    except OSError:
+        at = 0  # then there are no lines
+    return accounts.Written(datetime.fromtimestamp(at, timezone.utc), exact=False)
 
 
 def _revoked(name: str) -> tuple[str, ...]:
@@ -715,6 +741,7 @@ def _sensible() -> Answers:
 def _answers() -> int:
     from dataclasses import replace
 
+    from hermes_setup import accounts
     from hermes_setup.answers import User, to_toml
     from hermes_setup.errors import WrongInput
     from hermes_setup.passwords import is_hash
@@ -728,7 +755,9 @@ def _answers() -> int:
     names = list(dict.fromkeys([*(user.name for user in stored.users), *lines]))
     odd = [name for name in names if name in lines and not is_hash(lines[name])]
     if odd:
-        _say(f"warning: the line of {', '.join(odd)} has no $6$ hash, so it is left out; it was made by hand.")
+        _say(
+            f"warning: the line of {accounts.named(odd)} has no $6$ or bcrypt hash, so it is left out; it was made by hand."
+        )
     users = tuple(User(name) for name in names if name not in odd)
     sys.stdout.write(to_toml(replace(stored, users=users), lines))
     return 0
@@ -1082,6 +1111,7 @@ def _carry_out(
     passwords, and those in `made_up` are wanted once more at the end. `stages`: only these, and no long farewell. `undoes`: the run that
     this one puts back.
     """
+    from hermes_setup import accounts
     from hermes_setup.errors import WrongInput
     from hermes_setup.stages import story
     from hermes_setup.system.local import Local
@@ -1094,7 +1124,7 @@ def _carry_out(
         changed = screen.forecast(events, diffs=True)
         if changed and made_up and not asked:
             screen.say(
-                f"A password for {', '.join(made_up)} will be made up, and shown once, when it is done for real."
+                f"A password for {accounts.named([*made_up])} will be made up, and shown once, when it is done for real."
             )
         if changed:
             screen.say("That was a dry run: nothing has been changed.", "bold")
@@ -1137,6 +1167,7 @@ def _carry_out(
         gone = undoes is not None and undoes.before() is None
         if not gone:
             state.agree(answers)
+        _note_lines(state, events, accounts.Written(host.now(), exact=True) if undoes is None else None)
         journal = state.begin(was, undoes=undoes.name if undoes else "")
         _work(stages or story(), answers, host, journal, screen, known if yes else None)
         if gone:
@@ -1150,12 +1181,26 @@ def _carry_out(
         elif undoes:
             screen.say("Undone: it is as it was before the last run. Once more, and that run is done again.", "bold")
         elif stages:
-            screen.say(f"Done. Who can sign in: {', '.join(_lines())}.", "bold")
+            screen.say(f"Done. Who can sign in: {accounts.named([*_lines()])}.", "bold")
             if asked:
                 _show_passwords(made_up)
         else:
             screen.done(answers, made_up if asked else {}, who=_lines())
     return 0
+
+
+def _note_lines(state: State, events: Sequence[Event], now: Written | None) -> None:
+    """When the lines were written that the run of these events is about to change, or to leave. See `accounts.dated`."""
+    from hermes_setup import accounts
+    from hermes_setup.changes import Place
+    from hermes_setup.host import File
+
+    before = after = _lines()
+    for _, change in _changes(events):
+        if isinstance(change, Place) and change.path == accounts.USERS_FILE:
+            text = change.node.content if isinstance(change.node, File) else b""
+            after = accounts.hashes(text.decode("utf-8", "surrogateescape"))
+    state.keep_lines(accounts.dated(state.lines(), before, after, _found(), now))
 
 
 def _hand_over(made_up: dict[str, str]) -> None:

@@ -4,6 +4,7 @@
         lock                          flock: one run at a time; its content says who
         answers.json                  0600  what was last agreed to at "Go ahead?"
         draft.json                    0600  answers given so far, not agreed to yet
+        lines.json                    0600  when lines of the users' file were written, as far as it is known
         stamps/                       effects that nobody can see afterwards
         runs/<utc>/journal.jsonl      one line a change, on disk before the change happens
         runs/<utc>/before/<n>         the content that was there
@@ -25,11 +26,12 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 from hermes_setup import durable
+from hermes_setup.accounts import Written
 from hermes_setup.answers import Answers, Backend, Domain, Issuer, User, Webhooks, parse_allow, parse_email, parse_user
 from hermes_setup.changes import Change, Place, Run, Stamp
 from hermes_setup.errors import Busy, HermesSetupError, WrongInput
@@ -109,6 +111,22 @@ class State:
             return
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
+
+    def lines(self) -> dict[str, Written]:
+        """When lines were written, by their `accounts.mark`; {} where nothing was noted, or the notes cannot be read."""
+        try:
+            table = self._load("lines.json") or {}
+            return {
+                mark: Written(datetime.fromisoformat(at).astimezone(timezone.utc), exact is True)
+                for mark, (at, exact) in table.items()
+            }
+        except (HermesSetupError, TypeError, ValueError):
+            return {}
+
+    def keep_lines(self, lines: Mapping[str, Written]) -> None:
+        """Exactly that is noted, durably."""
+        if lines != self.lines():
+            self._save("lines.json", {mark: [each.at.isoformat(), each.exact] for mark, each in lines.items()})
 
     def _load(self, name: str) -> dict[str, Any] | None:
         path = os.path.join(self.folder, name)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from hermes_setup import hermes, overview
+from hermes_setup.accounts import Written, mark
 from hermes_setup.answers import Answers, Domain, Issuer, User
 from hermes_setup.answers import Backend as Place
 from hermes_setup.certbot import Leaf, Served
@@ -53,6 +54,19 @@ def test_the_users_and_how_each_came() -> None:
     told = dict(overview.lines(answers(), [], {"alice": "h", "bob": "h", "carol": "h"}))
     assert told["Users"] == "alice (from the file), bob, carol (by hand)"
     assert dict(overview.lines(answers(), [], {}))["Users"] == "nobody"
+
+
+def test_the_users_with_where_from_and_since_when() -> None:
+    found, known = Written(NOW, exact=False), {mark("alice", "h"): Written(NOW - timedelta(days=1), exact=True)}
+    who = overview.users(answers(), {"bob": "h", "alice": "h", "carol": "h"}, known, found)
+    assert [f"{each.name}: {each.words}" for each in who] == [
+        "bob: by menu or command, changed 2026-11-23 12:00 UTC or before",
+        "alice: from the answers file, changed 2026-11-22 12:00 UTC",
+        "carol: by hand, changed 2026-11-23 12:00 UTC or before",
+    ]
+    assert who[1].table == {"name": "alice", "how": "answers", "changed": "2026-11-22T12:00:00Z", "exact": True}
+    (lost,) = overview.users(None, {"alice": "other"}, known, found)
+    assert (lost.how, lost.written) == ("hand", found), "the line is not the one that was noted"
 
 
 def test_hermes_and_who_may_come() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
+from hermes_setup.accounts import Written
 from hermes_setup.answers import Answers, Backend, Domain, Issuer, User
 from hermes_setup.changes import ABSENT, File, Folder, Link, Place, Run, Stamp
 from hermes_setup.errors import Busy, HermesSetupError
@@ -104,3 +106,15 @@ def test_only_the_newest_runs_are_kept(state: State) -> None:
     last = state.last_run()
     assert last is not None
     assert last.recall()[0][1] == Place("/a", File(b"24"), "w")
+
+
+def test_when_lines_were_written_comes_back_and_broken_notes_are_none(state: State) -> None:
+    assert state.lines() == {}, "notes of an older version"
+    when = {"0" * 16: Written(datetime(2026, 3, 4, 12, 0, 1, tzinfo=timezone.utc), exact=True)}
+    state.keep_lines(when)
+    assert state.lines() == when
+    path = Path(state.folder, "lines.json")
+    assert oct(path.stat().st_mode & 0o777) == "0o600"
+    for broken in ("", "[]", '{"a": 5}', '{"a": ["yesterday", true]}', '{"a": [1, true]}', '{"a": ["2026-03-04"]}'):
+        path.write_text(broken)
+        assert state.lines() == {}

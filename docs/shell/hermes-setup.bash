@@ -16,7 +16,7 @@ _hermes_setup() {
             [ -z "$words" ] || break
             case $each in
         "apply") words="--answers --dry-run --check --yes --allow-lockout" ;;
-        "users list") words="" ;;
+        "users list") words="--json" ;;
         "users add") words="--password-stdin --generate --yes --dry-run" ;;
         "users passwd") words="--password-stdin --generate --yes --dry-run" ;;
         "users remove") words="--yes --dry-run" ;;
