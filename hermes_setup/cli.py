@@ -32,6 +32,7 @@ hermes-setup puts the Hermes dashboard on the internet: behind nginx, with a cer
   hermes-setup apply --answers FILE.toml [--dry-run | --check] [--yes] [--allow-lockout]
   hermes-setup users list           [--json]    who can sign in, how each came, when the line was changed last
   hermes-setup users add NAME       [--password-stdin | --generate] [--yes] [--dry-run]
+  hermes-setup users add --from FILE  [--generate] [--yes] [--dry-run]    a line each: NAME, NAME:PASSWORD or NAME:HASH
   hermes-setup users passwd NAME    [--password-stdin | --generate] [--yes] [--dry-run]
   hermes-setup users remove NAME    [--yes] [--dry-run]
   hermes-setup users sign-out NAME  (or --all) [--yes] [--dry-run]
@@ -561,7 +562,8 @@ def _users(argv: list[str]) -> int:
         case "list":
             return _list(as_json="--json" in _flags(rest, {"--json": False}, 0))
         case "add" | "passwd":
-            flags = _flags(rest, {**common, "--password-stdin": False, "--generate": False}, 1)
+            source = {"--from": True} if do == "add" else {}
+            flags = _flags(rest, {**common, "--password-stdin": False, "--generate": False, **source}, 1)
         case "remove":
             flags = _flags(rest, common, 1)
         case "sign-out":
@@ -573,6 +575,8 @@ def _users(argv: list[str]) -> int:
                 f"users {do}: there is no such command." if do else "users needs one more word.",
                 hint="hermes-setup users list | add NAME | passwd NAME | remove NAME | sign-out NAME",
             )
+    if "--from" in flags:
+        return _add_list(flags["--from"], flags)
     if "0" not in flags and do != "sign-out":
         raise WrongInput("The user's name is missing.", hint=f"hermes-setup users {do} NAME")
     name = parse_user(flags["0"]) if "0" in flags else ""
@@ -631,6 +635,94 @@ def _found() -> Written:
     except OSError:
         at = 0  # then there are no lines
     return accounts.Written(datetime.fromtimestamp(at, timezone.utc), exact=False)
+
+
+def _add_list(path: str, flags: dict[str, str]) -> int:
+    """Everybody on the list can sign in, after one run; or nothing was changed."""
+    from dataclasses import replace
+
+    from hermes_setup import accounts, passwords
+    from hermes_setup.answers import User
+    from hermes_setup.errors import WrongInput
+    from hermes_setup.state import State
+
+    if "0" in flags or "--password-stdin" in flags:
+        raise WrongInput(
+            "The file behind --from brings the names and the passwords.", hint="hermes-setup users add --from FILE"
+        )
+    raw = _read_list(path)
+    _need_root()
+    state = State()
+    stored = state.answers()
+    if stored is None:
+        raise WrongInput("Nothing is set up here yet.", hint="Start with: sudo hermes-setup")
+    if raw.count(b"\n") > 300:
+        _say("A long list. To hash a password is slow on purpose: a minute for some 3,000 of them ...")
+    new, there = accounts.read_list(raw, path, _lines())
+    bare = [each.name for each in new if not each.hash and not each.password]
+    if bare and "--generate" not in flags and not _terminal():
+        raise WrongInput(
+            f"{path} has no password for {accounts.named(bare)}, and nobody can be asked: this is no terminal.",
+            hint="In a terminal add --generate: they are made up and shown. Or write lines of name:password.",
+        )
+    if bare and "--dry-run" not in flags and not (sys.stdout and sys.stdout.isatty()):
+        raise WrongInput(
+            "The passwords of a list are made up for the screen only, and the output goes elsewhere.",
+            hint="Type it in a terminal, without > and |. Or write lines of name:password.",
+        )
+    if slow := [each.name for each in new if passwords.rounds(each.hash) > 100_000]:
+        _say(
+            f"warning: nginx's worker waits while a wrong guess is checked, and with the hash of {accounts.named(slow)} that "
+            f"is long. A new password mends it: sudo hermes-setup users passwd {slow[0]}"
+        )
+    if there:
+        _say(f"There already, and left as they are: {accounts.named(there)}.")
+    hashes: dict[str, str] = {}
+    made_up: dict[str, str] = {}
+    for user in new:
+        if user.hash or user.password:
+            hashes[user.name] = user.hash or passwords.hash_password(user.password)
+        elif "--generate" in flags:
+            made_up[user.name] = passwords.make_password()
+            hashes[user.name] = passwords.hash_password(made_up[user.name], passwords.ROUNDS_MADE_UP)
+        else:
+            hashes[user.name], shown = _new_hash(user.name, {})
+            made_up.update(shown)
+    was = {user.name: user for user in stored.users}
+    answers = replace(
+        stored,
+        users=(
+            *(user for user in stored.users if user.name not in hashes),
+            *(replace(was.get(name, User(name)), hash=hashed) for name, hashed in hashes.items()),
+        ),
+        gone=tuple(name for name in stored.gone if name not in hashes),
+    )
+    return _carry_out(answers, state, made_up, dry="--dry-run" in flags, yes="--yes" in flags, stages=_user_stages())
+
+
+def _read_list(path: str) -> bytes:
+    """The file's content. Who else can read it is told: it is likely to hold passwords."""
+    import stat
+
+    from hermes_setup.errors import WrongInput
+
+    try:
+        with open(path, "rb") as file:
+            status = os.fstat(file.fileno())
+            raw = file.read(MOST + 1)
+    except (OSError, ValueError) as error:
+        words = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not a path"
+        raise WrongInput(
+            f"{path!r} could not be read: {words}.", hint="Check the name: sudo hermes-setup users add --from FILE"
+        ) from None
+    if len(raw) > MOST:
+        raise WrongInput(f"{path} is larger than {MOST >> 20} MB.", hint="Is it the right file?")
+    if stat.S_ISREG(status.st_mode) and status.st_mode & 0o077 and b":" in raw:
+        _say(
+            f"warning: {path} holds passwords or hashes, and others may read it (mode {stat.S_IMODE(status.st_mode):o}). "
+            f"Close it: sudo chmod 600 {os.path.realpath(path)}"
+        )
+    return raw
 
 
 def _revoked(name: str) -> tuple[str, ...]:

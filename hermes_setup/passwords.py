@@ -24,6 +24,9 @@ passlib's default of 656,000 would let nginx answer two requests a second. nginx
 shows a password and no cookie (ngx_crypt.c), and its worker waits meanwhile.
 """
 
+ROUNDS_MADE_UP = 5_000
+"""crypt(3)'s own default. Nobody guesses 99 random bits at any speed, so a list of thousands need not wait for more."""
+
 SHORTEST = 10
 LONGEST = 256
 """glibc's and libxcrypt's sha512 take time that grows with the square of the length; nobody types more than this."""
@@ -66,9 +69,9 @@ def make_password() -> str:
     return "-".join("".join(letters[start : start + 5]) for start in range(0, 20, 5))
 
 
-def hash_password(text: str) -> str:
+def hash_password(text: str, rounds: int = ROUNDS) -> str:
     """The `$6$` crypt(3) hash that nginx's auth_basic takes (sha512_crypt, a fresh salt)."""
-    return str(_sha512_crypt().using(rounds=ROUNDS).hash(text))
+    return str(_sha512_crypt().using(rounds=rounds).hash(text))
 
 
 def verify_password(text: str, hashed: str) -> bool:

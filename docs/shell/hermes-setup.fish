@@ -15,6 +15,7 @@ complete -c hermes-setup -n "__fish_seen_subcommand_from users; and __fish_seen_
 complete -c hermes-setup -n "__fish_seen_subcommand_from users; and __fish_seen_subcommand_from add" -l generate
 complete -c hermes-setup -n "__fish_seen_subcommand_from users; and __fish_seen_subcommand_from add" -l yes -d 'agree to what the plan shows, and to nothing else'
 complete -c hermes-setup -n "__fish_seen_subcommand_from users; and __fish_seen_subcommand_from add" -l dry-run -d 'show every change, make none'
+complete -c hermes-setup -n "__fish_seen_subcommand_from users; and __fish_seen_subcommand_from add" -l from -r -F
 complete -c hermes-setup -n "__fish_seen_subcommand_from users; and __fish_seen_subcommand_from passwd" -l password-stdin
 complete -c hermes-setup -n "__fish_seen_subcommand_from users; and __fish_seen_subcommand_from passwd" -l generate
 complete -c hermes-setup -n "__fish_seen_subcommand_from users; and __fish_seen_subcommand_from passwd" -l yes -d 'agree to what the plan shows, and to nothing else'
