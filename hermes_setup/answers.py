@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from hermes_setup.errors import WrongInput
@@ -308,6 +308,17 @@ class Webhooks:
     hooks: tuple[Hook, ...]
     host: Domain | None = None  # a name of their own, in the same certificate; None: the dashboard's
     allow: tuple[str, ...] = ()  # the networks that senders come from; (): all
+
+    def to_table(self) -> dict[str, object]:
+        """As JSON holds it, and TOML would."""
+        host = self.host.ascii if self.host else ""
+        return {"platforms": [str(each) for each in self.hooks], "host": host, "allow": list(self.allow)}
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> Webhooks:
+        """What `to_table` gave. Raises WrongInput, KeyError or TypeError for anything else."""
+        host = Domain.parse(table["host"]) if table["host"] else None
+        return cls(parse_hooks(table["platforms"]), host, parse_allow(table["allow"]))
 
 
 @dataclass(frozen=True)

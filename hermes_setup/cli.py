@@ -988,8 +988,9 @@ def _draft(state: State) -> DraftType:
 
 
 def _ask_all(state: State, draft: DraftType, previous: Answers | None, *, dry: bool) -> int:
-    """The questions, the plan, "Go ahead?", and back from there to the questions when that is wanted."""
-    from hermes_setup import wizard
+    """The questions, the answers once more, the plan, "Go ahead?", and back from there when that is wanted."""
+    from hermes_setup import overview, wizard
+    from hermes_setup.ui.show import Screen
 
     keyboard = _asker()
     known = _known(previous)
@@ -1004,6 +1005,8 @@ def _ask_all(state: State, draft: DraftType, previous: Answers | None, *, dry: b
     back, later = False, dict[str, str]()
     while True:
         draft, later = wizard.walk(draft, known, keyboard, keep, back=back, later=later)
+        found = next(iter(known.backends), None)
+        Screen().overview(overview.review(draft.answers(previous), str(found or "")))
         code = _unless_blocked(draft.answers(previous), state, later, dry=dry)
         if code != _WANTS_BACK:
             return code
@@ -1076,6 +1079,7 @@ def _known(previous: Answers | None) -> KnownType:
     import socket
 
     from hermes_setup import service, wizard
+    from hermes_setup.stages import webhooks
     from hermes_setup.stages.backend import proved
     from hermes_setup.system.local import Local
 
@@ -1085,6 +1089,7 @@ def _known(previous: Answers | None) -> KnownType:
     idle = None if backends else service.idle(host)
     return wizard.Known(
         idle=idle.user if idle else "",
+        hooks=webhooks.listening(host) if not previous else (),
         fqdn=name if "." in name and not name.endswith((".localdomain", ".internal", ".local")) else "",
         backends=backends,
         addresses=host.addresses(),
@@ -1100,6 +1105,7 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
 
     from hermes_setup import wizard
     from hermes_setup.session import find
+    from hermes_setup.stages import webhooks
     from hermes_setup.system.local import Local
 
     if any(user.hash for user in stored.users) or stored.gone or stored.revoked:
@@ -1110,7 +1116,16 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
         _say("Not everything is as it should be.")
         return _go_on(state, stored, dry=dry)
     session = find(Local())
-    wish, made_up = wizard.menu(tuple(_lines()), _asker(), allow=stored.allow, session=session, lockout=stored.lockout)
+    wish, made_up = wizard.menu(
+        tuple(_lines()),
+        _asker(),
+        allow=stored.allow,
+        session=session,
+        lockout=stored.lockout,
+        domain=stored.domain,
+        webhooks=stored.webhooks,
+        listening=lambda: webhooks.listening(Local()),
+    )
     others = tuple(user for user in stored.users if wish.user is None or user.name != wish.user.name)
     match wish.do:
         case "quit":
@@ -1124,6 +1139,11 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
             return 0 if code == _WANTS_BACK else code
         case "addresses":
             return _readdress(state, replace(stored, allow=wish.allow), dry=dry)
+        case "webhooks":
+            code = _unless_blocked(replace(stored, webhooks=wish.webhooks), state, {}, dry=dry)
+            if code == _WANTS_BACK:
+                _say("Nothing was changed.")
+            return max(code, 0)
         case "remove":
             answers = replace(stored, users=others, gone=(*stored.gone, wish.user.name) if wish.user else stored.gone)
         case _:

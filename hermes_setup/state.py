@@ -36,7 +36,6 @@ from hermes_setup.answers import Answers, Backend, Domain, Issuer, User, Webhook
 from hermes_setup.changes import Change, Place, Run, Stamp
 from hermes_setup.errors import Busy, HermesSetupError, WrongInput
 from hermes_setup.host import ABSENT, Absent, File, Folder, Link, Node
-from hermes_setup.webhooks import parse_hooks
 
 STATE = "/var/lib/hermes-setup"
 RUNS_KEPT = 20
@@ -310,24 +309,10 @@ def to_table(answers: Answers) -> dict[str, Any]:
         "users": [{"name": user.name, "hash": user.hash, "origin": user.origin} for user in answers.users],
         "gone": list(answers.gone),
         "revoked": list(answers.revoked),
-        "webhooks": _hooks_table(answers.webhooks),
+        "webhooks": answers.webhooks.to_table() if answers.webhooks else None,
         "redirects": [name.ascii for name in answers.redirects],
         "dropped": list(answers.dropped),
     }
-
-
-def _hooks_table(webhooks: Webhooks | None) -> dict[str, Any] | None:
-    if webhooks is None:
-        return None
-    host = webhooks.host.ascii if webhooks.host else ""
-    return {"platforms": [str(each) for each in webhooks.hooks], "host": host, "allow": list(webhooks.allow)}
-
-
-def _hooks(table: dict[str, Any] | None) -> Webhooks | None:
-    if table is None:
-        return None
-    host = Domain.parse(table["host"]) if table["host"] else None
-    return Webhooks(parse_hooks(table["platforms"]), host, parse_allow(table["allow"]))
 
 
 def from_table(table: dict[str, Any]) -> Answers:
@@ -348,7 +333,7 @@ def from_table(table: dict[str, Any]) -> Answers:
             ),
             gone=tuple(table["gone"]),
             revoked=tuple(table["revoked"]),
-            webhooks=_hooks(table.get("webhooks")),  # answers of before there were any have none
+            webhooks=Webhooks.from_table(table["webhooks"]) if table.get("webhooks") else None,
             redirects=tuple(map(Domain.parse, table.get("redirects", []))),
             dropped=tuple(table.get("dropped", [])),
         )

@@ -22,13 +22,16 @@ from hermes_setup.answers import (
     Domain,
     Issuer,
     User,
+    Webhooks,
     parse_allow,
     parse_email,
     parse_user,
     permits,
+    webhooks_host,
 )
 from hermes_setup.errors import WrongInput
 from hermes_setup.session import Session
+from hermes_setup.webhooks import Hook, parse_hooks
 
 PRIVATE_ENDINGS = ("localhost", "local", "test", "internal", "home.arpa", "lan", "invalid", "example", "onion")
 """No public CA signs names under these (RFC 2606, 6761, 6762, 7686, 8375; ICANN's .internal); .lan is only custom."""
@@ -93,6 +96,7 @@ class Known:
     login: str = ""  # who is at the keyboard (SUDO_USER), a guess at the first name
     previous: Answers | None = None
     idle: str = ""  # whose installed Hermes nobody runs
+    hooks: tuple[Hook, ...] = ()  # gateway platforms that listen
     given: tuple[User, ...] = ()  # users of this conversation, who may have been gone back over
 
 
@@ -109,6 +113,9 @@ class Draft:
     users: tuple[User, ...] = ()
     backend: Backend | None = None
     service: bool | None = None
+    webhooks: Webhooks | None = None
+    hooked: Literal["", "own", "done"] = ""  # how far the conversation about webhooks has come
+    redirect: bool | None = None  # the names before this one lead to it
     other_ca: bool = False
     at: Place = "name"
     name: str = ""  # of the user whose password comes next
@@ -124,7 +131,13 @@ class Draft:
         if self.domain is None or self.issuer is None:
             raise ValueError("the draft is not complete")
         made = Answers(
-            self.domain, self.issuer, self.users, self.email or "", self.backend, service=self.service is True
+            self.domain,
+            self.issuer,
+            self.users,
+            self.email or "",
+            self.backend,
+            service=self.service is True,
+            webhooks=self.webhooks,
         )
         if base is None:
             return made
@@ -138,6 +151,9 @@ class Draft:
             lockout=base.lockout,
             gone=gone,
             revoked=base.revoked,
+            webhooks=base.webhooks if self.webhooks is None else self.webhooks,
+            redirects=() if self.redirect is False else earlier(base, self.domain),
+            dropped=base.dropped,
         )
 
     @classmethod
@@ -158,6 +174,8 @@ class Draft:
             table["backend"] = str(self.backend)
         if self.service is not None:
             table["service"] = self.service
+        if self.hooked == "done":
+            table["webhooks"] = self.webhooks.to_table() if self.webhooks else None
         table["users"] = [{"name": user.name, "hash": user.hash, "origin": user.origin} for user in self.users]
         return table
 
@@ -178,6 +196,8 @@ class Draft:
             users=tuple(_user(entry) for entry in users),
             backend=None if backend is None else Backend.parse(backend),
             service=table["service"] if isinstance(table.get("service"), bool) else None,  # type: ignore[arg-type]  # just seen
+            webhooks=_webhooks_of(table.get("webhooks")),
+            hooked="done" if "webhooks" in table else "",
             at=at,  # type: ignore[arg-type]  # one of the four words, seen above
             name=parse_user(name) if name else "",
         )
@@ -188,6 +208,20 @@ def _text(table: Mapping[str, object], key: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise _torn()
     return value
+
+
+def _webhooks_of(table: object) -> Webhooks | None:
+    if table is None:
+        return None
+    try:
+        return Webhooks.from_table(table)  # type: ignore[arg-type]  # it says so itself
+    except (KeyError, TypeError, AttributeError):
+        raise _torn() from None
+
+
+def earlier(base: Answers, domain: Domain) -> tuple[Domain, ...]:
+    """The names by which this dashboard went before, when it is to be called `domain`."""
+    return tuple(each for each in (*base.redirects, base.domain) if each != domain)
 
 
 def _user(entry: object) -> User:
@@ -212,6 +246,8 @@ def next_question(draft: Draft, known: Known) -> Question | None:
     """The first question whose answer is missing; None when all are there."""
     if draft.domain is None:
         return _ask_domain(known)
+    if draft.redirect is None and known.previous and (old := earlier(known.previous, draft.domain)):
+        return _ask_redirect(draft.domain, old)
     if draft.issuer is None:
         return _ask_ca(known) if draft.other_ca else _ask_certificate(draft.domain, known)
     if draft.email is None and not draft.issuer.self_signed:
@@ -228,14 +264,22 @@ def next_question(draft: Draft, known: Known) -> Question | None:
         case "done":
             if draft.backend is None and len(known.backends) > 1:
                 return _ask_backend(known)
-            return _ask_service(known) if draft.service is None and known.idle and not known.backends else None
+            if draft.service is None and known.idle and not known.backends:
+                return _ask_service(known)
+            if draft.hooked == "own":
+                return _ask_hooks_host(draft.domain)
+            return (
+                _ask_webhooks(draft.domain, known) if not draft.hooked and known.hooks and not known.previous else None
+            )
 
 
 def take(draft: Draft, question: Question, text: str, known: Known) -> Draft:
     """The draft with that answer in it. Raises WrongInput, with the reason and what to type instead."""
     match question.key:
         case "domain":
-            return replace(draft, domain=Domain.parse(text))
+            return replace(draft, domain=_another(Domain.parse(text), known))
+        case "redirect":
+            return replace(draft, redirect=says_yes(text))
         case "certificate":
             value = chosen(question, text)
             return replace(draft, other_ca=True) if value == "other" else replace(draft, issuer=Issuer.parse(value))
@@ -258,6 +302,15 @@ def take(draft: Draft, question: Question, text: str, known: Known) -> Draft:
             return replace(draft, backend=Backend.parse(chosen(question, text)))
         case "service":
             return replace(draft, service=says_yes(text))
+        case "webhooks":
+            value = chosen(question, text)
+            if value == "no":
+                return replace(draft, hooked="done")
+            hooked: Literal["own", "done"] = "own" if value == "own" else "done"
+            return replace(draft, webhooks=Webhooks(known.hooks), hooked=hooked)
+        case "host" if draft.domain is not None and draft.webhooks is not None:
+            hooks = replace(draft.webhooks, host=webhooks_host(text, draft.domain))
+            return replace(draft, webhooks=hooks, hooked="done")
     raise AssertionError(question.key)
 
 
@@ -299,6 +352,57 @@ def _ask_domain(known: Known) -> Question:
         "domain",
         default="" if known.previous else _domain_or_nothing(known.fqdn),
         typed=known.previous.domain.shown if known.previous else "",
+    )
+
+
+def _another(domain: Domain, known: Known) -> Domain:
+    hooks = known.previous.webhooks if known.previous else None
+    if hooks and hooks.host == domain:
+        raise WrongInput(
+            f"{domain} is the webhooks' own name, which serves nothing else.",
+            hint="Type another name; or first take it from the webhooks (menu, Webhooks).",
+        )
+    return domain
+
+
+def _ask_redirect(domain: Domain, old: Sequence[Domain]) -> Question:
+    names = " and ".join(each.shown for each in old)
+    return Question(
+        "redirect",
+        f"Lead {names} to {domain.shown}?",
+        "y: who opens an earlier name gets to this one, as long as its DNS record points here. n: nothing answers there any more.",
+        "redirect_from",
+        "confirm",
+        "yes",
+    )
+
+
+def _ask_webhooks(domain: Domain, known: Known) -> Question:
+    return Question(
+        "webhooks",
+        "Webhooks",
+        f"Hermes listens for others' requests: {', '.join(each.platform.title for each in known.hooks)}. They come without a "
+        "password, as Hermes checks who sends. Let them in?",
+        "[webhooks] platforms",
+        "choice",
+        "no",
+        choices=(
+            Choice("no", "No, nobody is to send to this Hermes"),
+            Choice("here", f"Yes, as paths of {domain.shown}"),
+            Choice("own", "Yes, under a name of their own"),
+        ),
+    )
+
+
+def _ask_hooks_host(domain: Domain | None, now: Domain | None = None) -> Question:
+    parent = domain.ascii.partition(".")[2] if domain and domain.ascii.count(".") > 1 else ""
+    return Question(
+        "host",
+        "Webhooks' name",
+        "A name that serves the webhooks and nothing else. Its DNS record has to point to this server, too.",
+        "[webhooks] host",
+        default="" if now or not parent else f"hooks.{parent}",
+        typed=now.shown if now else "",
     )
 
 
@@ -604,10 +708,12 @@ def _steps(draft: Draft, known: Known) -> list[Draft]:
     now = Draft()
     if known.previous is not None and draft.users == known.previous.users:
         now = Draft.again(known.previous)
+    named = replace(now, domain=draft.domain, redirect=draft.redirect)
     goals = [
         replace(now, domain=draft.domain),
-        replace(now, domain=draft.domain, issuer=draft.issuer),
-        replace(now, domain=draft.domain, issuer=draft.issuer, email=draft.email),
+        named,
+        replace(named, issuer=draft.issuer),
+        replace(named, issuer=draft.issuer, email=draft.email),
     ]
     for goal in goals:
         if goal != now:
@@ -623,6 +729,8 @@ def _steps(draft: Draft, known: Known) -> list[Draft]:
         steps.append(replace(now, at="done"))
     if draft.service is not None:
         steps.append(replace(now, at="done", backend=draft.backend))
+    if draft.hooked == "done" and known.hooks:
+        steps.append(replace(now, at="done", backend=draft.backend, service=draft.service))
     if draft.at == "password":
         steps.append(replace(now, at="name"))
     return steps
@@ -653,6 +761,11 @@ def _texts(draft: Draft, steps: Sequence[Draft], known: Known) -> dict[tuple[str
                 text = str(draft.backend)
             case "service" if draft.service is not None:
                 text = "yes" if draft.service else "no"
+            case "redirect" if draft.redirect is not None:
+                text = "yes" if draft.redirect else "no"
+            case "webhooks":
+                text = "no" if not draft.webhooks else "own" if draft.webhooks.host else "here"
+                said["host", 0] = draft.webhooks.host.shown if draft.webhooks and draft.webhooks.host else ""
             case _:
                 text = ""
         said[_spot(step, question)] = text
@@ -674,6 +787,9 @@ def _told(draft: Draft) -> list[str]:
         lines.append(f"Hermes: {draft.backend} (from last time)")
     if draft.service is not None:
         lines.append(f"Hermes as a service: {'yes' if draft.service else 'no'} (from last time)")
+    if draft.hooked == "done":
+        told = ", ".join(map(str, draft.webhooks.hooks)) if draft.webhooks else "none"
+        lines.append(f"Webhooks: {told} (from last time)")
     return lines
 
 
@@ -734,12 +850,13 @@ def what_now(asker: Asker, *, waiting: bool = False) -> Literal["wait", "again",
 class Wish:
     """What is wanted of a machine that is set up. `user` has the new hash ("add", "passwd") or only the name ("remove").
 
-    `allow` is the new list of "addresses", () for all of them.
+    `allow` is the new list of "addresses", () for all of them; `webhooks` what is let in by "webhooks", None for nobody.
     """
 
-    do: Literal["add", "passwd", "remove", "addresses", "check", "change", "undo", "quit"]
+    do: Literal["add", "passwd", "remove", "addresses", "webhooks", "check", "change", "undo", "quit"]
     user: User | None = None
     allow: tuple[str, ...] = ()
+    webhooks: Webhooks | None = None
 
 
 def menu(
@@ -749,11 +866,15 @@ def menu(
     allow: Sequence[str] = (),
     session: Session | None = None,
     lockout: bool = False,
+    domain: Domain | None = None,
+    webhooks: Webhooks | None = None,
+    listening: Callable[[], Sequence[Hook]] = tuple,
 ) -> tuple[Wish, dict[str, str]]:
     """What the user wants, with all that it needs; and the made-up passwords to show once more at the end.
 
     `users` are those who can sign in now, `allow` the addresses that the dashboard opens to (() for all), `session`
-    where the user sits; a list without it is taken only with `lockout`. Back in a question of the menu leads to the menu, and in the menu it quits.
+    where the user sits; a list without it is taken only with `lockout`. `webhooks` are those let in now, and `listening`
+    looks which platforms there are. Back in a question of the menu leads to the menu, and in the menu it quits.
     """
     question = Question(
         "menu",
@@ -767,6 +888,7 @@ def menu(
             Choice("passwd", "Change a password"),
             Choice("remove", "Remove a user"),
             Choice("addresses", f"Allowed addresses (now: {_listed(allow)})"),
+            Choice("webhooks", f"Webhooks (now: {_let_in(webhooks)})"),
             Choice("check", "Check everything"),
             Choice("change", "Change the answers (domain, certificate, ...)"),
             Choice("undo", "Undo the last run"),
@@ -786,6 +908,11 @@ def menu(
                 if isinstance(allowed, Back):
                     continue
                 return Wish("addresses", allow=allowed), {}
+            if do == "webhooks" and domain:
+                let_in = which_webhooks(asker, webhooks, listening(), domain)
+                if isinstance(let_in, Back):
+                    continue
+                return Wish("webhooks", webhooks=let_in), {}
             wish, later = _wish(do, users, asker)
         except WrongInput as wrong:
             error = told(wrong)
@@ -889,6 +1016,100 @@ def typed_list(text: str, session: Session | None = None, *, lockout: bool = Fal
             hint=f"Add {session.network}. To leave it out on purpose: sudo hermes-setup --allow-lockout",
         )
     return found
+
+
+def which_webhooks(
+    asker: Asker, now: Webhooks | None, listening: Sequence[Hook], domain: Domain
+) -> Webhooks | Back | None:
+    """The platforms to be let in, and under which name; None for nobody. What listens here is offered first."""
+    choices = []
+    if listening and (now is None or set(listening) != set(now.hooks)):
+        choices.append(Choice("these", f"Those that listen here: {', '.join(map(str, listening))}"))
+    choices.append(Choice("type", "Change the list, or the name" if now else "Type a list"))
+    if now:
+        choices.append(Choice("none", "Nobody any more"))
+    seen = ", ".join(f"{each.platform.title} ({each})" for each in listening) or "none found"
+    question = Question(
+        "webhooks",
+        "Webhooks from whom?",
+        f"Others send to these without a password; Hermes checks who sends. Listening here: {seen}. Let in now: {_let_in(now)}.",
+        "[webhooks] platforms",
+        "choice",
+        choices[0].value,
+        choices=tuple(choices),
+        back=True,
+    )
+    error = ""
+    while True:
+        reply = asker.ask(question, error)
+        error = ""
+        if isinstance(reply, Back):
+            return reply
+        try:
+            match chosen(question, reply):
+                case "none":
+                    return None
+                case "these":
+                    hooks: tuple[Hook, ...] | Back = tuple(listening)
+                case _:
+                    hooks = _ask_hooks(asker, now.hooks if now else listening)
+        except WrongInput as wrong:
+            error = told(wrong)
+            continue
+        if isinstance(hooks, Back):
+            continue
+        host = _ask_host(asker, domain, now.host if now else None)
+        if not isinstance(host, Back):
+            return Webhooks(hooks, host[0], now.allow if now else ())
+
+
+def _ask_hooks(asker: Asker, now: Sequence[Hook]) -> tuple[Hook, ...] | Back:
+    question = Question(
+        "platforms",
+        "Platforms",
+        "Hermes's own names, with spaces between: webhook, sms, whatsapp_cloud, telegram, teams, line, ... With a port that is "
+        "not the usual one: webhook:9000.",
+        "[webhooks] platforms",
+        typed=" ".join(map(str, now)),
+        back=True,
+    )
+    error = ""
+    while True:
+        reply = asker.ask(question, error)
+        if isinstance(reply, Back):
+            return reply
+        try:
+            if found := parse_hooks(reply.replace(",", " ").split()):
+                return found
+            error = "That is an empty list. < goes back."
+        except WrongInput as wrong:
+            error, question = told(wrong), replace(question, typed=reply)
+
+
+def _ask_host(asker: Asker, domain: Domain, now: Domain | None) -> tuple[Domain | None] | Back:
+    """The webhooks' own name in a tuple, (None,) for the dashboard's."""
+    question = Question(
+        "host",
+        "Under which name?",
+        f"{domain.shown}, as paths of it; or a name that serves them alone, like hooks.example.com: then its DNS record has "
+        "to point to this server, too.",
+        "[webhooks] host",
+        typed=(now or domain).shown,
+        back=True,
+    )
+    error = ""
+    while True:
+        reply = asker.ask(question, error)
+        if isinstance(reply, Back):
+            return reply
+        try:
+            return (webhooks_host(reply, domain),)
+        except WrongInput as wrong:
+            error, question = told(wrong), replace(question, typed=wrong.instead or reply)
+
+
+def _let_in(webhooks: Webhooks | None) -> str:
+    return ", ".join(map(str, webhooks.hooks)) if webhooks else "none"
 
 
 def _listed(allow: Sequence[str]) -> str:

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from hermes_setup.answers import Answers, Domain, Issuer
+from hermes_setup.answers import Answers, Domain, Issuer, Webhooks
 from hermes_setup.findings import Finding, Severity
 from hermes_setup.host import Link, Node, Ran, Records
 from hermes_setup.stages import dns as stage
 from hermes_setup.stages.dns import Dns, Facts, Family, Look, Question, refusal
 from hermes_setup.system import resolver
 from hermes_setup.system.overlay import Nothing
+from hermes_setup.webhooks import parse_hooks
 
 NAME = "hermes.example.com"
 V4, V6 = "198.51.100.10", "2001:db8::10"
@@ -825,3 +826,13 @@ def test_an_outage_of_dns_does_not_keep_the_owner_of_a_certificate_from_mending_
     failed = seen(Records("timeout"), Records("timeout"))
     assert [found.severity for found in check(failed)] == [Severity.BLOCK]
     assert [found.severity for found in check(replace(failed, certificate=True))] == [Severity.WARN]
+
+
+def test_each_name_of_the_certificate_has_to_lead_here() -> None:
+    wish = replace(answers(), webhooks=Webhooks(parse_hooks(["sms"]), Domain.parse("hooks.example.com")))
+    machine = world()
+    found = list(Dns().check(wish, Dns().inspect(wish, machine)))
+    assert codes(found) == ["dns.missing"]
+    assert found[0].what.startswith("hooks.example.com does not exist")
+    machine.zone[("hooks.example.com", "A")] = ok(V4)
+    assert list(Dns().check(wish, Dns().inspect(wish, machine))) == []

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hermes_setup import nginx
-from hermes_setup.answers import DEFAULT_BACKEND, Answers, Backend, Domain, Issuer, User
-from hermes_setup.certbot import Served
+from hermes_setup.answers import DEFAULT_BACKEND, Answers, Backend, Domain, Issuer, User, Webhooks
+from hermes_setup.certbot import Leaf, Served
 from hermes_setup.changes import Change, Place, Probe, Run, Stamp
 from hermes_setup.findings import Severity
 from hermes_setup.host import ABSENT, File, Folder, Link, Listener
@@ -17,6 +19,7 @@ from hermes_setup.nginx import Listen, Server
 from hermes_setup.stages import addresses
 from hermes_setup.stages.dns import cloudflare
 from hermes_setup.stages.site import AVAILABLE, STAMP, Facts, Site
+from hermes_setup.webhooks import parse_hooks
 
 GOLDEN = Path(__file__).parent / "golden"
 ANSWERS = Answers(Domain.parse("hermes.example.com"), Issuer.parse("letsencrypt"), (User("alice"),))
@@ -48,6 +51,16 @@ def beside(*listens: Listen, name: str = "blog.example") -> nginx.Config:
     return replace(nginx.DEBIAN, servers=(Server("/etc/nginx/sites-enabled/blog", 1, (name,), listens),))
 
 
+OWN = Webhooks(parse_hooks(["webhook"]), Domain.parse("hooks.example.com"))
+LEAF = Leaf(
+    ("hermes.example.com",),
+    datetime(2026, 10, 1, tzinfo=timezone.utc),
+    datetime(2026, 12, 30, tzinfo=timezone.utc),
+    "",
+    "",
+    "",
+    "",
+)
 BY_ADDRESS = beside(Listen("198.51.100.10", 80), Listen("198.51.100.10", 443, ("ssl",)))
 CASES = {
     "http-1.18-no-ipv6": replace(BARE, version=(1, 18, 0), openssl=(3, 0, 2), ipv6=False),
@@ -68,6 +81,21 @@ CASES = {
     "https-1.22-allow-behind-cloudflare": replace(
         SECURE, version=(1, 22, 1), openssl=(3, 0, 15), real_ip=tuple(map(str, cloudflare()))
     ),
+    "https-1.26-webhooks": SECURE,
+    "https-1.26-webhooks-waiting-for-their-name": replace(SECURE, served=replace(SERVED, leaf=LEAF)),
+    "https-1.22-webhooks-own-name-and-earlier-names": replace(
+        SECURE,
+        version=(1, 22, 1),
+        openssl=(3, 0, 15),
+        redirects=((Domain.parse("old.example.com"), SERVED), (Domain.parse("older.example.com"), None)),
+    ),
+}
+MORE: dict[str, dict[str, Any]] = {
+    "https-1.26-webhooks": {"webhooks": Webhooks(parse_hooks(["webhook", "sms", "line:8647", "whatsapp_cloud"]))},
+    "https-1.26-webhooks-waiting-for-their-name": {"webhooks": OWN},
+    "https-1.22-webhooks-own-name-and-earlier-names": {
+        "webhooks": replace(OWN, allow=("192.30.252.0/22", "2a0a:a440::/29"))
+    },
 }
 ALLOW = {
     "https-1.26-allow": ("203.0.113.0/24", "2001:db8::/32"),
@@ -81,8 +109,8 @@ LONG = {
 }
 
 
-def rendered(facts: Facts, domain: Domain = ANSWERS.domain, allow: tuple[str, ...] = ()) -> str:
-    answers = replace(ANSWERS, domain=domain, allow=allow)
+def rendered(facts: Facts, domain: Domain = ANSWERS.domain, allow: tuple[str, ...] = (), **more: Any) -> str:
+    answers = replace(ANSWERS, domain=domain, allow=allow, **more)
     (place,) = [c for c in Site("s", "S").plan(answers, facts) if isinstance(c, Place) and c.path == AVAILABLE]
     assert isinstance(place.node, File)
     return place.node.content.decode()
@@ -91,7 +119,7 @@ def rendered(facts: Facts, domain: Domain = ANSWERS.domain, allow: tuple[str, ..
 @pytest.mark.parametrize("name", CASES)
 def test_the_text_is_as_the_golden_file_has_it(name: str) -> None:
     """When a change is meant: python tests/test_site.py writes the files anew; read their diff."""
-    assert rendered(CASES[name], LONG.get(name, ANSWERS.domain), ALLOW.get(name, ())) == (
+    assert rendered(CASES[name], LONG.get(name, ANSWERS.domain), ALLOW.get(name, ()), **MORE.get(name, {})) == (
         GOLDEN / f"{name}.conf"
     ).read_text("utf-8")
 
@@ -326,5 +354,5 @@ def test_the_old_name_serves_on_while_the_new_one_has_no_certificate() -> None:
 if __name__ == "__main__":
     for case, its_facts in CASES.items():
         (GOLDEN / f"{case}.conf").write_text(
-            rendered(its_facts, LONG.get(case, ANSWERS.domain), ALLOW.get(case, ())), "utf-8"
+            rendered(its_facts, LONG.get(case, ANSWERS.domain), ALLOW.get(case, ()), **MORE.get(case, {})), "utf-8"
         )

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hermes_setup import passwords
-from hermes_setup.answers import Answers, Backend, Domain, Issuer, User
+from hermes_setup.answers import Answers, Backend, Domain, Issuer, User, Webhooks
 from hermes_setup.errors import WrongInput
+from hermes_setup.webhooks import parse_hooks
 from hermes_setup.wizard import (
     BACK,
     GO_AHEAD,
@@ -361,9 +362,10 @@ def test_changing_the_answers_asks_all_but_the_users_with_the_old_ones_as_defaul
         "leave",
     )
     known = Known(fqdn="vps.example.net", previous=old, users=("alice",))
-    draft, _, script = converse("new.example.com", "letsencrypt", "-", draft=Draft.again(old), known=known)
+    draft, _, script = converse("new.example.com", "n", "letsencrypt", "-", draft=Draft.again(old), known=known)
     assert [(q.key, q.typed or q.default) for q, _ in script.asked] == [
         ("domain", "old.example.com"),
+        ("redirect", "yes"),
         ("certificate", "letsencrypt-staging"),
         ("email", "me@x.org"),
     ]
@@ -375,10 +377,84 @@ def test_changing_the_answers_asks_all_but_the_users_with_the_old_ones_as_defaul
 def test_after_changing_the_answers_one_can_still_go_back() -> None:
     old = Answers(Domain.parse("old.example.com"), Issuer.parse("self-signed"), (User("alice"),))
     known = Known(previous=old)
-    draft, _, _ = converse("new.example.com", "self-signed", draft=Draft.again(old), known=known)
-    draft, _, script = converse(BACK, "x.example.com", "self-signed", draft=draft, known=known, back=True)
-    assert script.keys == ["certificate", "domain", "certificate"]
+    draft, _, _ = converse("new.example.com", "y", "self-signed", draft=Draft.again(old), known=known)
+    replies = (BACK, BACK, "x.example.com", "n", "self-signed")
+    draft, _, script = converse(*replies, draft=draft, known=known, back=True)
+    assert script.keys == ["certificate", "redirect", "domain", "redirect", "certificate"]
     assert draft.users == old.users
+
+
+def changed(*replies: str, old: Answers) -> Answers:
+    return converse(*replies, draft=Draft.again(old), known=Known(previous=old))[0].answers(old)
+
+
+def test_the_earlier_names_lead_to_the_new_one_or_go_as_asked() -> None:
+    old = Answers(Domain.parse("old.example.com"), Issuer.parse("self-signed"), (User("alice"),))
+    new = changed("new.example.com", "y", "self-signed", old=old)
+    assert [name.ascii for name in new.redirects] == ["old.example.com"]
+    assert changed("new.example.com", "n", "self-signed", old=old).redirects == ()
+    third = changed("third.example.com", "y", "self-signed", old=new)
+    assert [name.ascii for name in third.redirects] == ["old.example.com", "new.example.com"]
+    assert changed("new.example.com", "n", "self-signed", old=new).redirects == ()  # let go of later
+    back = changed("old.example.com", "y", "self-signed", old=new)
+    assert [name.ascii for name in back.redirects] == ["new.example.com"]
+
+
+def test_the_webhooks_own_name_is_no_name_for_the_dashboard() -> None:
+    hooks = Webhooks(parse_hooks(["sms"]), Domain.parse("hooks.example.com"))
+    old = Answers(Domain.parse("old.example.com"), Issuer.parse("self-signed"), (User("alice"),), webhooks=hooks)
+    known = Known(previous=old)
+    draft, _, script = converse(
+        "hooks.example.com", "old.example.com", "self-signed", draft=Draft.again(old), known=known
+    )
+    assert "webhooks' own name" in script.asked[1][1]
+    assert draft.answers(old).webhooks == hooks
+
+
+# ---- webhooks ----
+
+LISTENING = parse_hooks(["webhook", "sms"])
+
+
+@pytest.mark.parametrize(
+    ("replies", "told"),
+    [
+        (("no",), None),
+        (("here",), Webhooks(LISTENING)),
+        (("own", "hooks.example.com"), Webhooks(LISTENING, Domain.parse("hooks.example.com"))),
+        (("own", "hermes.example.com"), Webhooks(LISTENING)),
+    ],
+)
+def test_platforms_that_listen_are_offered_once_and_never_let_in_silently(
+    replies: tuple[str, ...], told: Webhooks | None
+) -> None:
+    known, start = Known(hooks=LISTENING), FULL
+    draft, _, script = converse(*replies, draft=start, known=known)
+    assert script.asked[0][0].default == "no"
+    assert "SMS by Twilio" in script.asked[0][0].help
+    assert draft.answers().webhooks == told
+    kept = Draft.from_table(draft.to_table())
+    assert kept.answers().webhooks == told
+    assert next_question(kept, known) is None
+    again, _, script = converse(*replies, draft=draft, known=known, back=True)
+    assert again == draft
+    assert next_question(start, Known()) is None
+
+
+def test_the_menu_changes_what_is_let_in() -> None:
+    domain, hooks = Domain.parse("hermes.example.com"), Webhooks(LISTENING[:1], None, ("192.0.2.0/24",))
+
+    def wish(*replies: str | Back, now: Webhooks | None) -> Wish:
+        return menu(["a"], Script(*replies), domain=domain, webhooks=now, listening=lambda: LISTENING)[0]
+
+    assert wish("webhooks", "these", "hermes.example.com", now=None) == Wish("webhooks", webhooks=Webhooks(LISTENING))
+    own = Webhooks(LISTENING, Domain.parse("hooks.example.com"), ("192.0.2.0/24",))
+    assert wish("webhooks", "these", "hooks.example.com", now=hooks).webhooks == own
+    typed = wish("webhooks", "type", "slack", "sms:8081, line", "HERMES.example.com.", now=hooks).webhooks
+    assert typed == Webhooks(parse_hooks(["sms:8081", "line"]), None, ("192.0.2.0/24",))
+    assert wish("webhooks", "none", now=hooks) == Wish("webhooks")
+    assert wish("webhooks", "type", BACK, "none", now=hooks).webhooks is None
+    assert wish("webhooks", BACK, "quit", now=hooks) == Wish("quit")
 
 
 # ---- what is kept ----

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -173,10 +175,33 @@ def test_what_letsencrypt_could_not_reach_costs_no_real_order(world: World, vps:
     vps.run(["nginx", "-t"])
 
 
+@contextlib.contextmanager
+def asking(world: World, url: str) -> Iterator[list[object]]:
+    """The statuses (or what went wrong) of that page, asked for again and again inside the block."""
+    seen, enough = list[object](), threading.Event()
+
+    def probe() -> None:
+        while not enough.wait(0.22):  # as often as the gate's brake lets anybody ask
+            try:
+                seen.append(world.fetch(url).status)
+            except OSError as error:
+                seen.append(repr(error))
+
+    thread = threading.Thread(target=probe, daemon=True)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        enough.set()
+        thread.join()
+    assert len(seen) > 2
+
+
 @pytest.mark.parametrize(
     ("first", "then"),
     [
         ("self-signed", "letsencrypt"),
+        ("letsencrypt-staging", "letsencrypt"),
         ("letsencrypt", PEBBLE_URL),
         ("letsencrypt", "self-signed"),
     ],
@@ -184,22 +209,9 @@ def test_what_letsencrypt_could_not_reach_costs_no_real_order(world: World, vps:
 def test_another_ca_takes_over_without_a_moment_of_outage(world: World, vps: Machine, first: str, then: str) -> None:
     apply(vps, answers(first), "--yes")
     before = world.fetch(f"https://{DOMAIN}/").certificate
-    failures, enough = list[str](), threading.Event()
-
-    def probe() -> None:
-        while not enough.wait(0.05):
-            try:
-                if world.fetch(f"https://{DOMAIN}/").status not in (401, 429):
-                    failures.append("another answer")
-            except OSError as error:
-                failures.append(repr(error))
-
-    thread = threading.Thread(target=probe)
-    thread.start()
-    apply(vps, answers(then), "--yes")
-    enough.set()
-    thread.join()
-    assert failures == []
+    with asking(world, f"https://{DOMAIN}/") as seen:
+        apply(vps, answers(then), "--yes")
+    assert set(seen) == {401}
     after = world.fetch(f"https://{DOMAIN}/")
     assert after.certificate != before
     assert "Nothing to do" in apply(vps, answers(then), "--yes").err
@@ -219,6 +231,36 @@ def test_a_new_name_takes_over_only_when_its_certificate_is_there(world: World, 
     assert not vps.exists("/etc/nginx/sites-available/hermes-next")
     assert f"certbot delete --cert-name {DOMAIN}" in " ".join(hermes_setup(vps, "doctor", code=4).err.split())
     assert "Nothing to do" in apply(vps, answers(domain="new.example.com"), "--yes").err
+
+
+def test_the_old_name_leads_to_the_new_one_without_one_failed_request(world: World, vps: Machine) -> None:
+    apply(vps, answers(), "--yes")
+    new, roots = "new.example.com", world.acme.roots()
+    world.dns.host(new, *vps.addresses)
+    moved = answers(domain=new, more=f'redirect_from = ["{DOMAIN}"]')
+    with asking(world, f"https://{DOMAIN}/") as seen:
+        apply(vps, moved, "--yes")
+    assert seen == sorted(seen, key=[401, 301].index), "first the gate, then the redirect, and nothing else"
+    for scheme in ("http", "https"):
+        led = world.fetch(f"{scheme}://{DOMAIN}/chat?x=1", roots=roots)
+        assert (led.status, led.header("Location")) == (301, f"https://{new}/chat?x=1")
+        assert led.all("Set-Cookie") == []
+    assert world.fetch(f"https://{new}/", roots=roots).status == 401
+    assert world.fetch(f"https://{new}/", roots=roots, host=DOMAIN, sni=new).status in (301, 421)
+    assert "certbot delete" not in hermes_setup(vps, "doctor", code=4).err  # it is still in use
+    vps.run(["certbot", "renew", "--dry-run", "--no-random-sleep-on-renew"], timeout=120)
+    assert "Nothing to do" in apply(vps, moved, "--yes").err
+    assert f'redirect_from = ["{DOMAIN}"]' in hermes_setup(vps, "answers").out
+    # back, the other way round
+    with asking(world, f"https://{new}/") as seen:
+        apply(vps, answers(more=f'redirect_from = ["{new}"]'), "--yes")
+    assert seen == sorted(seen, key=[401, 301].index)
+    assert world.fetch(f"https://{DOMAIN}/", roots=roots).status == 401
+    # and gone, when it is not named any more
+    apply(vps, answers(), "--yes")
+    assert f"certbot delete --cert-name {new}" in " ".join(hermes_setup(vps, "doctor", code=4).err.split())
+    with pytest.raises(OSError):
+        world.fetch(f"https://{new}/", roots=roots)
 
 
 def test_without_network_it_ends_within_seconds(world: World) -> None:

@@ -1,0 +1,242 @@
+"""Webhooks without a machine: what may be named, what is seen at a port, and the names in the certificate."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from certificates import NAME, Server
+from certificates import answers as wish
+from hermes_setup import certbot
+from hermes_setup.answers import Answers, Backend, Domain, User, Webhooks, read_table, to_toml
+from hermes_setup.errors import WrongInput
+from hermes_setup.findings import Severity
+from hermes_setup.host import Listener, Ran, Request, Response
+from hermes_setup.stages.certificate import Certificate
+from hermes_setup.stages.webhooks import Webhooks as Stage
+from hermes_setup.stages.webhooks import listening
+from hermes_setup.state import from_table, to_table
+from hermes_setup.system.overlay import Nothing
+from hermes_setup.webhooks import PLATFORMS, Hook, parse_hooks
+
+HOOKS = Domain.parse("hooks.example.com")
+OURS = wish()
+BOTH = replace(OURS, webhooks=Webhooks(parse_hooks(["webhook", "sms"]), HOOKS))
+USERS = [{"name": "alice"}]
+
+
+# -- what may be named --------------------------------------------------------------------------------------------------
+
+
+def test_the_answers_survive_the_state_and_the_answers_file() -> None:
+    whole = replace(
+        OURS,
+        webhooks=Webhooks(parse_hooks(["msgraph", "sms:8081"]), HOOKS, ("192.0.2.0/24",)),
+        redirects=(Domain.parse("old.example.com"),),
+        dropped=("older.example.com",),
+    )
+    assert from_table(to_table(whole)) == whole
+    assert (
+        from_table({k: v for k, v in to_table(OURS).items() if k not in ("webhooks", "redirects", "dropped")}) == OURS
+    )
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
+    again = read_table(tomllib.loads(to_toml(whole, {})))
+    assert (again.webhooks, again.redirects) == (whole.webhooks, whole.redirects)
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"webhooks": ["webhook"]}, r"webhooks is a table"),
+        ({"webhooks": {}}, "names no platforms"),
+        ({"webhooks": {"platforms": "sms"}}, "names no platforms"),
+        ({"webhooks": {"platforms": ["slack"]}}, "Slack's gateway calls out itself"),
+        ({"webhooks": {"platforms": ["webhok"]}}, '"webhok" is no platform'),
+        ({"webhooks": {"platforms": ["sms:x"]}}, "1 to 65535"),
+        ({"webhooks": {"platforms": ["sms", "sms:8081"]}}, "sms is named twice"),
+        ({"webhooks": {"platforms": ["line", "msgraph"]}}, "cannot both listen on port 8646"),
+        ({"webhooks": {"platforms": ["sms"], "host": "hooks"}}, "single word"),
+        ({"webhooks": {"platforms": ["sms"], "hosts": "x"}}, "unknown key: hosts"),
+        ({"webhooks": {"platforms": ["sms"], "allow": []}}, "empty list"),
+        ({"redirect_from": "old.example.com"}, "not a list"),
+        ({"redirect_from": [NAME]}, "the domain itself"),
+        ({"redirect_from": ["a.example.com", "A.example.com"]}, "named twice"),
+        (
+            {"redirect_from": ["hooks.example.com"], "webhooks": {"platforms": ["sms"], "host": "hooks.example.com"}},
+            "the webhooks' host",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named_at_the_door(table: dict[str, object], words: str) -> None:
+    with pytest.raises(WrongInput, match=words):
+        read_table({"domain": NAME, "users": USERS, **table})
+
+
+def test_a_host_that_is_the_dashboards_own_name_is_no_second_name() -> None:
+    table = {"domain": NAME, "users": USERS, "webhooks": {"platforms": ["sms"], "host": NAME.upper()}}
+    hooks = read_table(table).webhooks
+    assert hooks
+    assert hooks.host is None
+
+
+@pytest.mark.parametrize("platform", PLATFORMS, ids=lambda each: each.name)
+def test_each_platform_has_a_path_that_its_own_pattern_takes(platform: object) -> None:
+    each = Hook.parse(platform.name).platform  # type: ignore[attr-defined]
+    pattern = re.compile(f"^{each.pattern or re.escape(each.path)}$")
+    assert pattern.match(each.path.replace("<route>", "my-route_1"))
+    for odd in (
+        "/webhooks/../x",
+        "/webhooks/",
+        "/webhooks/.",
+        "/webhooks/a/b",
+        "/webhooks/%2e",
+        "//webhooks/a",
+        each.path + "/",
+    ):
+        assert not pattern.match(odd)
+
+
+# -- what is seen -------------------------------------------------------------------------------------------------------
+
+POST_ONLY = Response(405, (("Server", "Python/3.13 aiohttp/3.14.1"),))
+
+
+@dataclass
+class Machine(Nothing):
+    """Listeners, and what is answered at each port; ufw, where `ufw` is its status."""
+
+    sockets: Sequence[Listener] = ()
+    said: dict[int, Response] = field(default_factory=dict)
+    rules: str = ""
+    asked: list[Request] = field(default_factory=list)
+
+    def listeners(self) -> tuple[Listener, ...]:
+        return tuple(self.sockets)
+
+    def ask(self, argv: Sequence[str], *, seconds: float = 4.0) -> Ran:  # noqa: ARG002
+        return Ran(0, self.rules, "") if argv[0] == "iptables-save" and self.rules else Ran(127, "", "")
+
+    def fetch(self, request: Request) -> Response:
+        self.asked.append(request)
+        return self.said.get(request.port, Response(0, error="refused"))
+
+
+def at(port: int, address: str = "127.0.0.1") -> Listener:
+    return Listener(address, port, 7, "python3")
+
+
+def seen(machine: Machine, answers: Answers = BOTH) -> list[tuple[str, Severity]]:
+    stage = Stage()
+    return [(each.code, each.severity) for each in stage.check(answers, stage.inspect(answers, machine))]
+
+
+SHUT = "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n"
+
+
+@pytest.mark.parametrize(
+    ("sockets", "said", "rules", "expected"),
+    [
+        ([at(8644), at(8080)], {8644: POST_ONLY, 8080: POST_ONLY}, "", []),
+        ([at(8644)], {8644: POST_ONLY}, "", [("webhooks.none", Severity.WARN)]),
+        (
+            [at(8644), at(8080)],
+            {8644: POST_ONLY, 8080: Response(403, (("Server", "Jetty(12)"),))},
+            "",
+            [("webhooks.other", Severity.WARN)],
+        ),
+        ([at(8644), at(8080)], {8644: POST_ONLY, 8080: Response(404, POST_ONLY.headers)}, "", [("webhooks.other", Severity.WARN)]),
+        (
+            [at(8644, "0.0.0.0"), at(8644, "::"), at(8080)],
+            {8644: POST_ONLY, 8080: POST_ONLY},
+            "",
+            [("webhooks.wide", Severity.WARN)],
+        ),
+        (
+            [at(8644, "0.0.0.0"), at(8080)],
+            {8644: POST_ONLY, 8080: POST_ONLY},
+            SHUT,
+            [("webhooks.wide", Severity.NOTE)],
+        ),
+        # one that nobody asked for: told, once
+        ([at(8644), at(8080), at(3978, "0.0.0.0")], {8644: POST_ONLY, 8080: POST_ONLY, 3978: POST_ONLY}, "", [("webhooks.wide", Severity.NOTE)]),
+        ([at(8644), at(8080), at(3978, "0.0.0.0")], {8644: POST_ONLY, 8080: POST_ONLY, 3978: POST_ONLY}, SHUT, []),
+        ([at(8644), at(8080), at(3978, "0.0.0.0")], {8644: POST_ONLY, 8080: POST_ONLY, 3978: Response(200)}, "", []),
+    ],
+)  # fmt: skip
+def test_what_is_found(
+    sockets: list[Listener], said: dict[int, Response], rules: str, expected: list[tuple[str, Severity]]
+) -> None:
+    assert seen(Machine(sockets, said, rules)) == expected
+
+
+def test_of_two_platforms_with_one_usual_port_the_one_that_knows_its_path_is_offered() -> None:
+    machine = Machine([at(8646), at(8645), at(22), at(8080, "127.0.0.1")])
+
+    def fetch(request: Request) -> Response:
+        known = request.path in ("/line/webhook", "/wecom/callback")
+        return Response(405 if known else 404, POST_ONLY.headers)
+
+    machine.fetch = fetch  # type: ignore[method-assign]
+    assert [each.platform.name for each in listening(machine)] == ["line", "wecom_callback"]
+    assert listening(Machine([at(22), at(9119)])) == ()
+
+
+def test_on_another_machine_nothing_is_judged() -> None:
+    far = replace(BOTH, backend=Backend("10.0.0.5", 9119))
+    machine = Machine()
+    assert seen(machine, far) == []
+    assert machine.asked == []
+
+
+# -- the names in the certificate ---------------------------------------------------------------------------------------
+
+
+def orders(server: Server, answers: Answers) -> list[Sequence[str]]:
+    stage = Certificate()
+    return [each.argv for each in stage.plan(answers, stage.inspect(answers, server)) if hasattr(each, "argv")]
+
+
+def names(argv: Sequence[str]) -> list[str]:
+    return [argv[at + 1] for at, word in enumerate(argv) if word == "-d"]
+
+
+def test_a_second_name_gets_into_the_same_lineage_and_leaves_it_again() -> None:
+    server = Server()
+    server.lineage()
+    (order,) = orders(server, BOTH)
+    assert names(order) == [NAME, "hooks.example.com"]
+    assert order[order.index("--cert-name") + 1] == NAME
+    assert "--renew-with-new-domains" in order
+    served = certbot.served(BOTH, server)
+    assert served  # meanwhile the one name is served on
+    assert served.certificate.endswith(f"live/{NAME}/fullchain.pem")
+    server.lineage(names=[NAME, "hooks.example.com"])
+    assert orders(server, BOTH) == []
+    # the state says that the second name was ours
+    (order,) = orders(server, OURS.following(BOTH))
+    assert (names(order), order[order.index("--cert-name") + 1]) == ([NAME], NAME)
+    # nobody says so: it may be another's, so it is served and left as it is
+    assert orders(server, OURS) == []
+
+
+def test_a_name_that_was_ours_is_remembered_until_it_holds() -> None:
+    assert OURS.following(BOTH).dropped == ("hooks.example.com",)
+    assert OURS.following(OURS.following(BOTH)).dropped == ("hooks.example.com",)
+    assert BOTH.following(OURS.following(BOTH)).dropped == ()
+    assert OURS.following(BOTH).settled().dropped == ()
+    assert OURS.following(None) == OURS
+    moved = replace(OURS, domain=Domain.parse("new.example.com"))
+    assert moved.following(OURS).dropped == (NAME,)
+
+
+def test_a_self_signed_certificate_holds_both_names() -> None:
+    (order,) = orders(Server(), replace(BOTH, issuer=wish("self-signed").issuer, users=(User("alice"),)))
+    assert f"subjectAltName=DNS:{NAME},DNS:hooks.example.com" in order
