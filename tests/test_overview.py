@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from hermes_setup import hermes, overview
 from hermes_setup.accounts import Written, mark
-from hermes_setup.answers import Answers, Domain, Issuer, User
+from hermes_setup.answers import Answers, Domain, Issuer, User, Webhooks
 from hermes_setup.answers import Backend as Place
 from hermes_setup.certbot import Leaf, Served
 from hermes_setup.host import ABSENT, Listener
 from hermes_setup.stages import backend, certificate, renewal
+from hermes_setup.webhooks import parse_hooks
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 ALICE, BOB = User("alice", "", "answers"), User("bob", "", "menu")
@@ -67,6 +69,16 @@ def test_the_users_with_where_from_and_since_when() -> None:
     assert who[1].table == {"name": "alice", "how": "answers", "changed": "2026-11-22T12:00:00Z", "exact": True}
     (lost,) = overview.users(None, {"alice": "other"}, known, found)
     assert (lost.how, lost.written) == ("hand", found), "the line is not the one that was noted"
+
+
+def test_the_answers_once_more_before_the_plan() -> None:
+    hooks = Webhooks(parse_hooks(["sms:8081"]), Domain.parse("hooks.example.com"))
+    ours = replace(answers(), users=(User("alice", "$6$x"), User("bob")), webhooks=hooks)
+    told = dict(overview.review(ours, ""))
+    assert told["Users"] == "alice (new password), bob (password as before)"
+    assert "$6$" not in str(told)
+    assert told["Hermes"] == "does not run yet"
+    assert told["Webhooks"] == "sms:8081, at https://hooks.example.com/"
 
 
 def test_hermes_and_who_may_come() -> None:
