@@ -12,6 +12,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from hermes_setup import nginx
 from hermes_setup.answers import User, UserEntry, parse_user
@@ -46,11 +47,12 @@ def with_users(text: str, users: Sequence[User], gone: Sequence[str]) -> str:
     nginx passes over lines that begin with # (ngx_http_auth_basic_module.c), so the first one says whose file it is.
     """
     wanted = {user.name: user.hash for user in users if user.hash}
+    ours = {*wanted, *gone}
     lines: list[str] = []
     seen: set[str] = set()
     for line in text.split("\n"):
         name, colon, rest = line.partition(":")
-        if not colon or name.startswith("#") or name not in {*wanted, *gone}:
+        if not colon or name.startswith("#") or name not in ours:
             lines.append(line)
         elif name in wanted and name not in seen:
             same = rest.partition(":")[0].strip() == wanted[name]
@@ -62,6 +64,44 @@ def with_users(text: str, users: Sequence[User], gone: Sequence[str]) -> str:
     if not lines or not lines[0].startswith(nginx.OURS):
         lines.insert(0, f"{nginx.OURS} One user a line; lines added by hand are kept.")
     return "".join(f"{line}\n" for line in lines)
+
+
+def named(names: Sequence[str], most: int = 12) -> str:
+    """The names as a sentence takes them: all, or the first and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names) if more < 2 else f"{', '.join(names[:most])} and {more:,} more"
+
+
+@dataclass(frozen=True)
+class Written:
+    """When a line of the users' file was written: at that moment (UTC), or, where not `exact`, then or before."""
+
+    at: datetime
+    exact: bool
+
+
+def mark(name: str, hashed: str) -> str:
+    """A short name of a line, that gives nothing away: the same line, taken out and put back, is known again by it."""
+    return fingerprint(f"{name}:{hashed}")
+
+
+def dated(
+    known: Mapping[str, Written],
+    before: Mapping[str, str],
+    after: Mapping[str, str],
+    found: Written,
+    now: Written | None,
+) -> dict[str, Written]:
+    """mark -> when, for the lines of `before` and those that a run is about to leave, `after`. What is known stays.
+
+    A line that nobody knew is as `found`; one that the run writes is of `now`. An undoing writes no new lines, so its
+    `now` is None: a line that comes back comes back with the time that it had.
+    """
+    when = {each: known.get(each, found) for each in (mark(*line) for line in before.items())}
+    for line in after.items():
+        if line not in before.items() and (written := now or known.get(mark(*line))):
+            when[mark(*line)] = written
+    return when
 
 
 @dataclass(frozen=True)
@@ -142,7 +182,7 @@ def resolve(
         if entry.password_hash:
             if not is_hash(entry.password_hash):
                 raise WrongInput(
-                    f"password_hash of {entry.name} is not a $6$ hash, the kind that every server can check.",
+                    f"password_hash of {entry.name} is not a whole $6$ or bcrypt hash, the kinds that every server can check.",
                     hint="Make one with: openssl passwd -6",
                 )
             users.append(User(entry.name, "" if entry.password_hash == line else entry.password_hash, "answers"))
@@ -165,39 +205,6 @@ def resolve(
     return tuple(users), made_up
 
 
-def parse_list(raw: bytes, where: str) -> dict[str, str]:
-    """Name -> hash ("": a password is to be made up) of a list of users, as htpasswd(1) writes one, or of names alone.
-
-    Empty lines and those that begin with # are passed over. Raises WrongInput with the number of the first wrong line;
-    never with its text, which may be a password.
-    """
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise WrongInput(f"{where} is not UTF-8 text.", hint="Save it as UTF-8.") from None
-    found: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        name, colon, rest = line.partition(":")
-        hashed = rest.partition(":")[0].strip()
-        if colon and not is_hash(hashed):
-            raise WrongInput(
-                f"{where}, line {number}: behind the colon stands no $6$ hash, the kind that every server can check.",
-                hint="Leave colon and rest out, and a password is made up. Or make a hash: openssl passwd -6",
-            )
-        try:
-            user = parse_user(name)
-        except WrongInput as error:
-            raise WrongInput(f"{where}, line {number}: {error.message}", hint=error.hint) from None
-        if user in found:
-            raise WrongInput(f"{where}, line {number}: {user} stands there twice.", hint="Keep one of the two.")
-        found[user] = hashed
-    if not found:
-        raise WrongInput(f"{where} names nobody.", hint="Write one name a line.")
-    return found
-
-
 def password_from(raw: bytes, where: str, user: str) -> str:
     """The password in a file or on stdin: one line, its line end dropped. Raises WrongInput, never with the text."""
     try:
@@ -211,3 +218,93 @@ def password_from(raw: bytes, where: str, user: str) -> str:
         return check_password(text, user=user)
     except WrongInput as error:
         raise WrongInput(f"{where}: {error.message}", hint=error.hint) from None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A user as a list names one: with a hash, with a password, or (both "") with neither yet."""
+
+    name: str
+    hash: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+
+def read_list(raw: bytes, where: str, lines: Mapping[str, str]) -> tuple[list[Listed], list[str]]:
+    """Who on a list is new, and who is there already with that very password (or with any, where the list says none).
+
+    A line is a name, name:password, or name:hash as htpasswd writes it; empty ones and those with # count for nothing.
+    `lines` are the hashes on the machine. Raises WrongInput with the numbers of all bad lines, never with their text:
+    a colon that was forgotten would show a password.
+    """
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = raw.count(b"\n", 0, error.start) + 1
+        raise WrongInput(f"{where}, line {number} is not UTF-8 text.", hint="Save the list as UTF-8.") from None
+    new: list[Listed] = []
+    there: list[str] = []
+    seen: dict[str, int] = {}
+    wrong: list[tuple[int, WrongInput]] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        try:
+            user = _listed(line.removesuffix("\r"))
+            if (first := seen.setdefault(user.name, number)) != number:
+                raise WrongInput(f"{user.name} stands in line {first} already.", hint="Keep one of the two lines.")
+            if user.name not in lines:
+                new.append(user)
+            elif _keeps(user, lines[user.name]):
+                there.append(user.name)
+            else:
+                raise WrongInput(
+                    f"{user.name} is there already, and the password is not known to be this one.",
+                    hint=f"Take the line out of the list. For a new password: sudo hermes-setup users passwd {user.name}",
+                )
+        except WrongInput as error:
+            wrong.append((number, error))
+    if wrong:
+        (number, first_wrong), *more = wrong
+        too = f" Wrong, too: line {named([str(each) for each, _ in more])}." if more else ""
+        raise WrongInput(f"{where}, line {number}: {first_wrong.message}{too} Nobody was added.", hint=first_wrong.hint)
+    if not seen:
+        raise WrongInput(f"{where} names nobody.", hint="Write one user name a line.")
+    return new, there
+
+
+def _listed(line: str) -> Listed:
+    name, colon, secret = line.partition(":")
+    if not colon:
+        if re.search(r"[\s,;|]", name.strip()):
+            raise WrongInput(
+                "There is more than a name, and no colon.",
+                hint="Write a name, or name:password. (A name with a space in it: sudo hermes-setup users add 'NAME')",
+            )
+        return Listed(parse_user(name))
+    user = parse_user(name)
+    if re.match(r"\$[\w-]+\$|\{[\w-]+\}", secret):
+        hashed = secret.partition(":")[0].strip()  # what stands behind a second colon is htpasswd's comment
+        if is_hash(hashed):
+            return Listed(user, hash=hashed)
+        kind = next((each for each in _OTHER_HASHES if secret.startswith(each)), "")
+        raise WrongInput(
+            f"A {kind} hash is not taken over: passwords are guessed from it fast, or not every nginx can check it."
+            if kind
+            else "What stands behind the colon looks like a hash, and is no whole $6$ or bcrypt ($2y$, $2b$) one.",
+            hint="Leave only the name on that line, and a new password is made up (--generate) or asked for.",
+        )
+    if re.fullmatch(r"[./0-9A-Za-z]{13}(:.*)?|(.*:)?[0-9A-Fa-f]{32,}", secret.strip()):
+        raise WrongInput(
+            "What stands behind the colon may be an old kind of hash (DES, MD5) or a password: nobody can tell.",
+            hint="Leave only the name on that line; or, if it is a password, take one of another length.",
+        )
+    return Listed(user, password=check_password(secret, user=user))
+
+
+_OTHER_HASHES = ("$apr1$", "$1$", "$5$", "$y$", "$2a$", "{SHA}", "{SSHA}", "{PLAIN}")
+
+
+def _keeps(user: Listed, line: str) -> bool:
+    if user.password:
+        return verify_password(user.password, line)
+    return user.hash in ("", line)

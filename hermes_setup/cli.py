@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any, NoReturn
 
+    from hermes_setup.accounts import Written
     from hermes_setup.answers import Answers
     from hermes_setup.changes import Change
     from hermes_setup.engine import AnyStage, Event
@@ -29,9 +30,9 @@ hermes-setup puts the Hermes dashboard on the internet: behind nginx, with a cer
   hermes-setup                      ask, show every change, then do it; later: what is there, and a menu
   hermes-setup --dry-run            the same questions, then every change as a diff; writes nothing at all
   hermes-setup apply --answers FILE.toml [--dry-run | --check] [--yes] [--allow-lockout]
-  hermes-setup users list
+  hermes-setup users list           [--json]    who can sign in, how each came, when the line was changed last
   hermes-setup users add NAME       [--password-stdin | --generate] [--yes] [--dry-run]
-  hermes-setup users add --from FILE             [--yes] [--dry-run]    a name, or name:hash, a line
+  hermes-setup users add --from FILE  [--generate] [--yes] [--dry-run]    a line each: NAME, NAME:PASSWORD or NAME:HASH
   hermes-setup users passwd NAME    [--password-stdin | --generate] [--yes] [--dry-run]
   hermes-setup users remove NAME    [--yes] [--dry-run]
   hermes-setup users sign-out NAME  (or --all) [--yes] [--dry-run]
@@ -549,6 +550,7 @@ def _lines() -> dict[str, str]:
 def _users(argv: list[str]) -> int:
     from dataclasses import replace
 
+    from hermes_setup import accounts
     from hermes_setup.answers import User, parse_user
     from hermes_setup.errors import WrongInput
     from hermes_setup.state import State
@@ -558,14 +560,10 @@ def _users(argv: list[str]) -> int:
     common = {"--yes": False, "--dry-run": False}
     match do:
         case "list":
-            _flags(rest, {}, 0)
-            _need_root()
-            return _list_users()
+            return _list(as_json="--json" in _flags(rest, {"--json": False}, 0))
         case "add" | "passwd":
-            more = {"--from": True} if do == "add" else {}
-            flags = _flags(rest, {**common, **more, "--password-stdin": False, "--generate": False}, 1)
-            if "--from" in flags:
-                return _add_all(flags)
+            source = {"--from": True} if do == "add" else {}
+            flags = _flags(rest, {**common, "--password-stdin": False, "--generate": False, **source}, 1)
         case "remove":
             flags = _flags(rest, common, 1)
         case "sign-out":
@@ -577,6 +575,8 @@ def _users(argv: list[str]) -> int:
                 f"users {do}: there is no such command." if do else "users needs one more word.",
                 hint="hermes-setup users list | add NAME | passwd NAME | remove NAME | sign-out NAME",
             )
+    if "--from" in flags:
+        return _add_list(flags["--from"], flags)
     if "0" not in flags and do != "sign-out":
         raise WrongInput("The user's name is missing.", hint=f"hermes-setup users {do} NAME")
     name = parse_user(flags["0"]) if "0" in flags else ""
@@ -588,7 +588,7 @@ def _users(argv: list[str]) -> int:
     if do == "add" and name in lines:
         raise WrongInput(f"{name} is there already.", hint=f"A new password: sudo hermes-setup users passwd {name}")
     if do != "add" and name and name not in lines:
-        raise WrongInput(f"There is no user {name}.", hint=f"There are: {', '.join(lines) or 'none'}.")
+        raise WrongInput(f"There is no user {name}.", hint=f"There are: {accounts.named([*lines]) or 'none'}.")
     made_up: dict[str, str] = {}
     others = tuple(user for user in stored.users if user.name != name)
     if do == "remove":
@@ -609,29 +609,36 @@ def _users(argv: list[str]) -> int:
     return code
 
 
-def _list_users() -> int:
-    """Everybody who can sign in, a line each: how they came, and when their line was last changed."""
-    import time
-
-    from hermes_setup import accounts, overview
+def _list(*, as_json: bool) -> int:
+    from hermes_setup import overview
     from hermes_setup.state import State
-    from hermes_setup.ui.show import Screen
+    from hermes_setup.ui.show import Screen, users_json
 
-    state, lines = State(), _lines()
-    stored = state.answers()
-    if stored is None:
-        rows = [(name, "by hand") for name in lines]
+    _need_root()
+    state = State()
+    who = overview.users(state.answers(), _lines(), state.lines(), _found())
+    if as_json:
+        print(users_json(__version__, [each.table for each in who]))
     else:
-        edited = (
-            time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(os.stat(accounts.USERS_FILE).st_mtime)) if lines else ""
-        )
-        rows = overview.users(stored, lines, state.lines(), edited)
-    Screen(sys.stdout).users_table(rows)
+        Screen(sys.stdout).users_table([(each.name, each.words) for each in who])
     return 0
 
 
-def _add_all(flags: dict[str, str]) -> int:
-    """Everybody on a list can sign in, by one run; who is there already is left as they are."""
+def _found() -> Written:
+    """All that can be said of a line of which nothing was noted: it is no younger than its file."""
+    from datetime import datetime, timezone
+
+    from hermes_setup import accounts
+
+    try:
+        at = os.stat(accounts.USERS_FILE).st_mtime
+    except OSError:
+        at = 0  # then there are no lines
+    return accounts.Written(datetime.fromtimestamp(at, timezone.utc), exact=False)
+
+
+def _add_list(path: str, flags: dict[str, str]) -> int:
+    """Everybody on the list can sign in, after one run; or nothing was changed."""
     from dataclasses import replace
 
     from hermes_setup import accounts, passwords
@@ -639,46 +646,83 @@ def _add_all(flags: dict[str, str]) -> int:
     from hermes_setup.errors import WrongInput
     from hermes_setup.state import State
 
-    path = flags["--from"]
-    if {"0", "--password-stdin", "--generate"} & set(flags):
+    if "0" in flags or "--password-stdin" in flags:
         raise WrongInput(
-            "--from brings all names, and what no hash stands behind gets a made-up password.",
-            hint="sudo hermes-setup users add --from FILE",
+            "The file behind --from brings the names and the passwords.", hint="hermes-setup users add --from FILE"
         )
-    raw = sys.stdin.buffer.read(MOST + 1) if path == "-" else _content(path, MOST + 1)
-    where = "stdin" if path == "-" else path
-    if raw is None or len(raw) > MOST:
-        what = "is not there" if raw is None else f"is larger than {MOST // 1024 // 1024} MB"
-        raise WrongInput(f"{where} {what}.", hint="Name a file with one user a line.")
-    wanted = accounts.parse_list(raw, where)
+    raw = _read_list(path)
     _need_root()
     state = State()
-    stored, lines = state.answers(), _lines()
+    stored = state.answers()
     if stored is None:
         raise WrongInput("Nothing is set up here yet.", hint="Start with: sudo hermes-setup")
-    if other := [name for name, hashed in wanted.items() if hashed and lines.get(name, hashed) != hashed]:
+    if raw.count(b"\n") > 300:
+        _say("A long list. To hash a password is slow on purpose: a minute for some 3,000 of them ...")
+    new, there = accounts.read_list(raw, path, _lines())
+    bare = [each.name for each in new if not each.hash and not each.password]
+    if bare and "--generate" not in flags and not _terminal():
         raise WrongInput(
-            f"{', '.join(other[:5])} {'has' if len(other) == 1 else 'have'} another password here already.",
-            hint=f"Take the name out of the list; or change it by: sudo hermes-setup users passwd {other[0]}",
+            f"{path} has no password for {accounts.named(bare)}, and nobody can be asked: this is no terminal.",
+            hint="In a terminal add --generate: they are made up and shown. Or write lines of name:password.",
         )
-    if there := [name for name in wanted if name in lines]:
-        _say(f"There already, and left as they are: {', '.join(there[:10])}{' ...' if len(there) > 10 else ''}.")
-    made_up = {name: passwords.make_password() for name, hashed in wanted.items() if not hashed and name not in lines}
-    new = tuple(
-        User(name, hashed or passwords.hash_password(made_up[name]))
-        for name, hashed in wanted.items()
-        if name not in lines
-    )
-    if not new:
-        _say("Nothing to do: all of them can sign in.")
-        return 0
-    names = {user.name for user in new}
+    if bare and "--dry-run" not in flags and not (sys.stdout and sys.stdout.isatty()):
+        raise WrongInput(
+            "The passwords of a list are made up for the screen only, and the output goes elsewhere.",
+            hint="Type it in a terminal, without > and |. Or write lines of name:password.",
+        )
+    if slow := [each.name for each in new if passwords.rounds(each.hash) > 100_000]:
+        _say(
+            f"warning: nginx's worker waits while a wrong guess is checked, and with the hash of {accounts.named(slow)} that "
+            f"is long. A new password mends it: sudo hermes-setup users passwd {slow[0]}"
+        )
+    if there:
+        _say(f"There already, and left as they are: {accounts.named(there)}.")
+    hashes: dict[str, str] = {}
+    made_up: dict[str, str] = {}
+    for user in new:
+        if user.hash or user.password:
+            hashes[user.name] = user.hash or passwords.hash_password(user.password)
+        elif "--generate" in flags:
+            made_up[user.name] = passwords.make_password()
+            hashes[user.name] = passwords.hash_password(made_up[user.name], passwords.ROUNDS_MADE_UP)
+        else:
+            hashes[user.name], shown = _new_hash(user.name, {})
+            made_up.update(shown)
+    was = {user.name: user for user in stored.users}
     answers = replace(
         stored,
-        users=(*(user for user in stored.users if user.name not in names), *new),
-        gone=tuple(name for name in stored.gone if name not in names),
+        users=(
+            *(user for user in stored.users if user.name not in hashes),
+            *(replace(was.get(name, User(name)), hash=hashed) for name, hashed in hashes.items()),
+        ),
+        gone=tuple(name for name in stored.gone if name not in hashes),
     )
     return _carry_out(answers, state, made_up, dry="--dry-run" in flags, yes="--yes" in flags, stages=_user_stages())
+
+
+def _read_list(path: str) -> bytes:
+    """The file's content. Who else can read it is told: it is likely to hold passwords."""
+    import stat
+
+    from hermes_setup.errors import WrongInput
+
+    try:
+        with open(path, "rb") as file:
+            status = os.fstat(file.fileno())
+            raw = file.read(MOST + 1)
+    except (OSError, ValueError) as error:
+        words = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not a path"
+        raise WrongInput(
+            f"{path!r} could not be read: {words}.", hint="Check the name: sudo hermes-setup users add --from FILE"
+        ) from None
+    if len(raw) > MOST:
+        raise WrongInput(f"{path} is larger than {MOST >> 20} MB.", hint="Is it the right file?")
+    if stat.S_ISREG(status.st_mode) and status.st_mode & 0o077 and b":" in raw:
+        _say(
+            f"warning: {path} holds passwords or hashes, and others may read it (mode {stat.S_IMODE(status.st_mode):o}). "
+            f"Close it: sudo chmod 600 {os.path.realpath(path)}"
+        )
+    return raw
 
 
 def _revoked(name: str) -> tuple[str, ...]:
@@ -789,6 +833,7 @@ def _sensible() -> Answers:
 def _answers() -> int:
     from dataclasses import replace
 
+    from hermes_setup import accounts
     from hermes_setup.answers import User, to_toml
     from hermes_setup.errors import WrongInput
     from hermes_setup.passwords import is_hash
@@ -802,7 +847,9 @@ def _answers() -> int:
     names = list(dict.fromkeys([*(user.name for user in stored.users), *lines]))
     odd = [name for name in names if name in lines and not is_hash(lines[name])]
     if odd:
-        _say(f"warning: the line of {', '.join(odd)} has no $6$ hash, so it is left out; it was made by hand.")
+        _say(
+            f"warning: the line of {accounts.named(odd)} has no $6$ or bcrypt hash, so it is left out; it was made by hand."
+        )
     users = tuple(User(name) for name in names if name not in odd)
     sys.stdout.write(to_toml(replace(stored, users=users), lines))
     return 0
@@ -1201,6 +1248,7 @@ def _carry_out(
     passwords, and those in `made_up` are wanted once more at the end. `stages`: only these, and no long farewell. `undoes`: the run that
     this one puts back.
     """
+    from hermes_setup import accounts
     from hermes_setup.errors import WrongInput
     from hermes_setup.stages import story
     from hermes_setup.system.local import Local
@@ -1213,7 +1261,7 @@ def _carry_out(
         changed = screen.forecast(events, diffs=True)
         if changed and made_up and not asked:
             screen.say(
-                f"A password for {', '.join(made_up)} will be made up, and shown once, when it is done for real."
+                f"A password for {accounts.named([*made_up])} will be made up, and shown once, when it is done for real."
             )
         if changed:
             screen.say("That was a dry run: nothing has been changed.", "bold")
@@ -1231,7 +1279,6 @@ def _carry_out(
                 _under_way.clear()
             if answers.settled() != state.answers():
                 state.agree(answers.settled())
-            state.note_lines(_lines(), (), host.now())
             _finished = True
             screen.findings(finding for _, finding in known.findings)
             screen.say("Nothing to do: everything is as it should be.", "bold")
@@ -1257,13 +1304,13 @@ def _carry_out(
         gone = undoes is not None and undoes.before() is None
         if not gone:
             state.agree(answers)
+        _note_lines(state, events, accounts.Written(host.now(), exact=True) if undoes is None else None)
         journal = state.begin(was, undoes=undoes.name if undoes else "")
         _work(stages or story(), answers, host, journal, screen, known if yes else None)
         if gone:
             state.forget()
         else:
             state.agree(answers.settled())
-            state.note_lines(_lines(), {user.name for user in answers.users if user.hash}, host.now())
         _under_way.clear()
         _finished = True
         if gone:
@@ -1271,12 +1318,26 @@ def _carry_out(
         elif undoes:
             screen.say("Undone: it is as it was before the last run. Once more, and that run is done again.", "bold")
         elif stages:
-            screen.say(f"Done. Who can sign in: {', '.join(_lines())}.", "bold")
+            screen.say(f"Done. Who can sign in: {accounts.named([*_lines()])}.", "bold")
             if asked:
                 _show_passwords(made_up)
         else:
             screen.done(answers, made_up if asked else {}, who=_lines())
     return 0
+
+
+def _note_lines(state: State, events: Sequence[Event], now: Written | None) -> None:
+    """When the lines were written that the run of these events is about to change, or to leave. See `accounts.dated`."""
+    from hermes_setup import accounts
+    from hermes_setup.changes import Place
+    from hermes_setup.host import File
+
+    before = after = _lines()
+    for _, change in _changes(events):
+        if isinstance(change, Place) and change.path == accounts.USERS_FILE:
+            text = change.node.content if isinstance(change.node, File) else b""
+            after = accounts.hashes(text.decode("utf-8", "surrogateescape"))
+    state.keep_lines(accounts.dated(state.lines(), before, after, _found(), now))
 
 
 def _hand_over(made_up: dict[str, str]) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from hermes_setup import certbot
+from hermes_setup import accounts, certbot
 from hermes_setup.answers import Answers
-from hermes_setup.passwords import fingerprint
 from hermes_setup.stages import addresses, backend, certificate, renewal
-from hermes_setup.state import Line
 
 
 def lines(answers: Answers, facts: Iterable[Any], users: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -65,36 +64,48 @@ def _certificate(answers: Answers, facts: certificate.Facts, renew: renewal.Fact
 
 
 def _users(answers: Answers, lines: Sequence[str]) -> str:
-    origins = {user.name: user.origin for user in answers.users}
-    words = {"answers": "from the file", "menu": ""}
-    told = []
-    for name in lines:
-        how = words.get(origins.get(name, "hand"), "by hand")
-        told.append(f"{name} ({how})" if how else name)
-    return ", ".join(told) or "nobody"
+    words = {"answers": " (from the file)", "menu": "", "hand": " (by hand)"}
+    return accounts.named([name + words[how] for name, how in _origins(answers, lines).items()]) or "nobody"
 
 
-def users(answers: Answers, lines: Mapping[str, str], known: Mapping[str, Line], edited: str) -> list[tuple[str, str]]:
-    """(name, how it came, and when its line was last changed) of each line (name -> hash) of the users' file.
-
-    `known` is what the state noted of them, `edited` when the file was last written: a line that somebody else wrote is
-    as old as that at most.
-    """
-    origins = {user.name: user.origin for user in answers.users}
-    ways = {"answers": "from the answers file", "menu": "added here", "hand": "by hand"}
-    found = []
-    for name, hashed in lines.items():
-        line = known.get(name)
-        if line and line.mark == fingerprint(hashed):
-            when = f"{'changed' if line.ours else 'by hand, seen'} {_day(line.since)}"
-        else:
-            when = f"by hand, not before the last run, {edited} at the latest" if line else f"not after {edited}"
-        found.append((name, f"{ways[origins.get(name, 'hand')]}; line {when}"))
-    return found
+def _origins(answers: Answers | None, lines: Iterable[str]) -> dict[str, Origin]:
+    known: dict[str, Origin] = {user.name: user.origin for user in answers.users} if answers else {}
+    return {name: known.get(name, "hand") for name in lines}
 
 
-def _day(stamp: str) -> str:
-    return stamp.replace("T", " ").removesuffix("Z")[:16] + " UTC"
+Origin = Literal["answers", "menu", "hand"]
+
+
+@dataclass(frozen=True)
+class Account:
+    """A line of the users' file: whose it is, how that user came, when it was written."""
+
+    name: str
+    how: Origin
+    written: accounts.Written
+
+    @property
+    def words(self) -> str:
+        """How and when, for people."""
+        how = {"answers": "from the answers file", "menu": "by menu or command", "hand": "by hand"}[self.how]
+        return f"{how}, changed {self.written.at:%Y-%m-%d %H:%M} UTC{'' if self.written.exact else ' or before'}"
+
+    @property
+    def table(self) -> dict[str, object]:
+        """The same for programs. Keys are only ever added."""
+        at = f"{self.written.at:%Y-%m-%dT%H:%M:%SZ}"
+        return {"name": self.name, "how": self.how, "changed": at, "exact": self.written.exact}
+
+
+def users(
+    answers: Answers | None,
+    lines: Mapping[str, str],
+    known: Mapping[str, accounts.Written],
+    found: accounts.Written,
+) -> list[Account]:
+    """Who can sign in, in the order of the file. `found` is for lines of whose writing nothing is `known`."""
+    how = _origins(answers, lines)
+    return [Account(name, how[name], known.get(accounts.mark(name, hashed), found)) for name, hashed in lines.items()]
 
 
 def _hermes(answers: Answers, facts: backend.Facts) -> str:

@@ -24,6 +24,9 @@ passlib's default of 656,000 would let nginx answer two requests a second. nginx
 shows a password and no cookie (ngx_crypt.c), and its worker waits meanwhile.
 """
 
+ROUNDS_MADE_UP = 5_000
+"""crypt(3)'s own default. Nobody guesses 99 random bits at any speed, so a list of thousands need not wait for more."""
+
 SHORTEST = 10
 LONGEST = 256
 """glibc's and libxcrypt's sha512 take time that grows with the square of the length; nobody types more than this."""
@@ -66,19 +69,24 @@ def make_password() -> str:
     return "-".join("".join(letters[start : start + 5]) for start in range(0, 20, 5))
 
 
-def hash_password(text: str) -> str:
+def hash_password(text: str, rounds: int = ROUNDS) -> str:
     """The `$6$` crypt(3) hash that nginx's auth_basic takes (sha512_crypt, a fresh salt)."""
-    return str(_sha512_crypt().using(rounds=ROUNDS).hash(text))
+    return str(_sha512_crypt().using(rounds=rounds).hash(text))
 
 
 def verify_password(text: str, hashed: str) -> bool:
-    """True when the password has that hash; False for a hash of another scheme too."""
+    """True when the password has that hash; False for a hash of another scheme, and for a broken one, too."""
     scheme = _sha512_crypt()
-    return bool(scheme.identify(hashed) and scheme.verify(text, hashed))
+    return bool(scheme.identify(hashed) and is_hash(hashed) and scheme.verify(text, hashed))
 
 
 def is_hash(text: str) -> bool:
-    """True for a complete `$6$` hash, the scheme that every crypt(3) has (bcrypt gives 500 where libc cannot)."""
+    """True for a complete hash of a kind that is slow to guess and that every nginx can check: `$6$`, or bcrypt.
+
+    bcrypt ($2y$ and $2b$, crypt(5)) is in the libcrypt of Debian since 11 and of Ubuntu since 20.04.
+    """
+    if re.fullmatch(r"\$2[by]\$(0[5-9]|1\d)\$[./0-9A-Za-z]{53}", text):
+        return True
     scheme = _sha512_crypt()
     if not scheme.identify(text):
         return False
@@ -89,7 +97,9 @@ def is_hash(text: str) -> bool:
 
 
 def rounds(hashed: str) -> int:
-    """How often a `$6$` hash is computed at each check; crypt(3) takes 5,000 where it does not say."""
+    """The rounds of a `$6$` hash at each check (crypt(3) takes 5,000 where it does not say), or those that cost as much."""
+    if told := re.match(r"\$2[by]\$(\d\d)\$", hashed):
+        return 125 << int(told.group(1))  # measured: bcrypt at cost 10 takes 50 ms, 27,000 rounds take 10
     told = re.match(r"\$6\$rounds=(\d{1,12})\$", hashed)
     return int(told.group(1)) if told else 5000
 

@@ -4,7 +4,7 @@
         lock                          flock: one run at a time; its content says who
         answers.json                  0600  what was last agreed to at "Go ahead?"
         draft.json                    0600  answers given so far, not agreed to yet
-        users.json                    0600  when each user's line was last seen to be another
+        lines.json                    0600  when lines of the users' file were written, as far as it is known
         stamps/                       effects that nobody can see afterwards
         runs/<utc>/journal.jsonl      one line a change, on disk before the change happens
         runs/<utc>/before/<n>         the content that was there
@@ -26,29 +26,19 @@ import json
 import os
 import re
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 from hermes_setup import durable
+from hermes_setup.accounts import Written
 from hermes_setup.answers import Answers, Backend, Domain, Issuer, User, Webhooks, parse_allow, parse_email, parse_user
 from hermes_setup.changes import Change, Place, Run, Stamp
 from hermes_setup.errors import Busy, HermesSetupError, WrongInput
 from hermes_setup.host import ABSENT, Absent, File, Folder, Link, Node
-from hermes_setup.passwords import fingerprint
 
 STATE = "/var/lib/hermes-setup"
 RUNS_KEPT = 20
-
-
-@dataclass(frozen=True)
-class Line:
-    """A user's line: a fingerprint of its hash, when (UTC) that was first seen, and whether a run of ours wrote it."""
-
-    mark: str
-    since: str
-    ours: bool
 
 
 class State:
@@ -121,25 +111,21 @@ class State:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
 
-    def lines(self) -> dict[str, Line]:
-        """What is known of the users' lines, by name; empty when nothing is, or it cannot be read."""
+    def lines(self) -> dict[str, Written]:
+        """When lines were written, by their `accounts.mark`; {} where nothing was noted, or the notes cannot be read."""
         try:
-            table = self._load("users.json") or {}
-            return {name: Line(**told) for name, told in table.items()}
-        except (HermesSetupError, TypeError):
+            table = self._load("lines.json") or {}
+            return {
+                mark: Written(datetime.fromisoformat(at).astimezone(timezone.utc), exact is True)
+                for mark, (at, exact) in table.items()
+            }
+        except (HermesSetupError, TypeError, ValueError):
             return {}
 
-    def note_lines(self, lines: Mapping[str, str], ours: Collection[str], now: datetime) -> None:
-        """Each line (name -> hash) that is new or another is noted, with the time; `ours` are those that this run wrote."""
-        known = self.lines()
-        marks = {name: fingerprint(hashed) for name, hashed in lines.items()}
-        stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-        noted = {
-            name: known[name] if name in known and known[name].mark == mark else Line(mark, stamp, name in ours)
-            for name, mark in marks.items()
-        }
-        if noted != known:
-            self._save("users.json", {name: vars(line) for name, line in noted.items()})
+    def keep_lines(self, lines: Mapping[str, Written]) -> None:
+        """Exactly that is noted, durably."""
+        if lines != self.lines():
+            self._save("lines.json", {mark: [each.at.isoformat(), each.exact] for mark, each in lines.items()})
 
     def _load(self, name: str) -> dict[str, Any] | None:
         path = os.path.join(self.folder, name)

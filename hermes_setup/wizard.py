@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
-from hermes_setup import passwords
+from hermes_setup import accounts, passwords
 from hermes_setup.answers import (
     Answers,
     Backend,
@@ -885,7 +885,7 @@ def menu(
     question = Question(
         "menu",
         "What next?",
-        f"Who can sign in: {', '.join(users) or 'nobody'}.",
+        f"Who can sign in: {accounts.named(users) or 'nobody'}.",
         "users add | passwd | remove, doctor",
         "choice",
         "add",

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import itertools
-import re
+import time
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hermes_setup import accounts, passwords
-from hermes_setup.accounts import hashes, parse_list, render_gate, tokens, wanted_tokens, with_users
+from hermes_setup.accounts import (
+    Listed,
+    Written,
+    dated,
+    hashes,
+    mark,
+    named,
+    read_list,
+    render_gate,
+    tokens,
+    wanted_tokens,
+    with_users,
+)
 from hermes_setup.answers import Answers, Domain, Issuer, User, UserEntry
 from hermes_setup.errors import WrongInput
 from hermes_setup.host import ABSENT, File, Node
@@ -155,8 +168,10 @@ def test_a_new_user_whose_password_file_is_gone_is_an_error() -> None:
         accounts.resolve([UserEntry("new", password_file="/gone")], {}, lambda _path: None)
 
 
-@pytest.mark.parametrize("hashed", ["plain", "$6$short", "$2y$05$abc", "$apr1$a$b", "$6$salt$"])
-def test_only_a_complete_sha512_hash_is_taken_from_an_answers_file(hashed: str) -> None:
+@pytest.mark.parametrize(
+    "hashed", ["plain", "$6$short", "$2y$05$abc", f"$2y$04${'x' * 53}", f"$2a$05${'x' * 53}", "$apr1$a$b", "$6$salt$"]
+)
+def test_only_a_complete_hash_of_a_strong_kind_is_taken_from_an_answers_file(hashed: str) -> None:
     with pytest.raises(WrongInput):
         accounts.resolve([UserEntry("a", password_hash=hashed)], {}, lambda _path: None)
 
@@ -182,26 +197,143 @@ def test_who_could_sign_in_before_the_first_run_is_named() -> None:
     assert codes(File(b"")) == []
 
 
-def test_a_list_of_users_is_names_or_lines_of_htpasswd() -> None:
-    hashed = "$6$abcdefgh$" + "x" * 86
-    raw = f"\ufeff# ours\n\nalice\nbob:{hashed}\n zoë :{hashed}:a comment\r\n".encode()
-    assert parse_list(raw, "list") == {"alice": "", "bob": hashed, "zoë": hashed}
+def test_names_that_differ_in_case_only_are_warned_of_whoever_wrote_them() -> None:
+    def told(text: str, *users: User) -> list[str]:
+        facts = Facts(File(text.encode()), File(b""), "www-data", (), ("x",) * 9)
+        wish = Answers(Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), users)
+        return [f"{each.severity.name} {each.what} {each.do}" for each in Users().check(wish, facts)]
+
+    (new,) = told(f"Anna:{A}\n", User("anna", B))
+    assert new.startswith("WARN Anna and anna differ only")
+    assert "answer n" in new
+    (there,) = told(f"Anna:{A}\nanna:{A}\nÉlan:{A}\nélan:{A}\n")
+    assert "Anna and anna, Élan and élan differ" in there
+    assert "answer n" not in there
+    assert told(f"anna:{A}\n", User("hanna", B)) == []
+
+
+# -- lists --------------------------------------------------------------------------------------------------------------
+
+SHA = "$6$rounds=5000$abcdefgh$" + "a" * 86
+BCRYPT = f"$2y$10${'x' * 53}"
+
+
+def test_a_list_has_names_passwords_and_hashes() -> None:
+    text = f"\ufeff# team\n\n  bob \r\ncarol:two: words \r\ndora:{SHA}:Dora D.\nAnna Smith:{BCRYPT}\r\n   # end"
+    assert read_list(text.encode(), "/team", {}) == (
+        [
+            Listed("bob"),
+            Listed("carol", password="two: words "),
+            Listed("dora", hash=SHA),
+            Listed("Anna Smith", hash=BCRYPT),
+        ],
+        [],
+    )
+
+
+def test_who_is_there_already_stays_if_the_list_says_nothing_else() -> None:
+    lines = {"bob": A, "carol": passwords.hash_password("correct horse"), "dora": SHA}
+    text = f"bob\ncarol:correct horse\ndora:{SHA}\nerna\n"
+    assert read_list(text.encode(), "/team", lines) == ([Listed("erna")], ["bob", "carol", "dora"])
+    for other in ("carol:battery staple", f"dora:{BCRYPT}", "bob:correct horse"):
+        with pytest.raises(WrongInput, match="/team, line 2: .* is there already") as refused:
+            read_list(f"erna\n{other}\n".encode(), "/team", lines)
+        assert "users passwd" in refused.value.hint
 
 
 @pytest.mark.parametrize(
-    ("raw", "words"),
+    ("line", "reason"),
     [
-        (b"", "list names nobody"),
-        (b"# only\n", "list names nobody"),
-        (b"alice\nbob:secret words\n", "list, line 2: behind the colon"),
-        (b"alice\nbob:$apr1$x$y\n", "list, line 2: behind the colon"),
-        (b"alice:\n", "list, line 1: behind the colon"),
-        (b"\nalice\nalice\n", "list, line 3: alice stands there twice"),
-        (b"-x\n", "list, line 1: A user name cannot start with -"),
-        (b"\xff\n", "not UTF-8"),
+        ("bob:", "password is empty"),
+        ("bob:short-pw", "8 characters"),
+        ("bob:bob", "3 characters"),
+        ("bob:$apr1$abcdefgh$J2IOWkZkwFAaWkoqcTQvo.", "A $apr1$ hash is not taken over"),
+        ("bob:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=", "A {SHA} hash"),
+        ("bob:{PLAIN}Secret-Secret", "A {PLAIN} hash"),
+        ("bob:$2a$10$" + "x" * 53, "A $2a$ hash"),
+        ("bob:$2y$10$" + "x" * 52, "looks like a hash"),
+        ("bob:$6$abcdefgh$Secret", "looks like a hash"),
+        ("bob:$Secret$Secret", "looks like a hash"),
+        ("bob:{Secret}Secret", "looks like a hash"),
+        ("bob:rl.3StKT.4T8M", "nobody can tell"),
+        ("bob:rl.3StKT.4T8M:Secret", "nobody can tell"),
+        ("bob:Secret:5f4dcc3b5aa765d61d8327deb882cf99", "nobody can tell"),
+        ("bob Secret-Secret", "more than a name"),
+        ("bob\tSecret-Secret", "more than a name"),
+        ("bob;Secret-Secret", "more than a name"),
+        ("bob,Secret-Secret", "more than a name"),
+        ("-bob:Secret-Secret", "cannot start with -"),
+        (":Secret-Secret", "name is empty"),
+        ("bo\x07b:Secret-Secret", "control character"),
+        ("x" * 65 + ":Secret-Secret", "64 is the most"),
+        ("bob:Secret-\x07Secret", "control character"),
+        ("erna:Secret-Secret", "erna stands in line 1 already"),
     ],
 )
-def test_a_wrong_line_of_a_list_is_named_by_its_number_and_never_shown(raw: bytes, words: str) -> None:
-    with pytest.raises(WrongInput, match=re.escape(words)) as error:
-        parse_list(raw, "list")
-    assert "secret" not in error.value.message + error.value.hint
+def test_a_bad_line_is_told_by_its_number_and_never_repeated(line: str, reason: str) -> None:
+    with pytest.raises(WrongInput) as refused:
+        read_list(f"erna\n{line}\ncarol\n".encode(), "/team", {})
+    said = f"{refused.value.message} {refused.value.hint}"
+    assert said.startswith("/team, line 2: ")
+    assert reason in said
+    assert "ecret" not in said
+
+
+def test_all_bad_lines_are_numbered_at_once() -> None:
+    with pytest.raises(WrongInput, match=r"line 2: .* Wrong, too: line 4, 5\. Nobody was added\."):
+        read_list(b"erna\nerna\nbob\nbob:x\na b\n", "/team", {})
+    with pytest.raises(WrongInput, match="line 3 is not UTF-8"):
+        read_list(b"a\nb\nb\xfccher\n", "/team", {})
+    for nobody in (b"", b"# none\n\n"):
+        with pytest.raises(WrongInput, match="names nobody"):
+            read_list(nobody, "/team", {})
+
+
+def test_ten_thousand_users_take_no_time_but_for_their_hashes() -> None:
+    began = time.monotonic()
+    new, _ = read_list("".join(f"user{number}:{SHA}\n" for number in range(10_000)).encode(), "/team", {})
+    users = [User(each.name, each.hash) for each in new]
+    wish = Answers(Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), tuple(users))
+    text = with_users("", users, [])
+    facts = Facts(File(text.encode()), ABSENT, "www-data", (), ("x",) * 10_001)
+    assert Users().check(wish, facts) == []
+    (gate, lines) = Users().plan(wish, facts)
+    assert with_users(text, users, []) == text
+    assert "and 9,988 more" in gate.why
+    assert len(lines.why) < 200
+    assert time.monotonic() - began < 10  # a second, where nothing else goes on
+
+
+def test_many_names_are_told_by_the_first() -> None:
+    assert named(["a", "b"]) == "a, b"
+    assert named(["a", "b", "c"], 2) == "a, b, c"
+    assert named([*"abcd"], 2) == "a, b and 2 more"
+    assert named([]) == ""
+
+
+# -- since when -----------------------------------------------------------------------------------------------------------
+
+NOW = datetime(2026, 3, 4, 12, tzinfo=timezone.utc)
+FOUND, RUN = Written(NOW - timedelta(days=9), exact=False), Written(NOW, exact=True)
+
+
+def test_a_line_that_a_run_writes_is_of_that_moment_and_others_are_as_they_were() -> None:
+    early = Written(NOW - timedelta(days=99), exact=True)
+    before, after = {"alice": A, "bob": A, "hand": A, "gone": A}, {"alice": A, "bob": B, "hand": A, "new": A}
+    known = {mark("alice", A): early, mark("bob", A): early, mark("long gone", A): early}
+    assert dated(known, before, after, FOUND, RUN) == {
+        mark("alice", A): early,
+        mark("bob", A): early,  # for whoever undoes it
+        mark("bob", B): RUN,
+        mark("hand", A): FOUND,
+        mark("gone", A): FOUND,
+        mark("new", A): RUN,
+    }
+
+
+def test_the_same_line_written_again_is_a_new_one_and_undone_the_old_one() -> None:
+    early = Written(NOW - timedelta(days=99), exact=True)
+    known = {mark("bob", A): early}
+    assert dated(known, {}, {"bob": A}, FOUND, RUN) == {mark("bob", A): RUN}
+    assert dated(known, {}, {"bob": A}, FOUND, None) == {mark("bob", A): early}
+    assert dated({}, {}, {"bob": A}, FOUND, None) == {}, "nothing is claimed"

@@ -8,13 +8,12 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from hermes_setup import hermes, overview
+from hermes_setup.accounts import Written, mark
 from hermes_setup.answers import Answers, Domain, Issuer, User, Webhooks
 from hermes_setup.answers import Backend as Place
 from hermes_setup.certbot import Leaf, Served
 from hermes_setup.host import ABSENT, Listener
-from hermes_setup.passwords import fingerprint
 from hermes_setup.stages import backend, certificate, renewal
-from hermes_setup.state import Line
 from hermes_setup.webhooks import parse_hooks
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
@@ -59,6 +58,29 @@ def test_the_users_and_how_each_came() -> None:
     assert dict(overview.lines(answers(), [], {}))["Users"] == "nobody"
 
 
+def test_the_users_with_where_from_and_since_when() -> None:
+    found, known = Written(NOW, exact=False), {mark("alice", "h"): Written(NOW - timedelta(days=1), exact=True)}
+    who = overview.users(answers(), {"bob": "h", "alice": "h", "carol": "h"}, known, found)
+    assert [f"{each.name}: {each.words}" for each in who] == [
+        "bob: by menu or command, changed 2026-11-23 12:00 UTC or before",
+        "alice: from the answers file, changed 2026-11-22 12:00 UTC",
+        "carol: by hand, changed 2026-11-23 12:00 UTC or before",
+    ]
+    assert who[1].table == {"name": "alice", "how": "answers", "changed": "2026-11-22T12:00:00Z", "exact": True}
+    (lost,) = overview.users(None, {"alice": "other"}, known, found)
+    assert (lost.how, lost.written) == ("hand", found), "the line is not the one that was noted"
+
+
+def test_the_answers_once_more_before_the_plan() -> None:
+    hooks = Webhooks(parse_hooks(["sms:8081"]), Domain.parse("hooks.example.com"))
+    ours = replace(answers(), users=(User("alice", "$6$x"), User("bob")), webhooks=hooks)
+    told = dict(overview.review(ours, ""))
+    assert told["Users"] == "alice (new password), bob (password as before)"
+    assert "$6$" not in str(told)
+    assert told["Hermes"] == "does not run yet"
+    assert told["Webhooks"] == "sms:8081, at https://hooks.example.com/"
+
+
 def test_hermes_and_who_may_come() -> None:
     at = Place("127.0.0.1", 9119)
     listener = Listener("127.0.0.1", 9119, 5, "hermes", "hermes-dashboard.service", "bob")
@@ -70,30 +92,3 @@ def test_hermes_and_who_may_come() -> None:
     stopped = dict(overview.lines(answers(), [backend.Facts((), (), None, None, ())], {}))
     assert stopped["Hermes"] == "not running"
     assert stopped["Open to"] == "every address, with a password"
-
-
-def test_how_each_user_came_and_when_the_line_was_changed() -> None:
-    ours = replace(answers(), users=(User("alice", origin="answers"), User("bob"), User("carol")))
-    lines = {"alice": "$6$a", "bob": "$6$b", "carol": "$6$new", "hand": "$6$h"}
-    known = {
-        "alice": Line(fingerprint("$6$a"), "2026-11-01T12:00:05Z", ours=True),
-        "bob": Line(fingerprint("$6$b"), "2026-11-02T12:00:05Z", ours=False),
-        "carol": Line(fingerprint("$6$old"), "2026-11-01T12:00:05Z", ours=True),
-    }
-    edited = "2026-11-24 03:52 UTC"
-    assert overview.users(ours, lines, known, edited) == [
-        ("alice", "from the answers file; line changed 2026-11-01 12:00 UTC"),
-        ("bob", "added here; line by hand, seen 2026-11-02 12:00 UTC"),
-        ("carol", f"added here; line by hand, not before the last run, {edited} at the latest"),
-        ("hand", f"by hand; line not after {edited}"),
-    ]
-
-
-def test_the_answers_once_more_before_the_plan() -> None:
-    hooks = Webhooks(parse_hooks(["sms:8081"]), Domain.parse("hooks.example.com"))
-    ours = replace(answers(), users=(User("alice", "$6$x"), User("bob")), webhooks=hooks)
-    told = dict(overview.review(ours, ""))
-    assert told["Users"] == "alice (new password), bob (password as before)"
-    assert "$6$" not in str(told)
-    assert told["Hermes"] == "does not run yet"
-    assert told["Webhooks"] == "sms:8081, at https://hooks.example.com/"

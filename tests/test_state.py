@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hermes_setup.accounts import Written
 from hermes_setup.answers import Answers, Backend, Domain, Issuer, User
 from hermes_setup.changes import ABSENT, File, Folder, Link, Place, Run, Stamp
 from hermes_setup.errors import Busy, HermesSetupError
@@ -107,16 +108,13 @@ def test_only_the_newest_runs_are_kept(state: State) -> None:
     assert last.recall()[0][1] == Place("/a", File(b"24"), "w")
 
 
-def test_a_line_is_as_old_as_its_hash(state: State) -> None:
-    first, later = datetime(2026, 11, 1, 12, tzinfo=timezone.utc), datetime(2026, 11, 24, 3, 52, tzinfo=timezone.utc)
-    assert state.lines() == {}
-    state.note_lines({"alice": "$6$a", "hand": "$6$h"}, {"alice"}, first)
-    state.note_lines({"alice": "$6$a", "hand": "$6$other", "bob": "$6$b"}, {"bob"}, later)
-    told = {name: (line.since, line.ours) for name, line in state.lines().items()}
-    assert told == {
-        "alice": ("2026-11-01T12:00:00Z", True),
-        "hand": ("2026-11-24T03:52:00Z", False),
-        "bob": ("2026-11-24T03:52:00Z", True),
-    }
-    (Path(state.folder) / "users.json").write_text("torn")
-    assert state.lines() == {}
+def test_when_lines_were_written_comes_back_and_broken_notes_are_none(state: State) -> None:
+    assert state.lines() == {}, "notes of an older version"
+    when = {"0" * 16: Written(datetime(2026, 3, 4, 12, 0, 1, tzinfo=timezone.utc), exact=True)}
+    state.keep_lines(when)
+    assert state.lines() == when
+    path = Path(state.folder, "lines.json")
+    assert oct(path.stat().st_mode & 0o777) == "0o600"
+    for broken in ("", "[]", '{"a": 5}', '{"a": ["yesterday", true]}', '{"a": [1, true]}', '{"a": ["2026-03-04"]}'):
+        path.write_text(broken)
+        assert state.lines() == {}

@@ -18,7 +18,7 @@ from hermes_setup import __version__, cli  # noqa: E402
 
 FOLDER = ROOT / "docs" / "shell"
 USAGE = re.compile(r"^  hermes-setup(?P<words>(?: [a-z-]+)*)(?P<rest>.*)$", re.MULTILINE)
-FILES = {"--answers"}  # flags whose value is a file
+FILES = {"--answers", "--from"}  # flags whose value is a file
 
 
 def commands() -> dict[tuple[str, ...], list[str]]:
@@ -58,6 +58,9 @@ _hermes_setup() {{
     COMPREPLY=()
     if [ "${{COMP_WORDS[COMP_CWORD - 1]}}" = --answers ]; then
         mapfile -t COMPREPLY < <(compgen -f -X '!*.toml' -- "$cur"; compgen -d -- "$cur")
+        return
+    elif [ "${{COMP_WORDS[COMP_CWORD - 1]}}" = --from ]; then
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
     fi
     if [ "$COMP_CWORD" -eq 1 ]; then
@@ -101,6 +104,9 @@ local -a all
 local each
 if [[ $words[CURRENT-1] == --answers ]]; then
     _files -g '*.toml'
+    return
+elif [[ $words[CURRENT-1] == --from ]]; then
+    _files
     return
 fi
 if (( CURRENT == 2 )); then

@@ -5,6 +5,9 @@ _hermes_setup() {
     if [ "${COMP_WORDS[COMP_CWORD - 1]}" = --answers ]; then
         mapfile -t COMPREPLY < <(compgen -f -X '!*.toml' -- "$cur"; compgen -d -- "$cur")
         return
+    elif [ "${COMP_WORDS[COMP_CWORD - 1]}" = --from ]; then
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
     fi
     if [ "$COMP_CWORD" -eq 1 ]; then
         words="apply users undo answers doctor rehearse --dry-run --version --help"
@@ -16,7 +19,7 @@ _hermes_setup() {
             [ -z "$words" ] || break
             case $each in
         "apply") words="--answers --dry-run --check --yes --allow-lockout" ;;
-        "users list") words="" ;;
+        "users list") words="--json" ;;
         "users add") words="--password-stdin --generate --yes --dry-run --from" ;;
         "users passwd") words="--password-stdin --generate --yes --dry-run" ;;
         "users remove") words="--yes --dry-run" ;;

@@ -10,11 +10,12 @@ complete -c hermes-setup -n "__fish_seen_subcommand_from apply" -l dry-run -d 's
 complete -c hermes-setup -n "__fish_seen_subcommand_from apply" -l check -d 'show what would be changed; exit 4 when that is anything'
 complete -c hermes-setup -n "__fish_seen_subcommand_from apply" -l yes -d 'agree to what the plan shows, and to nothing else'
 complete -c hermes-setup -n "__fish_seen_subcommand_from apply" -l allow-lockout -d 'let the allowed addresses leave out the one that this ssh session comes from'
+complete -c hermes-setup -n "__fish_seen_subcommand_from users; and __fish_seen_subcommand_from list" -l json
 complete -c hermes-setup -n "__fish_seen_subcommand_from users; and __fish_seen_subcommand_from add" -l password-stdin
 complete -c hermes-setup -n "__fish_seen_subcommand_from users; and __fish_seen_subcommand_from add" -l generate
 complete -c hermes-setup -n "__fish_seen_subcommand_from users; and __fish_seen_subcommand_from add" -l yes -d 'agree to what the plan shows, and to nothing else'
 complete -c hermes-setup -n "__fish_seen_subcommand_from users; and __fish_seen_subcommand_from add" -l dry-run -d 'show every change, make none'
-complete -c hermes-setup -n "__fish_seen_subcommand_from users; and __fish_seen_subcommand_from add" -l from
+complete -c hermes-setup -n "__fish_seen_subcommand_from users; and __fish_seen_subcommand_from add" -l from -r -F
 complete -c hermes-setup -n "__fish_seen_subcommand_from users; and __fish_seen_subcommand_from passwd" -l password-stdin
 complete -c hermes-setup -n "__fish_seen_subcommand_from users; and __fish_seen_subcommand_from passwd" -l generate
 complete -c hermes-setup -n "__fish_seen_subcommand_from users; and __fish_seen_subcommand_from passwd" -l yes -d 'agree to what the plan shows, and to nothing else'

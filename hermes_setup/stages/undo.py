@@ -133,7 +133,7 @@ def _users(now: Node, then: Node) -> list[Finding]:
         found.append(
             warn(
                 "undo.users",
-                f"{', '.join(back)} can sign in again, with the password and the cookies from before.",
+                f"{accounts.named(back)} can sign in again, with the password and the cookies from before.",
                 "The last run took that away.",
                 f"If that is not meant, answer n; or afterwards: sudo hermes-setup users remove {back[0]}",
             )
@@ -142,7 +142,7 @@ def _users(now: Node, then: Node) -> list[Finding]:
         found.append(
             warn(
                 "undo.users",
-                f"The passwords from before count again: {', '.join(older)}.",
+                f"The passwords from before count again: {accounts.named(older)}.",
                 "The last run gave new ones.",
                 f"If that is not meant, answer n; or afterwards: sudo hermes-setup users passwd {older[0]}",
             )

@@ -78,29 +78,32 @@ class Users:
             found.append(
                 warn(
                     "users.line-missing",
-                    f"{', '.join(missing)} has no line in {USERS_FILE} any more, so cannot sign in.",
+                    f"{accounts.named(missing)} has no line in {USERS_FILE} any more, so cannot sign in.",
                     "Someone took it out by hand.",
                     f"Set a password: sudo hermes-setup users add {missing[0]}",
                 )
             )
         folded: dict[str, str] = {}
-        for name in left:
-            other = folded.setdefault(name.casefold(), name)
-            if other != name:
-                found.append(
-                    note(
-                        "users.alike",
-                        f"{other} and {name} differ only in upper and lower case.",
-                        "They are two users with a password each; people mix them up.",
-                        f"If that is not meant: sudo hermes-setup users remove {name}",
-                    )
+        pairs = [(folded.setdefault(name.casefold(), name), name) for name in left]
+        alike = [(one, other) for one, other in pairs if one != other]
+        here = accounts.hashes(facts.text)
+        if alike:
+            found.append(
+                warn(
+                    "users.alike",
+                    f"{accounts.named([f'{one} and {other}' for one, other in alike])} differ only in upper and lower case.",
+                    "Each is a user with a password of their own; people mix them up.",
+                    f"If that is not meant{', answer n; or afterwards' if alike[0][1] not in here else ''}: "
+                    f"sudo hermes-setup users remove {alike[0][1]}",
                 )
-        earlier = [name for name in left if name not in {user.name for user in answers.users}]
+            )
+        known = {user.name for user in answers.users}
+        earlier = [name for name in left if name not in known]
         if earlier and facts.gate_file == ABSENT:
             found.append(
                 note(
                     "users.earlier",
-                    f"{', '.join(earlier)} can sign in, too: the users' file had that line already.",
+                    f"{accounts.named(earlier)} can sign in, too: the users' file had that line already.",
                     "It was made by hand, and lines of others are kept.",
                     f"If that is not meant, afterwards: sudo hermes-setup users remove {earlier[0]}",
                 )
@@ -110,7 +113,7 @@ class Users:
             found.append(
                 warn(
                     "users.odd-hash",
-                    f"The line of {', '.join(odd)} has no hash that every nginx can check.",
+                    f"The line of {accounts.named(odd)} has no hash that every nginx can check.",
                     "Where this server's C library does not know it, signing in answers with an error (500) or never works.",
                     f"Set the password anew: sudo hermes-setup users passwd {odd[0]}",
                 )
@@ -141,8 +144,8 @@ def _cookies_why(have: Sequence[accounts.Token], wanted: Sequence[accounts.Token
     new = {token.name: token.value for token in wanted if token.name}
     out = [name for name in old if new.get(name) != old[name]]
     if out:
-        return f"sign out {', '.join(out)} everywhere"
-    added = ", ".join(name for name in new if name not in old) or "hermes-setup itself"
+        return f"sign out {accounts.named(out)} everywhere"
+    added = accounts.named([name for name in new if name not in old]) or "hermes-setup itself"
     return f"a secret cookie for {added}: a password is checked once, and the chat works on iPhones"
 
 
@@ -154,7 +157,7 @@ def _lines_why(old: dict[str, str], new: dict[str, str], facts: Facts, wanted: F
         ("remove", [name for name in old if name not in new]),
     ):
         if names:
-            said.append(f"{verb} {', '.join(names)}")
+            said.append(f"{verb} {accounts.named(names)}")
     if not said and isinstance(facts.users_file, File):
         return f"readable by root and nginx ({wanted.group}) only"
     return "; ".join(said) or "the users' file"

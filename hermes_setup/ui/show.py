@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
+from hermes_setup.accounts import named
 from hermes_setup.answers import LETSENCRYPT_STAGING, Answers
 from hermes_setup.changes import Change, Place, Probe, Run, Stamp
 from hermes_setup.engine import Blocked, Did, Doing, Event, Finished, Seen, StageFailed, Started
@@ -248,9 +249,7 @@ class Screen:
         if answers.domain.shown != answers.domain.ascii:
             self.hang("    ", f"(in the browser: {answers.domain.shown})")
         self.say()
-        self.hang(
-            "Who can sign in: ", ", ".join(self.clean(name) for name in (*who,) or [u.name for u in answers.users])
-        )
+        self.hang("Who can sign in: ", named([self.clean(name) for name in (*who,) or [u.name for u in answers.users]]))
         if answers.allow:
             self.hang("Opens only from: ", ", ".join(answers.allow))
         for name, password in (made_up or {}).items():
@@ -471,6 +470,11 @@ def doctor_json(
         },
         indent=2,
     )
+
+
+def users_json(version: str, users: Sequence[Mapping[str, object]]) -> str:
+    """What `users list --json` prints, as stable as the above."""
+    return json.dumps({"schema": JSON_VERSION, "version": version, "users": users}, indent=2)
 
 
 def _subject(change: Change) -> str:

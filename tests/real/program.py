@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sysconfig
 import tarfile
 from pathlib import Path
@@ -60,3 +61,9 @@ def apply(machine: Machine, answers: str, *flags: str, code: int = 0, timeout: f
     """`hermes-setup apply` with those answers (TOML text)."""
     machine.write("/root/answers.toml", answers, mode=0o600)
     return hermes_setup(machine, "apply", "--answers", "/root/answers.toml", *flags, code=code, timeout=timeout)
+
+
+def users(machine: Machine) -> list[str]:
+    """Who can sign in, as `users list` has it."""
+    told = json.loads(hermes_setup(machine, "users", "list", "--json").out)
+    return [user["name"] for user in told["users"]]

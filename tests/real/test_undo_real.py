@@ -9,7 +9,7 @@ import pytest
 from conftest import BOTH, DOMAIN
 from hermes_setup import accounts
 from lab import Machine, World, snapshot_diff
-from real.program import apply, hermes_setup, install
+from real.program import apply, hermes_setup, install, users
 from real.terminal import Terminal
 from real.test_interrupted import by_signal
 
@@ -91,7 +91,7 @@ def test_a_user_who_came_goes_and_what_somebody_edited_stays(world: World, vps: 
     known = world.fetch(f"https://{DOMAIN}/", headers={"Cookie": cookie}, roots=world.acme.roots())
     assert known.status == 401, "his cookie is good no more"
     assert status(world, ("alice", GOOD)) == 502
-    assert hermes_setup(vps, "users", "list").out.split() == ["alice"]
+    assert users(vps) == ["alice"]
     assert "bob" not in hermes_setup(vps, "answers").out
     # done again, and then edited by hand: that file stays, the others go back
     hermes_setup(vps, "undo", "--last", "--yes")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 
 from conftest import DOMAIN
-from hermes_setup.passwords import hash_password
+from hermes_setup.accounts import USERS_FILE
 from lab import Machine, World, start_hermes
-from real.program import apply, hermes_setup, install
+from real.program import apply, hermes_setup, install, users
 from real.terminal import Terminal
+from real.test_secrets import files_with
 from real.test_wizard_real import waits
 
 ALICE = f'domain = "{DOMAIN}"\ncertificate = "self-signed"\n[[users]]\nname = "alice"\n'
-HASH = hash_password("correct horse battery")
 BOTH = ALICE + '[[users]]\nname = "bob"\n'
 
 
@@ -20,10 +23,6 @@ BOTH = ALICE + '[[users]]\nname = "bob"\n'
 def vps(world: World, machine: Machine) -> Machine:
     install(machine)
     return machine
-
-
-def users(machine: Machine) -> list[str]:
-    return [line.partition("\t")[0] for line in hermes_setup(machine, "users", "list").out.splitlines()]
 
 
 def test_who_was_to_go_goes_even_if_the_run_that_was_told_so_failed(vps: Machine) -> None:
@@ -40,40 +39,6 @@ def test_who_was_to_go_goes_even_if_the_run_that_was_told_so_failed(vps: Machine
     vps.run(["umount", "/etc/nginx/.htpasswd-hermes"])
     apply(vps, ALICE, "--yes")
     assert users(vps) == ["alice"]
-
-
-def test_a_list_of_users_comes_by_one_run_or_not_at_all(world: World, vps: Machine) -> None:
-    world.dns.host(DOMAIN, *vps.addresses)
-    start_hermes(vps)
-    apply(vps, ALICE.replace("[[users]]", f'[[users]]\npassword_hash = "{HASH}"'), "--yes")
-    vps.write("/root/wrong.txt", f"bob\ncarol:{HASH}\ndave:correct horse battery\n")
-    said = hermes_setup(vps, "users", "add", "--from", "/root/wrong.txt", "--yes", code=2)
-    assert "/root/wrong.txt, line 3: behind the colon stands no $6$ hash" in said.err
-    assert "correct horse" not in said.err + said.out
-    assert users(vps) == ["alice"]
-    vps.write("/root/list.txt", f"# the new ones\n\nbob\ncarol:{HASH}\nalice\n")
-    dry = hermes_setup(vps, "users", "add", "--from", "/root/list.txt", "--dry-run")
-    assert "add bob, carol" in " ".join(dry.err.split())
-    assert users(vps) == ["alice"]
-    made = hermes_setup(vps, "users", "add", "--from", "/root/list.txt", "--yes")
-    assert "There already, and left as they are: alice." in made.err
-    (line,) = made.out.splitlines()
-    name, password = line.split("\t")
-    for who in ((name, password), ("carol", "correct horse battery"), ("alice", "correct horse battery")):
-        assert world.fetch(f"https://{DOMAIN}/", auth=who).status == 200
-    again = hermes_setup(vps, "users", "add", "--from", "-", "--yes", stdin="bob\ncarol\n")
-    assert "Nothing to do" in again.err
-    # how each came, and when the line was last changed
-    vps.run(["sh", "-c", f"echo 'hand:{HASH}' >> /etc/nginx/.htpasswd-hermes"])
-    told = dict(line.split("\t") for line in hermes_setup(vps, "users", "list").out.splitlines())
-    assert list(told) == ["alice", "bob", "carol", "hand"]
-    assert told["alice"].startswith("from the answers file; line changed 20")
-    assert told["bob"].startswith("added here; line changed 20")
-    assert told["hand"].startswith("by hand; line not after 20")
-    for path in ("/var/log/hermes-setup.log", "/var/lib/hermes-setup/users.json", "/var/lib/hermes-setup/answers.json"):
-        text = vps.read(path).decode()
-        assert password not in text, path
-        assert HASH not in text, path
 
 
 def test_a_new_password_by_the_menu_does_not_take_a_user_from_the_answers_file(vps: Machine) -> None:
@@ -143,3 +108,133 @@ def test_a_neighbour_by_name_of_the_machine_and_one_with_a_dot_in_front(vps: Mac
     vps.write("/etc/nginx/sites-enabled/all", f"server {{ listen 80; server_name .{DOMAIN}; }}\n")
     said = apply(vps, ALICE, "--yes", code=3).err
     assert "/etc/nginx/sites-enabled/all" in said
+
+
+BCRYPT = "$2y$05$abcdefghijklmnopqrstuurtEvHOjcCIBtEiELzQvs3IQLViD2skK"
+"""Of "her own secret", as `htpasswd -B` makes them."""
+
+
+def told(machine: Machine) -> dict[str, tuple[str, str, bool]]:
+    """Name -> how, when, whether that is exact: as `users list` has it."""
+    found = json.loads(hermes_setup(machine, "users", "list", "--json").out)["users"]
+    return {user["name"]: (user["how"], user["changed"], user["exact"]) for user in found}
+
+
+def loads(machine: Machine) -> int:
+    return machine.text("/var/log/hermes-setup.log").count("run nginx -s reload")
+
+
+def test_everybody_on_a_list_can_sign_in_after_one_run_and_a_second_one_adds_whom_it_names_more(world: World) -> None:
+    vps = world.machine("debian13-ready", "hermes")
+    world.dns.host(DOMAIN, *vps.addresses)
+    install(vps)
+    start_hermes(vps)
+    apply(vps, ALICE, "--yes")
+
+    def status(user: str, password: str) -> int:
+        return world.fetch(f"https://{DOMAIN}/", auth=(user, password)).status
+
+    sha = vps.run(["openssl", "passwd", "-6", "zebra staple 7"]).out.strip()
+    people = f"# the team\n\nbob:correct: horse\r\n  carol:{BCRYPT}:a comment\ndora:{sha}\nAlice:battery staple\n"
+    vps.write("/root/team", people, mode=0o644)
+    before = loads(vps)
+    said = hermes_setup(vps, "users", "add", "--from", "/root/team", "--yes")
+    assert loads(vps) == before + 1
+    assert said.out == ""
+    words = " ".join(said.err.split())
+    assert "sudo chmod 600 /root/team" in words
+    assert "warning: alice and Alice differ only in upper and lower case." in words
+    good = {"bob": "correct: horse", "carol": "her own secret", "dora": "zebra staple 7", "Alice": "battery staple"}
+    for user, password in good.items():
+        assert status(user, password) == 200, user
+        assert status(user, f"{password}?") == 401, user
+    assert users(vps) == ["alice", *good]
+    assert "users.alike" in hermes_setup(vps, "doctor", "--json", code=4).out
+    # with one more it adds one; the same again changes nothing
+    vps.write("/root/team", f"{people}erna:hunter2 hunter3\n", mode=0o600)
+    again = hermes_setup(vps, "users", "add", "--from", "/root/team", "--yes").err
+    assert "There already, and left as they are: bob, carol, dora, Alice." in again
+    assert "chmod" not in again
+    assert status("erna", "hunter2 hunter3") == 200
+    assert "Nothing to do" in hermes_setup(vps, "users", "add", "--from", "/root/team", "--yes").err
+    for secret in (*good.values(), "hunter2 hunter3"):
+        assert files_with(vps, secret).get(0, set()) - {"/root/team"} == set()
+    # those who came together go together, and come back as they were
+    since = told(vps)
+    assert since["erna"][0] == "menu"
+    assert since["erna"][2]
+    hermes_setup(vps, "undo", "--last", "--yes")
+    assert status("erna", "hunter2 hunter3") == 401
+    assert told(vps) == {name: user for name, user in since.items() if name != "erna"}
+    hermes_setup(vps, "undo", "--last", "--yes")
+    assert status("erna", "hunter2 hunter3") == 200
+    assert told(vps) == since
+
+
+def test_one_bad_line_and_nobody_of_the_list_is_added(vps: Machine) -> None:
+    apply(vps, ALICE, "--yes")
+    before = vps.snapshot()
+    for line, reason in (
+        ("eve:$apr1$abcdefgh$J2IOWkZkwFAaWkoqcTQvo.", "A $apr1$ hash is not taken over"),
+        ("eve:hunter2", "The password has 7 characters"),
+        ("eve Hunter2Hunter2", "There is more than a name"),
+        ("alice:Hunter2Hunter2", "alice is there already"),
+    ):
+        vps.write("/root/team", f"bob:correct horse\n{line}\n", mode=0o600)
+        said = hermes_setup(vps, "users", "add", "--from", "/root/team", "--yes", code=2)
+        words = " ".join(said.err.split())
+        assert f"/root/team, line 2: {reason}" in words, words
+        assert "Nobody was added." in words
+        assert "hunter2" not in (said.out + said.err).lower()
+        vps.run(["rm", "/root/team"])
+    assert vps.snapshot() == before
+
+
+def test_passwords_are_made_up_for_a_list_on_a_terminal_only(vps: Machine) -> None:
+    apply(vps, ALICE, "--yes")
+    vps.write("/root/team", "bob\ncarol\n")
+    no = hermes_setup(vps, "users", "add", "--from", "/root/team", "--generate", "--yes", code=2).err
+    assert "for the screen only" in " ".join(no.split())
+    assert "no terminal" in hermes_setup(vps, "users", "add", "--from", "/root/team", "--yes", code=2).err
+    hermes_setup(vps, "users", "add", "--from", "/root/team", "--generate", "--dry-run")
+    assert users(vps) == ["alice"]
+    here = Terminal(vps, "users", "add", "--from", "/root/team", "--generate", "--yes")
+    assert here.ended() == 0, here.text
+    made = re.findall(r"(\w+)\s+([a-z0-9]{5}(?:-[a-z0-9]{5}){3})\b", here.text)
+    assert [name for name, _ in made] == ["bob", "carol"]
+    for name, password in made:
+        page = vps.fetch(f"https://{DOMAIN}/", address="127.0.0.1", auth=(name, password))
+        assert page.status == 502, "let in; there is no Hermes"
+        assert here.raw.count(password) == 1
+        assert files_with(vps, password) == {}
+
+
+def test_each_user_has_where_from_and_since_when_and_nothing_is_made_up(vps: Machine) -> None:
+    apply(vps, ALICE, "--yes")
+    hermes_setup(vps, "users", "add", "bob", "--generate", "--yes")
+    alice, bob = told(vps)["alice"], told(vps)["bob"]
+    assert (alice[0], alice[2]) == ("answers", True)
+    assert (bob[0], bob[2]) == ("menu", True)
+    assert alice[1] <= bob[1]
+    # by hand: the file's time is all there is to know, and what was known before stays
+    vps.run(["sh", "-c", f"echo 'carol:{BCRYPT}' >>{USERS_FILE}; touch -d '2021-02-03 04:05:06 UTC' {USERS_FILE}"])
+    assert told(vps) == {"alice": alice, "bob": bob, "carol": ("hand", "2021-02-03T04:05:06Z", False)}
+    hermes_setup(vps, "users", "add", "dora", "--generate", "--yes")
+    assert told(vps)["carol"] == ("hand", "2021-02-03T04:05:06Z", False), "another line of the file was written since"
+    # somebody else's change of our line is seen; one of ours is known to the second again
+    vps.run(["sh", "-c", f"sed -i 's/^bob:.*/bob:{BCRYPT.replace('/', '.')}/' {USERS_FILE}"])
+    assert told(vps)["bob"][2] is False
+    hermes_setup(vps, "users", "passwd", "bob", "--generate", "--yes")
+    changed = told(vps)["bob"]
+    assert changed[2]
+    assert changed[1] > bob[1] or changed[1] == bob[1]
+    # gone and back
+    hermes_setup(vps, "users", "remove", "bob", "--yes")
+    hermes_setup(vps, "undo", "--last", "--yes")
+    assert told(vps)["bob"] == changed
+    line = next(line for line in hermes_setup(vps, "users", "list").out.splitlines() if line.startswith("carol"))
+    assert line == "carol\tby hand, changed 2021-02-03 04:05 UTC or before"
+    # notes of an older version, which had none
+    vps.run(["rm", "/var/lib/hermes-setup/lines.json"])
+    assert not any(exact for _, _, exact in told(vps).values())
+    hermes_setup(vps, "users", "remove", "bob", "--yes")

@@ -8,7 +8,7 @@ import pytest
 
 from conftest import DOMAIN
 from lab import Machine, World, snapshot_diff, start_hermes
-from real.program import hermes_setup, install
+from real.program import hermes_setup, install, users
 from real.terminal import Terminal
 
 GOOD = "correct horse battery"
@@ -81,7 +81,7 @@ def test_the_whole_run_by_keyboard_to_a_dashboard_that_is_served(world: World, v
         assert page.status == 502
         assert "Hermes is not running yet" in page.text
     assert world.fetch(f"https://{DOMAIN}/", roots=roots).status == 401
-    assert [line.partition("\t")[0] for line in hermes_setup(vps, "users", "list").out.splitlines()] == ["alice", "bob"]
+    assert users(vps) == ["alice", "bob"]
     assert not vps.exists("/var/lib/hermes-setup/draft.json")
 
 
@@ -233,7 +233,7 @@ def test_the_menu_of_a_machine_that_is_set_up(vps: Machine) -> None:
     assert status("bob", bob) == 401
     assert status("bob", f"{GOOD} too") == 502
     menu(("3\r", ""), ("1) alice\n  2) bob\n  <) go back", "2\r"), ("? Remove bob? [y/N]", "y\r"), (GO_AHEAD, "y\r"))
-    assert [line.partition("\t")[0] for line in hermes_setup(vps, "users", "list").out.splitlines()] == ["alice"]
+    assert users(vps) == ["alice"]
     assert status("bob", f"{GOOD} too") == 401
     menu(("8\r", ""), (GO_AHEAD, "y\r"))  # undo
     assert status("bob", f"{GOOD} too") == 502
