@@ -181,7 +181,7 @@ class Look:
     def _chat(self, system: System, address: str, token: str, page: Response) -> list[Finding]:
         """The chat's WebSocket opens through the gate; Hermes's token for it stands in the page (web_server.py)."""
         name = self.answers.domain.ascii
-        session = re.search(rb"__HERMES_SESSION_TOKEN__\W{1,8}([A-Za-z0-9_~.-]{8,200})", page.body)
+        session = re.search(rb"__HERMES_SESSION_TOKEN__[^\w.~-]{1,8}([A-Za-z0-9_~.-]{8,200})", page.body)
         if not session:
             return []
         key = base64.b64encode(secrets.token_bytes(16)).decode()
