@@ -1387,6 +1387,7 @@ def _work(
     done: list[str] = []
     _under_way.update(done=done, now="the first step", screen=screen)
     with screen.progress() as progress:
+        host.heard = progress.heard
         for event in engine_run(stages, answers, host, journal, known):
             match event:
                 case Started():

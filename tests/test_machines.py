@@ -197,6 +197,41 @@ def test_a_command_that_fails_shows_what_it_said(real: System) -> None:
         real.run(["no-such-command-here"])
 
 
+def test_a_command_is_heard_while_it_is_at_work(local: Local, tmp_path: Path) -> None:
+    """Each line is told while the command waits for it to have been told."""
+    heard: list[str] = []
+
+    def hear(line: str) -> None:
+        heard.append(line)
+        (tmp_path / line.split(maxsplit=1)[0]).touch()
+
+    local.heard = hear
+    wait = f"while ! test -e {tmp_path}/%s; do sleep 0.01; done"
+    ran = local.run(
+        [
+            "sh",
+            "-c",
+            f"echo one; {wait % 'one'}; printf 'skipped\\n10%%\\r\\ntwo %%\\r\\n\\n'; {wait % 'two'}; printf end >&2",
+        ],
+        seconds=10,
+    )
+    assert heard == ["one", "two %", "end"]
+    assert ran.out == "one\nskipped\n10%\r\ntwo %\r\n\nend"
+
+
+def test_a_command_is_given_what_it_should_read_also_where_it_does_not(local: Local) -> None:
+    assert local.run(["cat"], stdin=b"a\0b").out == "a\0b"
+    assert local.run(["true"], stdin=b"x" * 60_000).ok
+    assert local.run(["cat"]).out == ""
+
+
+def test_what_a_command_said_before_its_deadline_is_kept(local: Local) -> None:
+    with pytest.raises(CommandFailed, match=r"0\.5 s") as failed:
+        local.run(["sh", "-c", "trap 'echo bye; exit' TERM; echo hello; sleep 20 & wait"], seconds=0.5)
+    assert failed.value.output == "hello\nbye\n"
+    assert failed.value.code == 124
+
+
 def test_a_killed_command_is_explained(real: System) -> None:
     with pytest.raises(CommandFailed, match="memory"):
         real.run(["sh", "-c", "kill -9 $$"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -305,14 +306,38 @@ def test_off_a_terminal_and_on_one_that_stands_still_nothing_moves(monkeypatch: 
 # ---- failures ----
 
 
-def test_a_failed_command_shows_its_end_and_the_next_step() -> None:
+def test_what_a_command_says_stands_below_the_moving_line_while_it_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    paper, screen = Paper(40, REAL), pyte.Screen(40, 10)
+    with paper.screen.progress() as progress:
+        progress.heard("before anything is at work")
+        progress.show(Started("packages", "Packages", 7, 14))
+        progress.show(Doing("packages", RELOAD))
+        for line in ("Unpacking", "Setting up " + WIDE + EVIL):
+            progress.heard(line)
+        end = time.monotonic() + 5
+        while "Setting up" not in paper.text and time.monotonic() < end:
+            time.sleep(0.01)
+        pyte.Stream(screen).feed(paper.text.replace("\n", "\r\n"))
+        rows = [row for row in screen.display if row.strip()]
+        assert "[ 7/14] Packages: nginx serves it" in rows[0]
+        assert rows[1].startswith("  | Setting up ")
+        assert len(rows) == 2
+        progress.show(Did("packages", RELOAD))
+        progress.heard("after it has ended")
+    screen.reset()
+    pyte.Stream(screen).feed(paper.text.replace("\n", "\r\n"))
+    assert "".join(screen.display).strip() == "", "a row of it was left"
+
+
+def test_a_failed_command_shows_all_it_said_but_not_a_flood_and_the_next_step() -> None:
     paper = Paper()
-    output = "\n".join(f"line {n}" for n in range(40)) + "\n\x1b[31mE: broken [bold]\n"
+    output = "\n".join(f"line {n}" for n in range(225)) + "\n\x1b[31mE: broken [bold]\n"
     cause = CommandFailed("apt-get ended with 100.", "Run: apt-get update", output, 100)
     paper.screen.failed(StageFailed("packages", cause, ["/etc/x was changed by someone since"]), log="/var/log/x.log")
     assert paper.lines[0] == "Failed: apt-get ended with 100."
     assert paper.lines[1] == "  | (26 lines before)"
-    assert paper.lines[16:] == [
+    assert paper.lines[201:] == [
         "  | E: broken [bold]",
         "The files of this step were put back as they were, but for these:",
         "  - /etc/x was changed by someone since",

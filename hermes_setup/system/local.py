@@ -7,11 +7,12 @@ import errno
 import grp
 import os
 import pwd
+import selectors
 import signal
 import stat
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 
 from hermes_setup import durable
@@ -44,6 +45,8 @@ class Local:
     def __init__(self, root: str = "/", log: Callable[[str], None] = lambda _line: None) -> None:
         self._root = root.rstrip("/")
         self._log = log
+        self.heard: Callable[[str], None] = lambda _line: None
+        """Is given what a command of `run` says, as it says it: of all that came at once, the last line."""
 
     def _at(self, path: str) -> str:
         return self._root + path
@@ -178,7 +181,7 @@ class Local:
         try:
             process = subprocess.Popen(
                 list(argv),
-                stdin=subprocess.PIPE,
+                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env=_environment(env or {}),
@@ -188,10 +191,14 @@ class Local:
             raise CommandFailed(
                 f"{argv[0]} could not be started: {os.strerror(error.errno or 0)}.", code=127
             ) from error
+        out = bytearray()
         try:
-            out, _ = process.communicate(stdin, timeout=seconds)
+            for piece in _says(process, stdin, seconds):
+                out += piece
+                if line := _last_line(piece):
+                    self.heard(line)
         except subprocess.TimeoutExpired:
-            out = _end(process)
+            out += _end(process)
             raise CommandFailed(
                 f"{argv[0]} did not end within {seconds:g} s and was stopped.",
                 output=out.decode(errors="replace"),
@@ -223,6 +230,34 @@ class Local:
     def touches(self) -> bool:
         """Always."""
         return True
+
+
+def _says(process: subprocess.Popen[bytes], stdin: bytes, seconds: float) -> Iterator[bytes]:
+    """What it says, as it comes; it has ended when this is exhausted. Raises TimeoutExpired after so many seconds."""
+    end = time.monotonic() + seconds
+    if process.stdin:
+        with contextlib.suppress(BrokenPipeError):  # it did not want to hear it all
+            process.stdin.write(stdin)
+            process.stdin.close()
+        process.stdin = None
+    with selectors.DefaultSelector() as ready:
+        ready.register(process.stdout or -1, selectors.EVENT_READ)
+        while True:
+            if not ready.select(max(0.0, end - time.monotonic())):
+                raise subprocess.TimeoutExpired(process.args, seconds)
+            piece = os.read(process.stdout.fileno() if process.stdout else -1, 65536)
+            if not piece:
+                break
+            yield piece
+    process.wait(max(0.0, end - time.monotonic()))
+    if process.stdout:
+        process.stdout.close()
+
+
+def _last_line(piece: bytes) -> str:
+    """The last line that is not empty; a carriage return begins one, too, as in apt's percentages."""
+    lines = piece.decode(errors="replace").replace("\r", "\n").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def _end(process: subprocess.Popen[bytes]) -> bytes:

@@ -42,7 +42,7 @@ _WORDS = {
     Severity.WARN: ("warning", "bold yellow"),
     Severity.NOTE: ("note", "bold"),
 }
-_TAIL = 15  # lines of a failed command's output: the reason is at its end
+_TAIL = 200  # lines of a failed command's output: all, of nearly every one; the reason is at its end
 _EVIDENCE = 8  # lines
 _ENDLESS = 100_000  # columns, of what is no terminal
 
@@ -352,6 +352,7 @@ class Progress:
         self._screen = screen
         self._status: Status | None = None
         self._head = ""
+        self._line = ""
         self._done = 0
         self._warned = False
         self.changes = 0
@@ -398,17 +399,28 @@ class Progress:
         else:
             self._screen.hang(f"{self._head}: ", f"{why} ...")
 
+    def heard(self, line: str) -> None:
+        """What the command at work said last stands below the moving line. Where nothing moves, it is not shown."""
+        if self._status:
+            self._status.update(self._rows(self._line, f"  | {self._screen.clean(line)}"))
+
     def _moving(self, text: str) -> None:
         if not self._screen.terminal.moves:
             return
+        self._still()
+        self._line = text
+        # 4 times a second: a slow line keeps up, and what is over at once is never seen
+        self._status = self._screen.console.status(self._rows(text), spinner="line", refresh_per_second=4)
+        self._status.start()
+
+    def _rows(self, *texts: str) -> Text:
+        """One row each, or the redraw leaves rows behind."""
         from rich.text import Text
 
-        self._still()
-        console = self._screen.console
-        line = Text(text, no_wrap=True, overflow="crop")
-        line.truncate(max(10, console.width - 3))  # one row, or the redraw leaves rows behind
-        self._status = console.status(line, spinner="line", refresh_per_second=4)  # 4: a slow line keeps up
-        self._status.start()
+        rows = [Text(text, no_wrap=True, overflow="crop") for text in texts]
+        for row in rows:
+            row.truncate(max(10, self._screen.console.width - 3))
+        return Text("\n").join(rows)
 
     def _still(self) -> None:
         if self._status:
