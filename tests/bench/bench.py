@@ -136,13 +136,8 @@ def fresh(world: World) -> Machine:
 
 def beside_others() -> None:
     """What the same costs elsewhere."""
-    with World() as world:
-        machine = fresh(world)
-        rivals.certbots_version(machine)
-        rivals.first_question(machine)
-    answers = ANSWERS.format("letsencrypt").replace(
-        'name = "alice"', f'name = "alice"\npassword_hash = "{passwords.hash_password(gate.PASSWORD)}"'
-    )
+    first()
+    answers = with_password()
     with World() as world:
         machine = fresh(world)
         apply(machine, answers, "--yes")
@@ -150,9 +145,28 @@ def beside_others() -> None:
         done = {name: machine.read(path) for name, path in rivals.SAME.items()}
     golden = Path(__file__).resolve().parents[1] / "golden" / "http-1.26.conf"
     rivals.whole_job(fresh, {**done, "http.conf": golden.read_bytes()}, answers)
+    beside_an_open_site()
+
+
+def first() -> None:
+    """How soon something is there."""
     with World() as world:
         machine = fresh(world)
-        apply(machine, answers, "--yes")
+        rivals.certbots_version(machine)
+        rivals.first_question(machine)
+
+
+def with_password() -> str:
+    """Answers whose user can sign in at once."""
+    hashed = passwords.hash_password(gate.PASSWORD)
+    return ANSWERS.format("letsencrypt").replace('name = "alice"', f'name = "alice"\npassword_hash = "{hashed}"')
+
+
+def beside_an_open_site() -> None:
+    """What the gate costs a request."""
+    with World() as world:
+        machine = fresh(world)
+        apply(machine, with_password(), "--yes")
         gate.gate(world, machine)
         gate.users_files(world, machine)
 
@@ -164,8 +178,8 @@ def main() -> None:
     print(
         f"{cpu[1] if cpu else 'unknown processor'}, load {Path('/proc/loadavg').read_text('ascii').split()[0]}; medians"
     )
-    if sys.argv[1:] == ["others"]:
-        beside_others()
+    if part := {"others": beside_others, "gate": beside_an_open_site, "first": first}.get("".join(sys.argv[1:])):
+        part()
         return
     start_up()
     one_check()
