@@ -30,10 +30,15 @@ clean_up() {
     [ -z "$work" ] || rm -rf "$work"
 }
 trap clean_up EXIT
-stopped() { say; say "Stopped. What was there before is as it was; run it again and it goes on."; exit "$1"; }
+# It clears away by itself: a second ^C on the way to the EXIT trap would end that one unrun.
+stopped() {
+    trap '' INT TERM HUP
+    say; say "Stopped. What was there before is as it was; run it again and it goes on."
+    clean_up; exit "$1"
+}
 trap 'stopped 130' INT
 trap 'stopped 143' TERM
-trap 'exit 129' HUP # nobody is left to tell
+trap 'clean_up; exit 129' HUP # nobody is left to tell
 
 # -- where it is, and what it is run on -----------------------------------------------------------------------------------
 

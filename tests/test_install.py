@@ -1,9 +1,14 @@
-"""What install.sh installs: every file of every package by its hash, and examples that the program takes."""
+"""What install.sh installs: every file of every package by its hash, and examples that the program takes; and that a
+^C held down leaves nothing of it behind."""
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -48,3 +53,22 @@ def test_what_the_program_needs_is_pinned() -> None:
 @pytest.mark.parametrize("path", sorted((REPO / "docs/examples").glob("*.toml")), ids=lambda path: path.name)
 def test_an_example_is_an_answers_file(path: Path) -> None:
     read_table(toml(str(path.relative_to(REPO))))
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGHUP], ids=["INT", "HUP"])
+def test_signals_one_after_the_other_cannot_stop_its_clean_up(tmp_path: Path, which: signal.Signals) -> None:
+    head = (REPO / "install.sh").read_text("utf-8").split("# -- where it is")[0]
+    assert "trap" in head
+    script = tmp_path / "head.sh"
+    script.write_text(f"{head}\nwork={tmp_path}/work; mkdir $work; echo ready; sleep 20\n", "utf-8")
+    for trial in range(150):
+        with subprocess.Popen(
+            ["sh", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+        ) as shell:
+            assert shell.stdout
+            shell.stdout.readline()
+            while shell.poll() is None:
+                os.killpg(shell.pid, which)
+                time.sleep(trial % 5 * 2e-5)
+        assert shell.returncode == 128 + which
+        assert not (tmp_path / "work").exists()

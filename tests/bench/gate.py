@@ -149,9 +149,7 @@ def users_files(world: World, machine: Machine, sizes: Sequence[int] = (10, 1000
     machine.run(["rm", "-f", "/etc/nginx/sites-enabled/zzz-open"])  # it leans on our site, which goes on to sort last
     for size in sizes:
         machine.write("/root/list", "".join(f"user{number}:{hashed}\n" for number in range(size - 1)))
-        ran = machine.run(
-            ["bash", "-c", "time -p hermes-setup users add --from /root/list --yes"], timeout=300
-        )
+        ran = machine.run(["bash", "-c", "time -p hermes-setup users add --from /root/list --yes"], timeout=300)
         took = float(re.findall(r"real ([0-9.]+)", ran.err + ran.out)[0])
         again = machine.run(["bash", "-c", "time -p hermes-setup doctor >/dev/null 2>&1 || true"], timeout=300)
         look = float(re.findall(r"real ([0-9.]+)", again.err + again.out)[0])
