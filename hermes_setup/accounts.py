@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from hermes_setup import nginx
 from hermes_setup.answers import User, UserEntry, parse_user
 from hermes_setup.errors import WrongInput
 from hermes_setup.passwords import (
@@ -46,6 +45,8 @@ def with_users(text: str, users: Sequence[User], gone: Sequence[str]) -> str:
 
     nginx passes over lines that begin with # (ngx_http_auth_basic_module.c), so the first one says whose file it is.
     """
+    from hermes_setup import nginx  # here: the wizard's first question does not wait for it
+
     wanted = {user.name: user.hash for user in users if user.hash}
     ours = {*wanted, *gone}
     lines: list[str] = []
@@ -154,6 +155,8 @@ def render_gate(wanted: Sequence[Token]) -> str:
     nginx's map compares plain keys without case and only up to a length (ngx_http_map_module), so a name with letters
     becomes a regular expression: ALICE, added by hand tomorrow, must not get alice's cookie.
     """
+    from hermes_setup import nginx
+
     lines = []
     for token in wanted:
         text = f"{REALM}:{token.name}"

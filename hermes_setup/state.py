@@ -28,14 +28,16 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hermes_setup import durable
 from hermes_setup.accounts import Written
 from hermes_setup.answers import Answers, Backend, Domain, Issuer, User, Webhooks, parse_allow, parse_email, parse_user
-from hermes_setup.changes import Change, Place, Run, Stamp
 from hermes_setup.errors import Busy, HermesSetupError, WrongInput
 from hermes_setup.host import ABSENT, Absent, File, Folder, Link, Node
+
+if TYPE_CHECKING:
+    from hermes_setup.changes import Change
 
 STATE = "/var/lib/hermes-setup"
 RUNS_KEPT = 20
@@ -255,6 +257,8 @@ class Journal:
         return pairs
 
     def _write(self, change: Change, which: str) -> dict[str, Any]:
+        from hermes_setup.changes import Place, Run, Stamp  # here: the wizard's first question does not wait for it
+
         match change:
             case Place():
                 return {"place": change.path, "why": change.why, **self._node(change.node, which)}
@@ -280,6 +284,8 @@ class Journal:
                 return {"absent": True}
 
     def _read(self, line: dict[str, Any]) -> Change:
+        from hermes_setup.changes import Place, Run, Stamp
+
         if "run" in line:
             return Run(tuple(line["run"]), line["why"])
         node: Node = ABSENT

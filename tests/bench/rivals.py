@@ -87,13 +87,13 @@ def first_question(machine: Machine) -> None:
             env = {"PYTHONPATH": HOME, "TERM": "xterm-256color"}
             ran = machine.run(["python3", "-s", "-c", ON_A_TERMINAL, "Domain", *argv], env=env)
             first, asked = json.loads(ran.out.splitlines()[-1])
-            if argv[0] == COMMAND:
+            if "hermes_setup" in argv:
                 began.append(first)
             return float(asked)
 
         return run
 
-    ours, theirs = in_turns(9, side(COMMAND), side("python3", "-s", "/root/five.py"))
+    ours, theirs = in_turns(9, side("python3", "-s", "-m", "hermes_setup"), side("python3", "-s", "/root/five.py"))
     print(verdict("first question, against questionary alone", ours, theirs, 1.25))
     first = statistics.median(began) * 1000
     print(f"{'something on the screen after':<44} {first:8.0f} ms   (at most 60){'' if first <= 60 else '   NOT HELD'}")
