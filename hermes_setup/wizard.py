@@ -1096,7 +1096,7 @@ def _ask_host(asker: Asker, domain: Domain, now: Domain | None) -> tuple[Domain 
     """The webhooks' own name in a tuple, (None,) for the dashboard's."""
     question = Question(
         "host",
-        "Under which name?",
+        "Name for webhooks",
         f"{domain.shown}, as paths of it; or a name that serves them alone, like hooks.example.com: then its DNS record has "
         "to point to this server, too.",
         "[webhooks] host",

@@ -447,7 +447,7 @@ def test_users_for_eyes_are_aligned_and_for_programs_have_a_tab() -> None:
     [
         ([], [], "All is well."),
         ([("a", note("a.b", "N", "", ""))], [("s", STAMP), ("s", PROBE)], "All is well."),
-        ([("a", warn("a.b", "W", "", ""))], [], "1 warning."),
+        ([("a", warn("a.b", "W", "", ""))], [], "1 warning, no change pending."),
         (
             [("a", block("a.b", "B", "", "")), ("a", block("a.c", "C", "", ""))],
             [("s", SITE)],

@@ -314,7 +314,7 @@ class Screen:
         parts = [
             _many(blocks, "problem"),
             _many(warns, "warning"),
-            _many(len(wanted), "change") + " pending" if wanted else "",
+            _many(len(wanted), "change") + " pending" if wanted else "" if blocks else "no change pending",
         ]
         self.say(f"{', '.join(part for part in parts if part)}.", "bold")
 
