@@ -126,6 +126,11 @@ def run(argv: list[str]) -> int:
     if argv == ["help"] or "--help" in argv or "-h" in argv:
         print(HELP, end="")
         return 0
+    import gc
+
+    gc.set_threshold(
+        100_000
+    )  # nothing that is imported is ever garbage, and looking for some in it takes a fifth of the start
     from hermes_setup.errors import HermesSetupError, WrongInput
 
     _catch_signals()
@@ -1126,60 +1131,70 @@ def _all_known(known: KnownType, previous: Answers | None) -> KnownType:
 
 def _again(state: State, stored: Answers, *, dry: bool) -> int:
     """A machine that was agreed about before: finish what is unfinished, else the menu."""
-    from dataclasses import replace
-
-    from hermes_setup import wizard
-    from hermes_setup.session import find
-    from hermes_setup.stages import webhooks
-    from hermes_setup.system.local import Local
+    from hermes_setup import menu
 
     if any(user.hash for user in stored.users) or stored.gone or stored.revoked:
         _say(f"The set-up of {stored.domain.label} was begun and not finished. It goes on from where it stopped.")
         _say("To change an answer: < and Enter at its question.")
         return _go_on(state, stored, dry=dry)
-    if _look_over(stored):
-        _say("Not everything is as it should be.")
-        return _go_on(state, stored, dry=dry)
-    session = find(Local())
-    wish, made_up = wizard.menu(
+    visit = _visit(stored, _look_over(stored))
+    if visit.pending:
+        _say("Not everything is as it should be. Enter shows what would put it right.")
+    while True:
+        code = _grant(menu.menu(visit, _asker()), state, dry=dry)
+        if code != _WANTS_BACK:
+            return code
+
+
+def _visit(stored: Answers, pending: int | None) -> VisitType:
+    """What the menu knows: at once what is at hand, the rest when it is asked for."""
+    from hermes_setup import menu, service
+    from hermes_setup.session import find
+    from hermes_setup.stages import webhooks
+    from hermes_setup.stages.backend import proved
+    from hermes_setup.system.local import Local
+
+    host = Local()
+
+    def idle() -> str:
+        found = service.idle(host)
+        return found.user if found else ""
+
+    return menu.Visit(
+        stored,
         tuple(_lines()),
-        _asker(),
-        allow=stored.allow,
-        session=session,
-        lockout=stored.lockout,
-        domain=stored.domain,
-        webhooks=stored.webhooks,
-        listening=lambda: webhooks.listening(Local()),
+        find(host),
+        pending,
+        listening=lambda: webhooks.listening(host),
+        backends=lambda: proved(host),
+        idle=idle,
+        cookies=_revoked,
     )
-    others = tuple(user for user in stored.users if wish.user is None or user.name != wish.user.name)
+
+
+def _grant(wish: WishType, state: State, *, dry: bool) -> int:
+    """What was chosen in the menu is done; _WANTS_BACK leads to the menu again."""
     match wish.do:
         case "quit":
             return 0
+        case "list":
+            _list(as_json=False)
+            return _WANTS_BACK
         case "check":
             return _doctor(as_json=False)
-        case "change":
-            return _ask_all(state, wizard.Draft.again(stored), stored, dry=dry)
         case "undo":
-            code = _undo(dry=dry, yes=False, asked=True)
-            return 0 if code == _WANTS_BACK else code
+            return _undo(dry=dry, yes=False, asked=True)
         case "addresses":
-            return _readdress(state, replace(stored, allow=wish.allow), dry=dry)
-        case "webhooks":
-            code = _unless_blocked(replace(stored, webhooks=wish.webhooks), state, {}, dry=dry)
-            if code == _WANTS_BACK:
-                _say("Nothing was changed.")
-            return max(code, 0)
-        case "remove":
-            answers = replace(stored, users=others, gone=(*stored.gone, wish.user.name) if wish.user else stored.gone)
-        case _:
-            # a new password does not change who gave the user
-            was = {user.name: user.origin for user in stored.users}
-            new = (replace(wish.user, origin=was.get(wish.user.name, "menu")),) if wish.user else ()
-            answers = replace(stored, users=(*others, *new))
+            return _readdress(state, wish.answers, dry=dry)
+        case "show" | "domain" | "certificate" | "hermes" | "webhooks":
+            return _unless_blocked(wish.answers, state, {}, dry=dry)
+    made_up = dict(wish.made_up)
     code = _promised(
-        made_up, lambda: _carry_out(answers, state, made_up, dry=dry, asked=True, stages=_user_stages()), kept=False
+        made_up,
+        lambda: _carry_out(wish.answers, state, made_up, dry=dry, asked=True, stages=_user_stages()),
+        kept=False,
     )
-    if code == 0 and not dry and wish.do in ("remove", "passwd"):
+    if code == 0 and not dry and wish.do != "add":
         _say_retiring()
     return code
 
@@ -1189,9 +1204,6 @@ def _readdress(state: State, answers: Answers, *, dry: bool) -> int:
     from hermes_setup.stages.addresses import told
 
     code = _carry_out(answers, state, {}, dry=dry, asked=True, stages=_address_stages())
-    if code == _WANTS_BACK:
-        _say("Nothing was changed.")
-        return 0
     if code == 0 and not dry and _finished:
         _say(f"The dashboard opens to: {told(answers.allow) or 'every address'}.")
         _say_retiring()
@@ -1208,8 +1220,8 @@ def _go_on(state: State, stored: Answers, *, dry: bool) -> int:
     return code
 
 
-def _look_over(stored: Answers) -> bool:
-    """What is set up here is on the screen, with what the checks found. True when a run would change something."""
+def _look_over(stored: Answers) -> int | None:
+    """What is set up here is on the screen, with what the checks found. How many changes a run would make; None if it is blocked."""
     from hermes_setup import overview
     from hermes_setup.engine import Blocked, preflight
     from hermes_setup.findings import Severity
@@ -1222,9 +1234,9 @@ def _look_over(stored: Answers) -> bool:
     screen.overview(overview.lines(stored, known.facts.values(), _lines()))
     screen.findings(finding for _, finding in known.findings if finding.severity > Severity.NOTE)
     try:
-        return bool(_changes(_forecast(story(), stored, host, known)[1]))
+        return len(_changes(_forecast(story(), stored, host, known)[1]))
     except Blocked:
-        return False
+        return None
 
 
 # -- one run --------------------------------------------------------------------------------------------------------------
@@ -1414,6 +1426,8 @@ def _go_ahead(*, back: bool) -> str:
 if TYPE_CHECKING:
     from hermes_setup.answers import AnswersFile as AnswersFileType
     from hermes_setup.engine import Preflight as PreflightType
+    from hermes_setup.menu import Visit as VisitType
+    from hermes_setup.menu import Wish as WishType
     from hermes_setup.ui.show import Screen as ScreenType
     from hermes_setup.wizard import Asker as AskerType
     from hermes_setup.wizard import Draft as DraftType

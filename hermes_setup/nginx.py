@@ -505,11 +505,30 @@ def refused(error: CommandFailed, changes: Mapping[str, Node]) -> HermesSetupErr
 
 
 @lru_cache
-def template(name: str) -> str:
-    """The text of a template: beside the package when it is installed, at the repository's top in a checkout."""
+def _templates() -> Path:
+    """Beside the package when it is installed, at the repository's top in a checkout."""
     here = Path(__file__).resolve().parent
-    folder = next((path for path in (here / "templates", here.parent / "templates") if path.is_dir()), here)
-    return (folder / name).read_text(encoding="utf-8")
+    return next((path for path in (here / "templates", here.parent / "templates") if path.is_dir()), here)
+
+
+@lru_cache
+def template(name: str) -> str:
+    """The text of a template."""
+    return (_templates() / name).read_text(encoding="utf-8")
+
+
+def compile_templates() -> None:
+    """Each template's code is kept beside them, as Python keeps that of its modules; install.sh calls this.
+
+    To compile them takes as long as all checks together. A template that differs from its code is compiled anew.
+    """
+    (_templates() / _COMPILED).mkdir(exist_ok=True)
+    for path in sorted(_templates().iterdir()):
+        if path.is_file():
+            _compiled(path.name)
+
+
+_COMPILED = "__pycache__"
 
 
 def render(name: str, **values: object) -> str:
@@ -521,8 +540,10 @@ def render(name: str, **values: object) -> str:
 def _compiled(name: str) -> Any:
     import jinja2
 
+    kept = _templates() / _COMPILED
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(template),
+        bytecode_cache=jinja2.FileSystemBytecodeCache(str(kept)) if kept.is_dir() else None,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -13,9 +13,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
-from hermes_setup import accounts, passwords
+from hermes_setup import passwords
 from hermes_setup.answers import (
     Answers,
     Backend,
@@ -23,15 +23,14 @@ from hermes_setup.answers import (
     Issuer,
     User,
     Webhooks,
-    parse_allow,
     parse_email,
     parse_user,
-    permits,
     webhooks_host,
 )
 from hermes_setup.errors import WrongInput
-from hermes_setup.session import Session
-from hermes_setup.webhooks import Hook, parse_hooks
+from hermes_setup.webhooks import Hook
+
+T = TypeVar("T")
 
 PRIVATE_ENDINGS = ("localhost", "local", "test", "internal", "home.arpa", "lan", "invalid", "example", "onion")
 """No public CA signs names under these (RFC 2606, 6761, 6762, 7686, 8375; ICANN's .internal); .lan is only custom."""
@@ -39,10 +38,11 @@ PRIVATE_ENDINGS = ("localhost", "local", "test", "internal", "home.arpa", "lan",
 
 @dataclass(frozen=True)
 class Choice:
-    """One line of a list: `value` is the answer, `label` what is read."""
+    """One line of a list: `value` is the answer, `label` what is read, `key` what is typed (else its number)."""
 
     value: str
     label: str
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -247,11 +247,11 @@ def next_question(draft: Draft, known: Known) -> Question | None:
     if draft.domain is None:
         return _ask_domain(known)
     if draft.redirect is None and known.previous and (old := earlier(known.previous, draft.domain)):
-        return _ask_redirect(draft.domain, old)
+        return ask_redirect(draft.domain, old)
     if draft.issuer is None:
-        return _ask_ca(known) if draft.other_ca else _ask_certificate(draft.domain, known)
+        return ask_ca(known) if draft.other_ca else ask_certificate(draft.domain, known)
     if draft.email is None and not draft.issuer.self_signed:
-        return _ask_email(known)
+        return ask_email(known)
     match draft.at:
         case "name":
             return _ask_name(draft, known)
@@ -277,7 +277,7 @@ def take(draft: Draft, question: Question, text: str, known: Known) -> Draft:
     """The draft with that answer in it. Raises WrongInput, with the reason and what to type instead."""
     match question.key:
         case "domain":
-            return replace(draft, domain=_another(Domain.parse(text), known))
+            return replace(draft, domain=another(Domain.parse(text), known.previous))
         case "redirect":
             return replace(draft, redirect=says_yes(text))
         case "certificate":
@@ -287,9 +287,9 @@ def take(draft: Draft, question: Question, text: str, known: Known) -> Draft:
             issuer = Issuer.parse(text)
             return replace(draft, issuer=issuer, other_ca=False)
         case "email":
-            return replace(draft, email=parse_email("" if text.strip() == "-" else text))
+            return replace(draft, email=email_or_none(text))
         case "name":
-            return replace(draft, name=_new_name(draft, text), at="password")
+            return replace(draft, name=new_name(draft, text), at="password")
         case "how":
             if chosen(question, text) == "own":
                 return replace(draft, at="own")
@@ -314,6 +314,11 @@ def take(draft: Draft, question: Question, text: str, known: Known) -> Draft:
     raise AssertionError(question.key)
 
 
+def email_or_none(text: str) -> str:
+    """The address, "" for none, which is typed as a "-" where one stands already. Raises WrongInput."""
+    return parse_email("" if text.strip() == "-" else text)
+
+
 def with_user(draft: Draft, user: User) -> Draft:
     """The draft with that user, and nobody half named."""
     return replace(draft, users=(*draft.users, user), name="", at="more")
@@ -333,7 +338,9 @@ def chosen(question: Question, text: str) -> str:
     """The value of one of the question's choices. Raises WrongInput for anything else."""
     value = text.strip()
     if value not in (choice.value for choice in question.choices):
-        raise WrongInput("That is none of the choices.", hint=f"Type a number from 1 to {len(question.choices)}.")
+        raise WrongInput(
+            "That is none of the choices.", hint="Type the number or the letter that stands before one of them."
+        )
     return value
 
 
@@ -355,8 +362,9 @@ def _ask_domain(known: Known) -> Question:
     )
 
 
-def _another(domain: Domain, known: Known) -> Domain:
-    hooks = known.previous.webhooks if known.previous else None
+def another(domain: Domain, previous: Answers | None) -> Domain:
+    """The domain, once it is none that these answers have for something else. Raises WrongInput."""
+    hooks = previous.webhooks if previous else None
     if hooks and hooks.host == domain:
         raise WrongInput(
             f"{domain} is the webhooks' own name, which serves nothing else.",
@@ -365,7 +373,14 @@ def _another(domain: Domain, known: Known) -> Domain:
     return domain
 
 
-def _ask_redirect(domain: Domain, old: Sequence[Domain]) -> Question:
+def tell_ascii(domain: Domain, asker: Asker) -> None:
+    """A name in another script is told as DNS has it."""
+    if domain.ascii != domain.shown:
+        asker.tell(f"{domain.shown} is written {domain.ascii} in DNS and in the certificate.")
+
+
+def ask_redirect(domain: Domain, old: Sequence[Domain]) -> Question:
+    """Whether the old names are to lead to the domain."""
     names = " and ".join(each.shown for each in old)
     return Question(
         "redirect",
@@ -414,7 +429,8 @@ def _domain_or_nothing(text: str) -> str:
     return "" if domain.ascii.endswith((".localdomain", ".internal", ".local")) else domain.shown
 
 
-def _ask_certificate(domain: Domain, known: Known) -> Question:
+def ask_certificate(domain: Domain, known: Known) -> Question:
+    """Who is to sign; the choice `other` leads to `ask_ca`."""
     choices = [
         Choice("letsencrypt", "Let's Encrypt: free, browsers trust it"),
         Choice("letsencrypt-staging", "Let's Encrypt, practice: browsers warn"),
@@ -430,7 +446,8 @@ def _ask_certificate(domain: Domain, known: Known) -> Question:
     return Question("certificate", "Certificate", about, "certificate", "choice", default, choices=tuple(choices))
 
 
-def _ask_ca(known: Known) -> Question:
+def ask_ca(known: Known) -> Question:
+    """Which other CA."""
     return Question(
         "ca",
         "ACME directory",
@@ -440,7 +457,8 @@ def _ask_ca(known: Known) -> Question:
     )
 
 
-def _ask_email(known: Known) -> Question:
+def ask_email(known: Known) -> Question:
+    """The CA's account's address; see `email_or_none`."""
     before = known.previous.email if known.previous else ""
     return Question(
         "email",
@@ -552,7 +570,8 @@ GO_AHEAD = Question(
 """No default: only a clear yes changes a machine."""
 
 
-def _new_name(draft: Draft, text: str) -> str:
+def new_name(draft: Draft, text: str) -> str:
+    """The name of a user who is not in the draft yet. Raises WrongInput."""
     name = parse_user(text)
     if any(user.name == name for user in draft.users):
         raise WrongInput(f"{name} is there already.", hint="Type another name.")
@@ -612,8 +631,8 @@ def walk(
         text, after = heard
         if plain.kind != "password":
             said[spot] = text
-        if after.domain is not None and after.domain != draft.domain and after.domain.ascii != after.domain.shown:
-            asker.tell(f"{after.domain.shown} is written {after.domain.ascii} in DNS and in the certificate.")
+        if after.domain is not None and after.domain != draft.domain:
+            tell_ascii(after.domain, asker)
         if look:
             known, look = look(known), None
         known = replace(known, given=_newest(known.given, after.users))
@@ -799,17 +818,23 @@ def _told(draft: Draft) -> list[str]:
     return lines
 
 
-def agreed(asker: Asker, question: Question) -> bool | Back:
-    """A clear yes or no to a question of kind confirm, or Back."""
+def settled(asker: Asker, question: Question, parse: Callable[[str], T]) -> T | Back:
+    """What `parse` made of the answer, or Back. Each answer that it refuses is told why, in place."""
     error = ""
     while True:
         reply = asker.ask(question, error)
         if isinstance(reply, Back):
             return reply
         try:
-            return says_yes(reply)
+            return parse(reply)
         except WrongInput as wrong:
             error = told(wrong)
+            question = replace(question, typed=wrong.instead or reply) if question.kind == "text" else question
+
+
+def agreed(asker: Asker, question: Question) -> bool | Back:
+    """A clear yes or no to a question of kind confirm, or Back."""
+    return settled(asker, question, says_yes)
 
 
 def what_now(asker: Asker, *, waiting: bool = False) -> Literal["wait", "again", "back", "quit"]:
@@ -832,99 +857,12 @@ def what_now(asker: Asker, *, waiting: bool = False) -> Literal["wait", "again",
             Choice("quit", "Stop here; hermes-setup goes on from here later"),
         ),
     )
-    error = ""
-    while True:
-        reply = asker.ask(question, error)
-        try:
-            match "quit" if isinstance(reply, Back) else chosen(question, reply):
-                case "wait":
-                    return "wait"
-                case "again":
-                    return "again"
-                case "back":
-                    return "back"
-                case _:
-                    return "quit"
-        except WrongInput as wrong:
-            error = told(wrong)
-
-
-# ---- a machine that is set up ----
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is wanted of a machine that is set up. `user` has the new hash ("add", "passwd") or only the name ("remove").
-
-    `allow` is the new list of "addresses", () for all of them; `webhooks` what is let in by "webhooks", None for nobody.
-    """
-
-    do: Literal["add", "passwd", "remove", "addresses", "webhooks", "check", "change", "undo", "quit"]
-    user: User | None = None
-    allow: tuple[str, ...] = ()
-    webhooks: Webhooks | None = None
-
-
-def menu(
-    users: Sequence[str],
-    asker: Asker,
-    *,
-    allow: Sequence[str] = (),
-    session: Session | None = None,
-    lockout: bool = False,
-    domain: Domain | None = None,
-    webhooks: Webhooks | None = None,
-    listening: Callable[[], Sequence[Hook]] = tuple,
-) -> tuple[Wish, dict[str, str]]:
-    """What the user wants, with all that it needs; and the made-up passwords to show once more at the end.
-
-    `users` are those who can sign in now, `allow` the addresses that the dashboard opens to (() for all), `session`
-    where the user sits; a list without it is taken only with `lockout`. `webhooks` are those let in now, and `listening`
-    looks which platforms there are. Back in a question of the menu leads to the menu, and in the menu it quits.
-    """
-    question = Question(
-        "menu",
-        "What next?",
-        f"Who can sign in: {accounts.named(users) or 'nobody'}.",
-        "users add | passwd | remove, doctor",
-        "choice",
-        "add",
-        choices=(
-            Choice("add", "Add a user"),
-            Choice("passwd", "Change a password"),
-            Choice("remove", "Remove a user"),
-            Choice("addresses", f"Allowed addresses (now: {_listed(allow)})"),
-            Choice("webhooks", f"Webhooks (now: {_let_in(webhooks)})"),
-            Choice("check", "Check everything, and show what would be changed"),
-            Choice("change", "Change the answers (domain, certificate, ...)"),
-            Choice("undo", "Undo the last run"),
-            Choice("quit", "Quit"),
-        ),
-    )
-    error = ""
-    while True:
-        reply = asker.ask(question, error)
-        error = ""
-        if isinstance(reply, Back):
-            return Wish("quit"), {}
-        try:
-            do = chosen(question, reply)
-            if do == "addresses":
-                allowed = allowed_addresses(asker, allow, session, lockout=lockout)
-                if isinstance(allowed, Back):
-                    continue
-                return Wish("addresses", allow=allowed), {}
-            if do == "webhooks" and domain:
-                let_in = which_webhooks(asker, webhooks, listening(), domain)
-                if isinstance(let_in, Back):
-                    continue
-                return Wish("webhooks", webhooks=let_in), {}
-            wish, later = _wish(do, users, asker)
-        except WrongInput as wrong:
-            error = told(wrong)
-            continue
-        if wish is not None:
-            return wish, later
+    value = settled(asker, question, lambda text: chosen(question, text))
+    match value:
+        case "wait" | "again" | "back":
+            return value
+        case _:
+            return "quit"
 
 
 def new_password(name: str, asker: Asker) -> tuple[User, dict[str, str]] | Back:
@@ -943,243 +881,3 @@ def new_password(name: str, asker: Asker) -> tuple[User, dict[str, str]] | Back:
         draft = heard[1]
         if draft.users:
             return draft.users[0], later
-
-
-def allowed_addresses(
-    asker: Asker, allow: Sequence[str], session: Session | None, *, lockout: bool = False
-) -> tuple[str, ...] | Back:
-    """The addresses that the dashboard is to open to, () for all; where this session comes from is offered first."""
-    choices = []
-    if session and session.network not in allow and not (allow and permits(allow, session.address)):
-        whose = "where this ssh session comes from" if session.sure else "most likely where you sit"
-        words = f"Add {session.network}, {whose}" if allow else f"Only {session.network}, {whose}"
-        choices.append(Choice("here", words))
-    choices.append(Choice("type", "Change the list" if allow else "Type a list"))
-    if allow:
-        choices.append(Choice("all", "Every address again, with a password as before"))
-    question = Question(
-        "addresses",
-        "Open to whom?",
-        "Others get a page that names their address, before any password is asked. "
-        f"Now the dashboard opens to: {_listed(allow)}.",
-        "allow",
-        "choice",
-        choices[0].value,
-        choices=tuple(choices),
-        back=True,
-    )
-    error = ""
-    while True:
-        reply = asker.ask(question, error)
-        error = ""
-        if isinstance(reply, Back):
-            return reply
-        try:
-            match chosen(question, reply):
-                case "all":
-                    return ()
-                case "here" if session:
-                    return (*allow, session.network)
-                case _:
-                    listed = _ask_list(asker, allow, session, lockout=lockout)
-        except WrongInput as wrong:
-            error = told(wrong)
-            continue
-        if not isinstance(listed, Back):
-            return listed
-
-
-def _ask_list(asker: Asker, allow: Sequence[str], session: Session | None, *, lockout: bool) -> tuple[str, ...] | Back:
-    here = [session.network] if session else []
-    question = Question(
-        "list",
-        "Addresses",
-        "Addresses and networks, with spaces between: 203.0.113.5, 203.0.113.0/24, 2001:db8::/32.",
-        "allow",
-        typed=" ".join(allow or here),
-        back=True,
-    )
-    error = ""
-    while True:
-        reply = asker.ask(question, error)
-        if isinstance(reply, Back):
-            return reply
-        try:
-            return typed_list(reply, session, lockout=lockout)
-        except WrongInput as wrong:
-            error, question = told(wrong), replace(question, typed=reply)
-
-
-def typed_list(text: str, session: Session | None = None, *, lockout: bool = False) -> tuple[str, ...]:
-    """The networks in a line. Raises WrongInput for what is none, and for a list that leaves out a sure session."""
-    found = parse_allow(text.replace(",", " ").split())
-    if not found:
-        raise WrongInput("That is an empty list: nobody could open the dashboard.", hint="< goes back.")
-    if session and session.sure and not lockout and not permits(found, session.address):
-        raise WrongInput(
-            f"{session.address}, where this ssh session comes from, is not among them, so a browser there would be "
-            "turned away.",
-            hint=f"Add {session.network}. To leave it out on purpose: sudo hermes-setup --allow-lockout",
-        )
-    return found
-
-
-def which_webhooks(
-    asker: Asker, now: Webhooks | None, listening: Sequence[Hook], domain: Domain
-) -> Webhooks | Back | None:
-    """The platforms to be let in, and under which name; None for nobody. What listens here is offered first."""
-    choices = []
-    if listening and (now is None or set(listening) != set(now.hooks)):
-        choices.append(Choice("these", f"Those that listen here: {', '.join(map(str, listening))}"))
-    choices.append(Choice("type", "Change the list, or the name" if now else "Type a list"))
-    if now:
-        choices.append(Choice("none", "Nobody any more"))
-    seen = ", ".join(f"{each.platform.title} ({each})" for each in listening) or "none found"
-    question = Question(
-        "webhooks",
-        "Webhooks from whom?",
-        f"Others send to these without a password; Hermes checks who sends. Listening here: {seen}. Let in now: {_let_in(now)}.",
-        "[webhooks] platforms",
-        "choice",
-        choices[0].value,
-        choices=tuple(choices),
-        back=True,
-    )
-    error = ""
-    while True:
-        reply = asker.ask(question, error)
-        error = ""
-        if isinstance(reply, Back):
-            return reply
-        try:
-            match chosen(question, reply):
-                case "none":
-                    return None
-                case "these":
-                    hooks: tuple[Hook, ...] | Back = tuple(listening)
-                case _:
-                    hooks = _ask_hooks(asker, now.hooks if now else listening)
-        except WrongInput as wrong:
-            error = told(wrong)
-            continue
-        if isinstance(hooks, Back):
-            continue
-        host = _ask_host(asker, domain, now.host if now else None)
-        if not isinstance(host, Back):
-            return Webhooks(hooks, host[0], now.allow if now else ())
-
-
-def _ask_hooks(asker: Asker, now: Sequence[Hook]) -> tuple[Hook, ...] | Back:
-    question = Question(
-        "platforms",
-        "Platforms",
-        "Hermes's own names, with spaces between: webhook, sms, whatsapp_cloud, telegram, teams, line, ... With a port that is "
-        "not the usual one: webhook:9000.",
-        "[webhooks] platforms",
-        typed=" ".join(map(str, now)),
-        back=True,
-    )
-    error = ""
-    while True:
-        reply = asker.ask(question, error)
-        if isinstance(reply, Back):
-            return reply
-        try:
-            if found := parse_hooks(reply.replace(",", " ").split()):
-                return found
-            error = "That is an empty list. < goes back."
-        except WrongInput as wrong:
-            error, question = told(wrong), replace(question, typed=reply)
-
-
-def _ask_host(asker: Asker, domain: Domain, now: Domain | None) -> tuple[Domain | None] | Back:
-    """The webhooks' own name in a tuple, (None,) for the dashboard's."""
-    question = Question(
-        "host",
-        "Name for webhooks",
-        f"{domain.shown}, as paths of it; or a name that serves them alone, like hooks.example.com: then its DNS record has "
-        "to point to this server, too.",
-        "[webhooks] host",
-        typed=(now or domain).shown,
-        back=True,
-    )
-    error = ""
-    while True:
-        reply = asker.ask(question, error)
-        if isinstance(reply, Back):
-            return reply
-        try:
-            return (webhooks_host(reply, domain),)
-        except WrongInput as wrong:
-            error, question = told(wrong), replace(question, typed=wrong.instead or reply)
-
-
-def _let_in(webhooks: Webhooks | None) -> str:
-    return ", ".join(map(str, webhooks.hooks)) if webhooks else "none"
-
-
-def _listed(allow: Sequence[str]) -> str:
-    return ", ".join(allow) if 0 < len(allow) < 3 else f"{len(allow)} networks" if allow else "all"
-
-
-def _wish(do: str, users: Sequence[str], asker: Asker) -> tuple[Wish | None, dict[str, str]]:
-    match do:
-        case "check" | "change" | "undo" | "quit":
-            return Wish(do), {}
-        case "add":
-            name = _another_name(users, asker)
-        case "remove" if len(users) < 2:
-            raise WrongInput(
-                "The last user cannot be removed: nobody could sign in any more.", hint="Add another user first."
-            )
-        case _:
-            name = _one_of(users, do, asker)
-    if isinstance(name, Back):
-        return None, {}
-    if do == "remove":
-        sure = agreed(
-            asker,
-            Question("sure", f"Remove {name}?", f"{name} is signed out at once.", "--yes", "confirm", "no", back=True),
-        )
-        return (Wish("remove", User(name)) if sure is True else None), {}
-    made = new_password(name, asker)
-    if isinstance(made, Back):
-        return None, {}
-    return Wish("add" if do == "add" else "passwd", made[0]), made[1]
-
-
-def _another_name(users: Sequence[str], asker: Asker) -> str | Back:
-    question = Question("name", "User name", "Who may sign in to the dashboard, too?", "NAME", back=True)
-    there, error = Draft(users=tuple(User(name) for name in users)), ""
-    while True:
-        reply = asker.ask(question, error)
-        if isinstance(reply, Back):
-            return reply
-        try:
-            return _new_name(there, reply)
-        except WrongInput as wrong:
-            error, question = told(wrong), replace(question, typed=reply)
-
-
-def _one_of(users: Sequence[str], do: str, asker: Asker) -> str | Back:
-    question = Question(
-        "who",
-        "Who?",
-        "Whose password is changed?" if do == "passwd" else "Who may not sign in any more?",
-        "NAME",
-        "choice",
-        users[0] if users else "",
-        choices=tuple(Choice(name, name) for name in users),
-        back=True,
-    )
-    if not users:
-        raise WrongInput("Nobody can sign in yet.", hint="Add a user first.")
-    error = ""
-    while True:
-        reply = asker.ask(question, error)
-        if isinstance(reply, Back):
-            return reply
-        try:
-            return chosen(question, reply)
-        except WrongInput as wrong:
-            error = told(wrong)

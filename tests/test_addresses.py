@@ -15,6 +15,7 @@ from hermes_setup.answers import Answers, Domain, Issuer, User, parse_allow, par
 from hermes_setup.errors import WrongInput
 from hermes_setup.findings import Severity
 from hermes_setup.host import ABSENT, File, Node, Records, Request, Response
+from hermes_setup.menu import Visit, Wish, menu, typed_list
 from hermes_setup.session import Session
 from hermes_setup.stages import addresses
 from hermes_setup.stages.addresses import NOTHING, Addresses, Facts
@@ -22,7 +23,7 @@ from hermes_setup.stages.dns import cloudflare
 from hermes_setup.stages.proof import LOOK, Look
 from hermes_setup.state import from_table, to_table
 from hermes_setup.system.overlay import Nothing, Overlay
-from hermes_setup.wizard import BACK, Back, Draft, Wish, menu, typed_list
+from hermes_setup.wizard import BACK, Back, Draft
 from test_wizard import Script
 
 ANSWERS = Answers(Domain.parse("hermes.example.com"), Issuer.parse("letsencrypt"), (User("alice"),))
@@ -459,14 +460,15 @@ def test_the_menu_asks_for_the_list(
     allow: tuple[str, ...], here: Session | None, replies: tuple[str | Back, ...], wanted: tuple[str, ...]
 ) -> None:
     script = Script(*replies)
-    assert menu(("alice",), script, allow=allow, session=here) == (Wish("addresses", allow=wanted), {})
+    visit = Visit(listed(*allow), ("alice",), here)
+    assert menu(visit, script) == Wish("addresses", replace(visit.answers, allow=wanted))
     assert not script.replies
 
 
 def test_this_session_is_offered_first_and_once() -> None:
     def offered(here: Session | None, *allow: str) -> list[str]:
         script = Script("addresses", BACK, "quit")
-        menu(("alice",), script, allow=allow, session=here)
+        menu(Visit(listed(*allow), ("alice",), here), script)
         question = script.asked[1][0]
         assert question.default == question.choices[0].value
         return [choice.value for choice in question.choices]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -22,9 +21,7 @@ from hermes_setup.wizard import (
     Draft,
     Known,
     Question,
-    Wish,
     agreed,
-    menu,
     new_password,
     next_question,
     walk,
@@ -441,22 +438,6 @@ def test_platforms_that_listen_are_offered_once_and_never_let_in_silently(
     assert next_question(start, Known()) is None
 
 
-def test_the_menu_changes_what_is_let_in() -> None:
-    domain, hooks = Domain.parse("hermes.example.com"), Webhooks(LISTENING[:1], None, ("192.0.2.0/24",))
-
-    def wish(*replies: str | Back, now: Webhooks | None) -> Wish:
-        return menu(["a"], Script(*replies), domain=domain, webhooks=now, listening=lambda: LISTENING)[0]
-
-    assert wish("webhooks", "these", "hermes.example.com", now=None) == Wish("webhooks", webhooks=Webhooks(LISTENING))
-    own = Webhooks(LISTENING, Domain.parse("hooks.example.com"), ("192.0.2.0/24",))
-    assert wish("webhooks", "these", "hooks.example.com", now=hooks).webhooks == own
-    typed = wish("webhooks", "type", "slack", "sms:8081, line", "HERMES.example.com.", now=hooks).webhooks
-    assert typed == Webhooks(parse_hooks(["sms:8081", "line"]), None, ("192.0.2.0/24",))
-    assert wish("webhooks", "none", now=hooks) == Wish("webhooks")
-    assert wish("webhooks", "type", BACK, "none", now=hooks).webhooks is None
-    assert wish("webhooks", BACK, "quit", now=hooks) == Wish("quit")
-
-
 # ---- what is kept ----
 
 
@@ -550,37 +531,6 @@ def test_whatever_is_typed_nothing_breaks_and_no_password_is_kept(replies: list[
 
 
 # ---- a machine that is set up ----
-
-
-@pytest.mark.parametrize(
-    ("replies", "do", "name"),
-    [
-        (("add", "bob", "own", GOOD, GOOD), "add", "bob"),
-        (("add", "alice", "bob", "make", "y"), "add", "bob"),
-        (("passwd", "carol", "make", "n"), "passwd", "carol"),
-        (("remove", "alice", "y"), "remove", "alice"),
-        (("remove", "alice", "n", "check"), "check", None),
-        (("add", BACK, "passwd", BACK, "remove", BACK, "change"), "change", None),
-        (("add", "bob", BACK, "quit"), "quit", None),
-        ((BACK,), "quit", None),
-        (("nonsense", "quit"), "quit", None),
-    ],
-)
-def test_the_menu_of_a_machine_that_is_set_up(replies: Iterable[str | Back], do: str, name: str | None) -> None:
-    script = Script(*replies)
-    wish, later = menu(("alice", "carol"), script)
-    assert not script.replies
-    assert (wish.do, wish.user.name if wish.user else None) == (do, name)
-    assert bool(later) == (do == "passwd")
-    if wish.do in ("add", "passwd"):
-        assert wish.user is not None
-        assert passwords.is_hash(wish.user.hash)
-
-
-def test_the_last_user_cannot_be_removed() -> None:
-    script = Script("remove", "quit")
-    assert menu(("alice",), script) == (Wish("quit"), {})
-    assert "last user" in script.errors[0]
 
 
 def test_a_new_password_for_somebody() -> None:

@@ -16,7 +16,7 @@ import textwrap
 from typing import TYPE_CHECKING, TextIO
 
 from hermes_setup.ui.terminal import Terminal, one_line
-from hermes_setup.wizard import BACK, Asker, Back, Question
+from hermes_setup.wizard import BACK, Asker, Back, Choice, Question
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,17 +89,17 @@ class Lines:
         return text if text.strip() else question.typed or question.default
 
     def _choose(self, question: Question) -> str:
-        number = next((n for n, c in enumerate(question.choices, 1) if c.value == question.default), 0)
-        for index, choice in enumerate(question.choices, 1):
-            self.tell(f"  {index}) {choice.label}")
+        keys = _keys(question)
+        proposal = next((key for key, choice in keys.items() if choice.value == question.default), "")
+        for key, choice in keys.items():
+            self.tell(f"  {key}) {choice.label}")
         if question.back:
             self.tell("  <) go back")
-        text = self._line(f"? {self._safe(question.text)}{f' [{number}]' if number else ''}: ").strip()
+        text = self._line(f"? {self._safe(question.text)}{f' [{proposal}]' if proposal else ''}: ").strip()
         if not text:
             return question.default
-        if text.isdecimal() and text.isascii() and 1 <= int(text) <= len(question.choices):
-            return question.choices[int(text) - 1].value
-        return text
+        found = keys.get(text.lower())
+        return found.value if found else text
 
     def _line(self, prompt: str) -> str:
         self._stream.write(prompt)
@@ -166,7 +166,7 @@ class Keyboard(Lines):
     def _list(self, question: Question, text: str, style: Style, output: Output) -> questionary.Question:
         import questionary
 
-        lines = [(str(n), self._safe(c.label), c.value) for n, c in enumerate(question.choices, 1)]
+        lines = [(key, self._safe(choice.label), choice.value) for key, choice in _keys(question).items()]
         values = [value for _, _, value in lines]
         choices = [questionary.Choice(f"{key}) {label}", value) for key, label, value in lines]
         if question.back:
@@ -187,6 +187,11 @@ class Keyboard(Lines):
         keys = [*(key for key, _, _ in lines), *([_BACK_WORD] if question.back else [])]
         _list_keys(asked.application, keys)
         return asked
+
+
+def _keys(question: Question) -> dict[str, Choice]:
+    """The choices by what is typed for them: a letter where they have one, else their number."""
+    return {choice.key or str(number): choice for number, choice in enumerate(question.choices, 1)}
 
 
 def _style() -> Style:

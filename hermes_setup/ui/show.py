@@ -18,6 +18,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
@@ -55,21 +56,27 @@ class Screen:
     def __init__(
         self, stream: TextIO | None = None, terminal: Terminal | None = None, width: int | None = None
     ) -> None:
-        from rich.console import Console
-
         stream = stream or sys.stderr
         self.terminal = terminal or Terminal.here(stderr=stream)
-        self.console: Console = Console(
-            file=_Patient(stream),  # type: ignore[arg-type]  # all that rich asks of a stream
+        self._stream = _Patient(stream)
+        self._width = width or (None if self.terminal.screen else _ENDLESS)
+        self._seen: set[Finding] = set()
+
+    @cached_property
+    def console(self) -> Console:
+        """rich's view of the stream."""
+        from rich.console import Console
+
+        return Console(
+            file=self._stream,  # type: ignore[arg-type]  # all that rich asks of a stream
             highlight=False,
             markup=False,
             emoji=False,
-            width=width or (None if self.terminal.screen else _ENDLESS),
+            width=self._width,
             force_terminal=self.terminal.screen,  # else FORCE_COLOR would put colours into a file
             color_system="auto" if self.terminal.moves else None,
             legacy_windows=False,
         )
-        self._seen: set[Finding] = set()
 
     # ---- lines ----
 
@@ -85,6 +92,11 @@ class Screen:
 
     def hang(self, first: str, text: str, style: str = "", body: str = "") -> None:
         """`first`, then the text; its further lines stand below the text, not below `first`."""
+        if self._width == _ENDLESS:  # nothing to wrap or to colour: a file, or a pipe, does not wait for rich
+            rows = self.clean_text(text).split("\n")
+            heads = [first, *[" " * min(len(first), 12)] * (len(rows) - 1)]
+            self._stream.write("".join(f"{head}{row.rstrip()}\n" for head, row in zip(heads, rows, strict=True)))
+            return
         from rich.cells import cell_len
         from rich.text import Text
 

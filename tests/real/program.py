@@ -26,6 +26,8 @@ def install(machine: Machine) -> None:
     machine.run(["tar", "-C", HOME, "-xf", "-"], input=compiled or _source())
     if not compiled:
         machine.run(["python3", "-m", "compileall", "-q", HOME], check=False)
+        templates = "from hermes_setup import nginx; nginx.compile_templates()"
+        machine.run(["python3", "-s", "-c", templates], env={"PYTHONPATH": HOME})
         _compiled[machine.system.removesuffix("-ready")] = machine.archive(HOME)
     line = f'#!/bin/sh\nPYTHONPATH={HOME} exec /usr/bin/python3 -s -m hermes_setup "$@"\n'
     machine.write(COMMAND, line, mode=0o755)

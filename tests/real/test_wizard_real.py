@@ -197,20 +197,21 @@ def test_the_menu_of_a_machine_that_is_set_up(vps: Machine) -> None:
 
     def menu(*steps: tuple[str, str], code: int = 0) -> Terminal:
         there = Terminal(vps)
-        answer(there, [("9) Quit", steps[0][0]), *steps[1:]] if steps[0][1] == "" else list(steps))
+        answer(there, [("q) Quit", steps[0][0]), *steps[1:]])
         assert there.ended() == code, there.text
         return there
 
     def status(user: str, password: str) -> int:
         return vps.fetch("https://hermes.localhost/", auth=(user, password)).status
 
-    told = menu(("9\r", "")).raw  # quit
+    users_are = "5) List them: how each came, and when the line was changed\n  <) go back"
+    told = menu(("q\r", "")).raw  # quit
     assert "Address      https://hermes.localhost/" in told
     assert "signed by this server itself, 8" in told
     assert "Users        alice" in told
     assert "Hermes       not running" in told
     there = Terminal(vps)
-    answer(there, [("9) Quit", "1\r"), ("? User name:", "alice\r")])
+    answer(there, [("q) Quit", "1\r"), (users_are, "1\r"), ("? User name:", "alice\r")])
     there.waits(lambda text: "alice is there already" in text and text.endswith("? User name: alice"))
     there.type("\x05\x15bob\r")
     waits(there, "2) I type my own, twice\n  <) go back")
@@ -223,7 +224,8 @@ def test_the_menu_of_a_machine_that_is_set_up(vps: Machine) -> None:
     assert there.raw.count(bob) == 2, "it was wanted once more at the end"
 
     menu(
-        ("2\r", ""),
+        ("1\r", ""),
+        (users_are, "2\r"),
         ("1) alice\n  2) bob\n  <) go back", "2\r"),
         ("2) I type my own, twice\n  <) go back", "2\r"),
         ("? Password for bob:", f"{GOOD} too\r"),
@@ -232,18 +234,26 @@ def test_the_menu_of_a_machine_that_is_set_up(vps: Machine) -> None:
     )
     assert status("bob", bob) == 401
     assert status("bob", f"{GOOD} too") == 502
-    menu(("3\r", ""), ("1) alice\n  2) bob\n  <) go back", "2\r"), ("? Remove bob? [y/N]", "y\r"), (GO_AHEAD, "y\r"))
+    menu(
+        ("1\r", ""),
+        (users_are, "3\r"),
+        ("1) alice\n  2) bob\n  <) go back", "2\r"),
+        ("? Remove bob? [y/N]", "y\r"),
+        (GO_AHEAD, "y\r"),
+    )
     assert users(vps) == ["alice"]
     assert status("bob", f"{GOOD} too") == 401
-    menu(("8\r", ""), (GO_AHEAD, "y\r"))  # undo
+    menu(("9\r", ""), (GO_AHEAD, "y\r"))  # undo
     assert status("bob", f"{GOOD} too") == 502
-    menu(("8\r", ""), (GO_AHEAD, "y\r"))
+    menu(("9\r", ""), (GO_AHEAD, "<\r"), ("q) Quit", "9\r"), (GO_AHEAD, "y\r"))
     assert status("bob", f"{GOOD} too") == 401
     # the last one stays, and the menu says why
     there = Terminal(vps)
-    answer(there, [("9) Quit", "3\r")])
+    answer(there, [("q) Quit", "1\r"), (users_are, "3\r")])
     there.sees("last user cannot be")
-    answer(there, [("9) Quit", "6\r")])
+    answer(there, [(users_are, "5\r")])
+    there.sees("by menu or command, changed")
+    answer(there, [("q) Quit", "7\r")])
     assert there.ended() == 4  # a self-signed certificate is a warning
     assert "signed by this server" in there.raw
 

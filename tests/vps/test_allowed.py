@@ -80,7 +80,7 @@ def test_a_tmux_that_outlived_its_session_is_a_guess(world: World, done: Login) 
 def test_the_menu_offers_where_one_sits_first(world: World, done: Login) -> None:
     def menu(*steps: tuple[str, str], code: int = 0, flags: str = "") -> Terminal:
         here = Terminal(done, "hermes-setup", *flags.split(), command="sudo")  # type: ignore[arg-type]  # it spawns
-        answer(here, [("9) Quit", "4\r"), *steps])
+        answer(here, [("q) Quit", "2\r"), *steps])
         assert here.ended(120) == code, here.text
         return here
 
@@ -92,7 +92,7 @@ def test_the_menu_offers_where_one_sits_first(world: World, done: Login) -> None
     assert f'allow = ["{HERE}"]' in done.run("sudo hermes-setup answers").out
     # without it: told why; on purpose: with the flag
     here = Terminal(done, "hermes-setup", command="sudo")  # type: ignore[arg-type]  # it spawns
-    answer(here, [("9) Quit", "4\r"), (EVERY, "1\r"), (f"? Addresses: {HERE}", "\x05\x15192.0.2.0/24\r")])
+    answer(here, [("q) Quit", "2\r"), (EVERY, "1\r"), (f"? Addresses: {HERE}", "\x05\x15192.0.2.0/24\r")])
     here.waits(lambda text: f"{HERE}, where this ssh session comes from, is not among them" in text)
     here.interrupt()
     assert here.ended() == 130
