@@ -134,18 +134,23 @@ def fresh(world: World) -> Machine:
     return machine
 
 
-def beside_others() -> None:
-    """What the same costs elsewhere."""
-    first()
+def nothing_beside_others() -> None:
+    """A run with nothing to do, beside a deploy and a playbook."""
+    with World() as world:
+        machine = fresh(world)
+        apply(machine, with_password(), "--yes")
+        rivals.nothing_to_do(machine)
+
+
+def whole_job() -> None:
+    """All of it, beside a script."""
     answers = with_password()
     with World() as world:
         machine = fresh(world)
         apply(machine, answers, "--yes")
-        rivals.nothing_to_do(machine)
         done = {name: machine.read(path) for name, path in rivals.SAME.items()}
     golden = Path(__file__).resolve().parents[1] / "golden" / "http-1.26.conf"
     rivals.whole_job(fresh, {**done, "http.conf": golden.read_bytes()}, answers)
-    beside_an_open_site()
 
 
 def first() -> None:
@@ -178,8 +183,15 @@ def main() -> None:
     print(
         f"{cpu[1] if cpu else 'unknown processor'}, load {Path('/proc/loadavg').read_text('ascii').split()[0]}; medians"
     )
-    if part := {"others": beside_others, "gate": beside_an_open_site, "first": first}.get("".join(sys.argv[1:])):
-        part()
+    parts = {
+        "start": start_up,
+        "first": first,
+        "nothing": nothing_beside_others,
+        "whole": whole_job,
+        "gate": beside_an_open_site,
+    }
+    if len(sys.argv) > 1:
+        parts[sys.argv[1]]()
         return
     start_up()
     one_check()
@@ -187,7 +199,8 @@ def main() -> None:
         nothing_to_do(world)
     with World() as world:
         dead_network(world)
-    beside_others()
+    for part in (first, nothing_beside_others, whole_job, beside_an_open_site):
+        part()
 
 
 main()

@@ -1,7 +1,13 @@
-"""The same state as a pyinfra deploy: packages, folders, files, the link."""
+"""The same state as a pyinfra deploy, and the looks of our stages: name, ports, firewall, files, certificate, renewal, page."""
 
 from pyinfra.operations import apt, files, server
 
+NAME = "hermes.example.com"
+LOCAL = f"--silent --insecure --output /dev/null --resolve {NAME}:80:127.0.0.1 --resolve {NAME}:443:127.0.0.1"
+
+server.shell(commands=[f"getent ahosts {NAME} | grep -q $(hostname -I | cut -d' ' -f1)"])
+server.shell(commands=["ss -Htlnp sport = :80 or sport = :443 | grep -q nginx"])
+server.shell(commands=["nft list ruleset; iptables-save; ip6tables-save"])
 apt.packages(packages=["nginx", "certbot", "openssl"])
 files.directory(path="/var/www/letsencrypt/.well-known/acme-challenge", mode="755")
 for source, path, mode in (
@@ -13,7 +19,10 @@ for source, path, mode in (
     group = "www-data" if source == "users" else "root"
     files.put(src=f"/root/same/{source}", dest=path, mode=mode, user="root", group=group)
 files.link(path="/etc/nginx/sites-enabled/zz-hermes", target="../sites-available/hermes")
+server.shell(commands=["nginx -t -q"])
+server.shell(commands=[f"openssl x509 -checkend 2592000 -noout -in /etc/letsencrypt/live/{NAME}/fullchain.pem"])
 server.shell(
-    commands=["openssl x509 -checkend 2592000 -noout -in /etc/letsencrypt/live/hermes.example.com/fullchain.pem"]
+    commands=[f"grep -q webroot /etc/letsencrypt/renewal/{NAME}.conf; pgrep -x cron; test -e /etc/cron.d/certbot"]
 )
-server.shell(commands=["pgrep -x nginx"])
+server.shell(commands=[f"test $(curl {LOCAL} --write-out '%{{http_code}}' http://{NAME}/) = 301"])
+server.shell(commands=[f"test $(curl {LOCAL} --write-out '%{{http_code}}' https://{NAME}/) = 401"])
