@@ -56,6 +56,7 @@ _ESCAPE = re.compile(r"""\\(["'\\ trn])""")
 _ESCAPED = {"t": "\t", "r": "\r", "n": "\n"}
 
 
+@lru_cache(maxsize=256)  # several stages read the same files
 def parse(text: str, path: str = "nginx.conf") -> tuple[Directive, ...]:
     """The directives of one file. Raises BadConfig with the line where nginx would stop, too."""
     tokens = list(_tokens(text, path))

@@ -179,21 +179,22 @@ class Local:
         """See `System.run`. The command has a session of its own: a dropped terminal or ^C reaches it only through us."""
         self._log(f"run {' '.join(argv)}")
         try:
-            process = subprocess.Popen(
-                list(argv),
-                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=_environment(env or {}),
-                start_new_session=True,
-            )
+            with _in_memory(stdin) as given:
+                process = subprocess.Popen(
+                    list(argv),
+                    stdin=given,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    env=_environment(env or {}),
+                    start_new_session=True,
+                )
         except OSError as error:
             raise CommandFailed(
                 f"{argv[0]} could not be started: {os.strerror(error.errno or 0)}.", code=127
             ) from error
         out = bytearray()
         try:
-            for piece in _says(process, stdin, seconds):
+            for piece in _says(process, seconds):
                 out += piece
                 if line := _last_line(piece):
                     self.heard(line)
@@ -232,14 +233,21 @@ class Local:
         return True
 
 
-def _says(process: subprocess.Popen[bytes], stdin: bytes, seconds: float) -> Iterator[bytes]:
+@contextlib.contextmanager
+def _in_memory(content: bytes) -> Iterator[int]:
+    """A file with that content, never on a disk, to be read from its start. Unlike a pipe it waits for no reader."""
+    if not content:
+        yield subprocess.DEVNULL
+        return
+    with open(os.memfd_create("stdin"), "w+b") as file:
+        file.write(content)
+        file.seek(0)
+        yield file.fileno()
+
+
+def _says(process: subprocess.Popen[bytes], seconds: float) -> Iterator[bytes]:
     """What it says, as it comes; it has ended when this is exhausted. Raises TimeoutExpired after so many seconds."""
     end = time.monotonic() + seconds
-    if process.stdin:
-        with contextlib.suppress(BrokenPipeError):  # it did not want to hear it all
-            process.stdin.write(stdin)
-            process.stdin.close()
-        process.stdin = None
     with selectors.DefaultSelector() as ready:
         ready.register(process.stdout or -1, selectors.EVENT_READ)
         while True:

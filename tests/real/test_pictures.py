@@ -100,19 +100,47 @@ def test_the_pictures_are_of_today(world: World, machine: Machine) -> None:
         again.type(f"{number}\r")
         return again
 
-    again = menu(2)
-    waits(again, "2) Type a list\n  <) go back")
-    made["addresses"] = picture(again, "The menu, allowed addresses: this session's own is offered first")
-    again.interrupt()
-    again.ended()
-    again = menu(3)
-    answer(again, [("1) Type a list\n  <) go back", "1\r"), ("? Platforms:", "webhook sms\r")])
-    again.waits(lambda text: "? Name for webhooks:" in text)
-    again.type("\x15hooks.example.com")
-    again.until("hooks.example.com")
-    made["webhooks"] = picture(again, "The menu, webhooks: which platforms, and a name of their own")
-    again.interrupt()
-    again.ended()
+    def shows(name: str, title: str, number: int, *steps: tuple[str, str], last: str, typed: str = "") -> None:
+        """The picture of what the menu leads to, once `last` stands there and `typed` behind it; then ^C."""
+        again = menu(number)
+        answer(again, list(steps))
+        again.waits(lambda text: last in text)
+        again.type(typed)
+        if typed:
+            again.until(typed.lstrip("\x15"))
+        made[name] = picture(again, title)
+        again.interrupt()
+        again.ended()
+
+    shows("users", "The menu, users", 1, last="<) go back")
+    shows(
+        "addresses",
+        "The menu, allowed addresses: this session's own is offered first",
+        2,
+        last="<) go back",
+    )
+    shows(
+        "webhooks",
+        "The menu, webhooks: which platforms, and a name of their own",
+        3,
+        ("1) Type a list\n  <) go back", "1\r"),
+        ("? Platforms:", "webhook sms\r"),
+        last="? Name for webhooks:",
+        typed="\x15hooks.example.com",
+    )
+    shows(
+        "domain",
+        "The menu, domain: the new name, and what becomes of the old one",
+        4,
+        ("? Domain:", "\x15chat.example.com\r"),
+        last="? Lead hermes.example.com to chat.example.com? [Y/n]",
+    )
+    shows("certificate", "The menu, certificate: who is to sign", 5, last="<) go back")
+    shows("undo", "The menu, undo: what would be put back", 9, last=GO_AHEAD)
+    site = machine.text("/etc/nginx/sites-available/hermes")
+    machine.write("/etc/nginx/sites-available/hermes", site.replace("110m", "1m"))
+    shows("drift", "The menu, where a file was edited by hand: what would put it right", 8, last=GO_AHEAD)
+    machine.write("/etc/nginx/sites-available/hermes", site)
     again = menu(7)
     assert again.ended() == 4, again.text  # Hermes itself is missing
     made["check"] = picture(again, "The menu, check everything: what was found, and what would be changed")
