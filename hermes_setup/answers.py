@@ -339,7 +339,7 @@ class Answers:
     service: bool = False  # Hermes is to run as a service of systemd
     webhooks: Webhooks | None = None
     redirects: tuple[Domain, ...] = ()  # earlier names, which lead to the domain
-    dropped: tuple[str, ...] = ()  # names that our certificate may still hold, and need not any more
+    dropped: tuple[str, ...] = ()  # names that were ours once: a certificate of ours may still hold them, and need not
 
     @property
     def names(self) -> tuple[Domain, ...]:
@@ -348,8 +348,10 @@ class Answers:
         return (self.domain, host) if host else (self.domain,)
 
     def about(self, name: Domain) -> Answers:
-        """The same answers as if that name were the domain, and the only one."""
-        return replace(self, domain=name, webhooks=None, redirects=())
+        """The same answers as if that name were the domain, and the only one. Names that are in use are not dropped."""
+        used = {each.ascii for each in (name, *self.names, *self.redirects)}
+        dropped = tuple(each for each in self.dropped if each not in used)
+        return replace(self, domain=name, webhooks=None, redirects=(), dropped=dropped)
 
     def following(self, before: Answers | None) -> Answers:
         """The same wishes where `before` held: the names that it had, and these have not, are dropped."""
@@ -360,9 +362,12 @@ class Answers:
         return replace(self, dropped=tuple(name for name in dict.fromkeys(was) if name not in now))
 
     def settled(self) -> Answers:
-        """The same wishes once they hold: no hashes (the machine has them), nobody left to remove or to sign out."""
+        """The same wishes once they hold: no hashes (the machine has them), nobody left to remove or to sign out.
+
+        The names that were ours are kept: the certificate of an earlier name may hold them for years.
+        """
         users = tuple(replace(user, hash="") for user in self.users)
-        return replace(self, users=users, gone=(), revoked=(), lockout=False, dropped=())
+        return replace(self, users=users, gone=(), revoked=(), lockout=False)
 
 
 @dataclass(frozen=True)

@@ -306,6 +306,14 @@ def own(answers: Answers, found: Leaf) -> bool:
     return answers.domain.ascii in found.names and set(found.names) <= ours
 
 
+def stale(answers: Answers, found: Leaf) -> tuple[str, ...]:
+    """The names that were ours once and nobody needs any more, in a certificate of ours: renewing them will fail some day."""
+    needed = {name.ascii for name in answers.redirects}
+    if not own(answers, found):
+        return ()
+    return tuple(name for name in answers.dropped if name in found.names and name not in needed)
+
+
 def cert_name(host: Host, answers: Answers) -> str:
     """The name for a new or replaced lineage. One that covers more names than ours is somebody else's, and left alone.
 
@@ -351,11 +359,11 @@ def flaws(answers: Answers, each: Served, now: datetime) -> list[str]:
 
 
 def _names(answers: Answers, each: Served) -> list[str]:
-    """Names that it lacks, and names that it holds no longer for anybody: renewing them would fail some day."""
+    """Names that it lacks, and names that it holds no longer for anybody."""
     if each.leaf is None:
         return []
     lacking = [name.ascii for name in answers.names if not each.leaf.covers(name)]
-    useless = [name for name in answers.dropped if name in each.leaf.names] if own(answers, each.leaf) else []
+    useless = stale(answers, each.leaf)
     return [*(f"it does not hold {name}" for name in lacking), *(f"it still holds {name}" for name in useless)]
 
 
@@ -470,7 +478,7 @@ def explain(error: CommandFailed, domain: Domain, *, test: bool = False) -> Herm
     where = "Let's Encrypt's test" if test else "The certificate authority"
     detail = re.search(r"Detail:\s*(.+?)(?:\n\s*\n|\n\s*(?:Domain|Hint):|\Z)", said, re.S)
     words = " ".join(detail.group(1).split()) if detail else _last_line(said)
-    message, hint = _killed() if error.code in (137, -9) else _meaning(said, domain)
+    message, hint = _killed() if error.code in (137, -9) else _meaning(said, domain, spoken_of(said) or domain.ascii)
     if not test and re.search(r"type:\s+(connection|dns|caa|unauthorized)", said, re.I):
         hint += " Mend that first: only five failures in an hour are allowed for a name."
     return CommandFailed(message.replace("{where}", where).replace("{words}", words), hint, said, error.code)
@@ -484,11 +492,18 @@ def _killed() -> tuple[str, str]:
     )
 
 
-def _meaning(said: str, domain: Domain) -> tuple[str, str]:
+def spoken_of(said: str) -> str:
+    """The name that certbot's words are about, "" where they name none: a certificate may hold others than the domain."""
+    found = re.search(r"^\s*Domain:\s*(\S+)\s*$", said, re.M) or re.search(r'annot issue for \\?"([^"\\\s]+)\\?"', said)
+    return found.group(1) if found else ""
+
+
+def _meaning(said: str, domain: Domain, name: str) -> tuple[str, str]:
+    """`name` is the one that certbot speaks of."""
     low = said.lower()
     if link := re.search(r"https://\S*/unpause\S*", said):
         return (
-            f"Let's Encrypt has paused {domain}: it failed too often for too long.",
+            f"Let's Encrypt has paused {name}: it failed too often for too long.",
             f"Mend the cause (sudo hermes-setup doctor), then lift the pause at {link.group()}",
         )
     if until := retry_after(said, domain):
@@ -530,39 +545,39 @@ def _meaning(said: str, domain: Domain) -> tuple[str, str]:
         )
     if "rejectedidentifier" in low or "cannot issue for" in low or "not end with a valid public suffix" in low:
         return (
-            f"{{where}} does not sign the name {domain}: {{words}}",
+            f"{{where}} does not sign the name {name}: {{words}}",
             'A public CA signs public names only. Use a name that you own, or certificate = "self-signed".',
         )
     if "cloudflare" in low and re.search(r"type:\s+(unauthorized|connection)", low):
         return (
-            f"Cloudflare answered for {domain}: {{words}}",
-            f"At Cloudflare, under DNS, switch {domain} from the orange to the grey cloud (DNS only), and run this again.",
+            f"Cloudflare answered for {name}: {{words}}",
+            f"At Cloudflare, under DNS, switch {name} from the orange to the grey cloud (DNS only), and run this again.",
         )
     if re.search(r"type:\s+(connection|dns)", low) and "timeout" in low:
         return (
-            f"{{where}} could not reach http://{domain}/: {{words}}",
+            f"{{where}} could not reach http://{name}/: {{words}}",
             "Something in front of this server drops the connection: a firewall at your provider (its web page, "
             f'"security group" or "firewall": open TCP 80 and 443), or a wrong record.{_six(said)}',
         )
     if re.search(r"type:\s+connection", low):
         return (
-            f"{{where}} could not connect to http://{domain}/: {{words}}",
+            f"{{where}} could not connect to http://{name}/: {{words}}",
             "Open TCP 80 and 443 in your provider's firewall, and compare the address above with this server's: "
             f"hostname -I.{_six(said)}",
         )
     if re.search(r"type:\s+caa", low) or "caa record" in low:
         return (
             "{where} may not sign this name: {words}",
-            f'At your DNS provider add:  {domain}.  CAA  0 issue "letsencrypt.org"',
+            f'At your DNS provider add:  {name}.  CAA  0 issue "letsencrypt.org"',
         )
     if re.search(r"type:\s+dns", low):
         return (
             "{where} finds no address for the name: {words}",
-            f"Set the A record of {domain} to this server's address, wait some minutes, then run this again.",
+            f"Set the A record of {name} to this server's address, wait some minutes, then run this again.",
         )
     if re.search(r"type:\s+unauthorized", low):
         return (
-            f"Another server answered for {domain}: {{words}}",
+            f"Another server answered for {name}: {{words}}",
             "The A or AAAA record points elsewhere, or something else listens on port 80. "
             f"Look at: sudo hermes-setup doctor.{_six(said)}",
         )

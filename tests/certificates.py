@@ -67,15 +67,22 @@ class Server(Machine):
         self.put(f"{certbot.FOLDER}/live/{name}", Folder())
         for part in ("fullchain", "privkey"):
             self.put(f"{certbot.FOLDER}/live/{name}/{part}.pem", Link(f"../../archive/{name}/1/{part}.pem"))
-        self.renewal(name, server, webroot)
+        self.renewal(name, server, webroot, pair.get("names", (NAME,)))
 
-    def renewal(self, name: str = NAME, server: str = LETSENCRYPT, webroot: str = certbot.WEBROOT) -> None:
+    def renewal(
+        self,
+        name: str = NAME,
+        server: str = LETSENCRYPT,
+        webroot: str = certbot.WEBROOT,
+        names: Sequence[str] = (NAME,),
+    ) -> None:
         way = (
             f"authenticator = webroot\nwebroot_path = {webroot},"
             if webroot
             else "authenticator = nginx\ninstaller = nginx"
         )
         live = f"{certbot.FOLDER}/live/{name}"
+        webroots = "\n".join(f"{each} = {webroot}" for each in names if webroot)
         self.put(
             f"{certbot.FOLDER}/renewal/{name}.conf",
             File(
@@ -83,7 +90,7 @@ class Server(Machine):
                 f"cert = {live}/cert.pem\nprivkey = {live}/privkey.pem\nchain = {live}/chain.pem\n"
                 f"fullchain = {live}/fullchain.pem\n\n# Options used in the renewal process\n[renewalparams]\n"
                 f"account = 0123\n{way}\nserver = {server}\nkey_type = ecdsa\n[[webroot_map]]\n"
-                f"{f'{NAME} = {webroot}' if webroot else ''}\n".encode()
+                f"{webroots}\n".encode()
             ),
         )
 
@@ -95,7 +102,7 @@ class Server(Machine):
         self.asked.append(tuple(argv))
         if argv[:2] == ["systemctl", "show"]:
             return Ran(0, self.units, "")
-        if argv[0] != "openssl":
+        if argv[0] != "openssl" or argv[1] == "version":
             return Ran(127, "", "")
         node = nginx.resolve(self, argv[-1] if argv[1] == "verify" else argv[3])
         content = node.content.decode(errors="replace") if isinstance(node, File) else ""

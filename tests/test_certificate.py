@@ -546,6 +546,16 @@ def test_a_refusal_is_explained_with_the_next_thing_to_do(output: str, code: int
     assert cause.output == output
 
 
+def test_the_name_that_certbot_speaks_of_is_the_one_to_mend() -> None:
+    said = problem("dns", "DNS problem: NXDOMAIN looking up A for hooks.example.com")
+    told = certbot.explain(
+        CommandFailed("x", output=said.replace(f"Domain: {NAME}", "Domain: hooks.example.com")), DOMAIN
+    )
+    assert "Set the A record of hooks.example.com" in told.hint
+    said = 'Error creating new order :: Cannot issue for "hooks.localhost": not a valid public suffix'
+    assert "the name hooks.localhost" in certbot.explain(CommandFailed("x", output=said), DOMAIN).message
+
+
 def test_a_certbot_that_cannot_be_started_is_not_blamed_on_the_ca() -> None:
     error = CommandFailed("certbot could not be started: No such file or directory.", code=127)
     assert certbot.explain(error, DOMAIN).args == error.args

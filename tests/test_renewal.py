@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -11,13 +13,14 @@ from hypothesis import strategies as st
 
 from certificates import NAME, NOW, Server, answers, refuse
 from hermes_setup import certbot, nginx
-from hermes_setup.answers import LETSENCRYPT, LETSENCRYPT_STAGING, Answers
+from hermes_setup.answers import LETSENCRYPT, LETSENCRYPT_STAGING, Answers, Domain
 from hermes_setup.changes import Probe, Run
 from hermes_setup.engine import NoJournal, Seen, run
 from hermes_setup.findings import Finding, Severity
 from hermes_setup.host import File, Folder
 from hermes_setup.stages.renewal import HOOK, STAMP, Rehearsed, Renewal, parse_units
 from hermes_setup.system.overlay import Overlay
+from machines import Machine
 
 OURS = answers()
 OTHER_CA = "https://ca.example.org/acme/directory"
@@ -269,6 +272,26 @@ def test_an_old_certificate_that_nobody_uses_is_told_with_the_command_that_remov
     assert finding.do.endswith("certbot delete --cert-name old.example.com")
 
 
+def test_all_that_nobody_uses_is_one_note() -> None:
+    server = set_up()
+    for name in ("a.example.com", "b.example.com", "c.example.com"):
+        server.lineage(name, names=[name])
+        server.pair(f"{certbot.OWN}/{name}/1", names=[name], key="own", days=825)
+    acme, own = Renewal().check(OURS, Renewal().inspect(OURS, server))
+    assert acme.what.startswith("The certificates a.example.com, b.example.com and c.example.com are not needed")
+    assert acme.do.count("sudo certbot delete --cert-name") == 3
+    assert own.do.endswith("sudo rm -r " + " ".join(f"{certbot.OWN}/{each}.example.com" for each in "abc"))
+
+
+def test_what_an_undoing_brings_back_into_use_is_not_left_behind() -> None:
+    server = set_up()
+    server.lineage("old.example.com", names=["old.example.com"])
+    server.pair(f"{certbot.OWN}/older.example.com/1", names=["older.example.com"], key="own", days=825)
+    server.world[("old.example.com", "A")] = ("198.51.100.10",)
+    before = replace(OURS, redirects=(Domain.parse("old.example.com"), Domain.parse("older.example.com")))
+    assert codes(server, before) == []
+
+
 def test_a_self_signed_one_that_nobody_uses_is_told_too() -> None:
     server = set_up()
     for name in ("old.example.com", "blog.example.com"):
@@ -298,6 +321,65 @@ def test_a_self_signed_set_up_has_nothing_to_renew_and_tells_what_certbot_still_
 def test_while_the_new_one_is_not_there_yet_nothing_is_left_behind() -> None:
     server = set_up()
     assert "certificate.left-behind" not in codes(server, answers(domain="new.example.com"))
+
+
+# -- the certificates of earlier names ------------------------------------------------------------------------------------
+
+OLD = Domain.parse("old.example.com")
+MOVED = replace(OURS, redirects=(OLD,), dropped=("hooks.example.com", "old.example.com"))
+
+
+@pytest.mark.parametrize(
+    ("names", "known", "left", "words"),
+    [
+        (["old.example.com"], ["old.example.com"], 0.8, ""),
+        (["old.example.com"], None, 0.8, ""),  # DNS does not answer, which says nothing
+        (["old.example.com", NAME], ["old.example.com"], 0.8, ""),  # the domain itself: another stage's business
+        (
+            ["old.example.com", "hooks.example.com"],
+            ["old.example.com", "hooks.example.com"],
+            0.8,
+            "holds hooks.example.com, which nothing",
+        ),
+        (["old.example.com", "hooks.example.com"], None, 0.8, "holds hooks.example.com, which nothing"),
+        # of before such names were kept, or made by hand
+        (["old.example.com", "blog.example.com"], ["old.example.com"], 0.8, "holds blog.example.com, which nothing"),
+        (["old.example.com", "blog.example.com"], ["old.example.com", "blog.example.com"], 0.8, ""),
+        (["old.example.com"], [], 0.8, "old.example.com has no record in DNS any more"),
+        (["old.example.com", "hooks.example.com"], [], 0.8, "old.example.com has no record in DNS any more"),
+        (["old.example.com"], ["old.example.com"], 0.2, "ends on 2026-12-11 12:00 UTC"),
+        (["old.example.com"], ["old.example.com"], -0.1, "ends on 2026-11-14 12:00 UTC"),
+    ],
+)
+def test_what_keeps_an_earlier_names_certificate_from_its_renewal_is_told(
+    names: Sequence[str], known: Sequence[str] | None, left: float, words: str
+) -> None:
+    server = set_up()
+    server.lineage("old.example.com", names=names, left=left)
+    server.world = {(name, "A"): ("198.51.100.10",) for name in known or ()}
+    if known is None:
+        server.dns = Overlay(Machine()).dns  # type: ignore[method-assign]
+    found = [each for each in Renewal().check(MOVED, Renewal().inspect(MOVED, server)) if each.code != "renewal.nobody"]
+    assert [each.code for each in found] == (["certificate.redirect-flawed"] if words else [])
+    assert words in "".join(each.what for each in found)
+
+
+def test_the_command_for_it_makes_the_same_lineage_for_the_one_name() -> None:
+    server = set_up()
+    server.lineage("old.example.com", names=["old.example.com", "hooks.example.com"], server=LETSENCRYPT_STAGING)
+    server.world[("old.example.com", "A")] = ("198.51.100.10",)
+    (finding,) = Renewal().check(MOVED, Renewal().inspect(MOVED, server))
+    assert " -d old.example.com --cert-name old.example.com --server " + LETSENCRYPT_STAGING in finding.do
+    assert finding.do.count(" -d ") == 1
+    assert "--renew-with-new-domains" in finding.do
+
+
+def test_a_rehearsal_that_fails_for_a_name_of_nobody_says_how_to_be_rid_of_it() -> None:
+    said = "  Domain: blog.example.com\n  Type:   dns\n  Detail: DNS problem: NXDOMAIN looking up A\n"
+    (finding,) = done(set_up(refuse(said), names=[NAME, "blog.example.com"]))
+    assert "blog.example.com is in that certificate, too" in finding.do
+    assert f" -d {NAME} --cert-name {NAME} " in finding.do
+    assert "A record of blog.example.com" in finding.do
 
 
 def test_the_template_is_in_the_package() -> None:

@@ -9,16 +9,18 @@ from typing import Any
 
 import pytest
 
+from certificates import Server
 from hermes_setup import nginx
 from hermes_setup.answers import DEFAULT_BACKEND, Answers, Backend, Domain, Issuer, User, Webhooks
 from hermes_setup.certbot import Leaf, Served
 from hermes_setup.changes import Change, Place, Probe, Run, Stamp
 from hermes_setup.findings import Severity
 from hermes_setup.host import ABSENT, File, Folder, Link, Listener
-from hermes_setup.nginx import Listen, Server
+from hermes_setup.nginx import Listen
+from hermes_setup.nginx import Server as Block
 from hermes_setup.stages import addresses
 from hermes_setup.stages.dns import cloudflare
-from hermes_setup.stages.site import AVAILABLE, STAMP, Facts, Site
+from hermes_setup.stages.site import AVAILABLE, STAMP, Facts, HooksNow, Site
 from hermes_setup.webhooks import parse_hooks
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -48,10 +50,11 @@ SECURE = replace(BARE, served=SERVED)
 
 
 def beside(*listens: Listen, name: str = "blog.example") -> nginx.Config:
-    return replace(nginx.DEBIAN, servers=(Server("/etc/nginx/sites-enabled/blog", 1, (name,), listens),))
+    return replace(nginx.DEBIAN, servers=(Block("/etc/nginx/sites-enabled/blog", 1, (name,), listens),))
 
 
 OWN = Webhooks(parse_hooks(["webhook"]), Domain.parse("hooks.example.com"))
+PAIR = (SERVED.certificate, SERVED.key)
 LEAF = Leaf(
     ("hermes.example.com",),
     datetime(2026, 10, 1, tzinfo=timezone.utc),
@@ -89,10 +92,20 @@ CASES = {
         openssl=(3, 0, 15),
         redirects=((Domain.parse("old.example.com"), SERVED), (Domain.parse("older.example.com"), None)),
     ),
+    "https-1.26-webhooks-on-the-earlier-name-too": replace(
+        SECURE, redirects=((Domain.parse("old.example.com"), SERVED),), real_ip=("173.245.48.0/20",)
+    ),
+    "https-1.26-webhooks-moving-to-another-name": replace(
+        SECURE, served=replace(SERVED, leaf=LEAF), hooks_now=HooksNow("calls.example.com", *PAIR)
+    ),
 }
 MORE: dict[str, dict[str, Any]] = {
     "https-1.26-webhooks": {"webhooks": Webhooks(parse_hooks(["webhook", "sms", "line:8647", "whatsapp_cloud"]))},
     "https-1.26-webhooks-waiting-for-their-name": {"webhooks": OWN},
+    "https-1.26-webhooks-moving-to-another-name": {"webhooks": OWN},
+    "https-1.26-webhooks-on-the-earlier-name-too": {
+        "webhooks": Webhooks(parse_hooks(["webhook"]), allow=("192.30.252.0/22",))
+    },
     "https-1.22-webhooks-own-name-and-earlier-names": {
         "webhooks": replace(OWN, allow=("192.30.252.0/22", "2a0a:a440::/29"))
     },
@@ -267,7 +280,7 @@ def test_a_configuration_that_reads_only_conf_d_gets_the_link_there() -> None:
         (
             replace(
                 nginx.DEBIAN,
-                servers=(Server("/etc/nginx/sites-enabled/x", 3, ("shop.example", "hermes.example.com"), ()),),
+                servers=(Block("/etc/nginx/sites-enabled/x", 3, ("shop.example", "hermes.example.com"), ()),),
             ),
             "site.name-taken",
             Severity.BLOCK,
@@ -280,13 +293,13 @@ def test_a_configuration_that_reads_only_conf_d_gets_the_link_there() -> None:
         (
             replace(
                 nginx.DEBIAN,
-                servers=(Server("/etc/nginx/nginx.conf", 30, ("hermes.example.com",), (Listen("*", 80),)),),
+                servers=(Block("/etc/nginx/nginx.conf", 30, ("hermes.example.com",), (Listen("*", 80),)),),
             ),
             "site.name-taken",
             Severity.BLOCK,
         ),
         (
-            replace(nginx.DEBIAN, streams=(Server("/etc/nginx/nginx.conf", 30, (), (Listen("*", 443),)),)),
+            replace(nginx.DEBIAN, streams=(Block("/etc/nginx/nginx.conf", 30, (), (Listen("*", 443),)),)),
             "site.stream",
             Severity.BLOCK,
         ),
@@ -311,7 +324,7 @@ def test_a_site_by_hand_stays_where_it_is_said_to_stay(behind: File | Link, said
     config = replace(
         nginx.DEBIAN,
         files={path: "by hand"},
-        servers=(Server(path, 1, ("hermes.example.com",), (Listen("*", 80),)),),
+        servers=(Block(path, 1, ("hermes.example.com",), (Listen("*", 80),)),),
     )
     facts = replace(SECURE, config=config, nodes={path: behind})
     (finding,) = Site("s", "S").check(ANSWERS, facts)
@@ -349,6 +362,122 @@ def test_the_old_name_serves_on_while_the_new_one_has_no_certificate() -> None:
         f"{AVAILABLE}-next",
         "/etc/nginx/sites-enabled/zz-hermes-next",
     ]
+
+
+# -- webhooks that move -----------------------------------------------------------------------------------------------
+
+
+def hears(text: str) -> set[str]:
+    """The names whose HTTPS servers take webhooks, in a site's text."""
+    return {
+        name
+        for server in nginx.parse(text)
+        if server.name == "server" and any("location" == each.name and "/webhooks/" in str(each.args) for each in server.block or ())
+        for each in server.block or ()
+        if each.name == "server_name"
+        for name in each.args
+    }  # fmt: skip
+
+
+def asks(text: str) -> set[str]:
+    """The names that answer on port 80, and so the challenge."""
+    return {
+        name
+        for server in nginx.parse(text)
+        if server.name == "server" and any(each.name == "listen" and each.args == ("80",) for each in server.block or ())
+        for each in server.block or ()
+        if each.name == "server_name"
+        for name in each.args
+    }  # fmt: skip
+
+
+def written(server: Server, answers: Answers) -> str:
+    """The site's text once the plan is carried out."""
+    stage = Site("s", "S")
+    for change in stage.plan(answers, stage.inspect(answers, server)):
+        if isinstance(change, Place):
+            server.put(change.path, change.node)
+    left = [change for change in stage.plan(answers, stage.inspect(answers, server)) if isinstance(change, Place)]
+    assert left == [], "the same again changes nothing"
+    node = server.look(AVAILABLE)
+    assert isinstance(node, File)
+    return node.content.decode()
+
+
+PATHS = Webhooks(parse_hooks(["webhook"]))
+CALLS = replace(OWN, host=Domain.parse("calls.example.com"))
+DASHBOARD, HOOKS, CALLED = "hermes.example.com", "hooks.example.com", "calls.example.com"
+
+
+@pytest.mark.parametrize(
+    ("before", "names", "heard"),
+    [
+        (CALLS, [DASHBOARD, CALLED], {CALLED}),
+        (PATHS, [DASHBOARD], {DASHBOARD}),
+        (None, [DASHBOARD], set()),
+    ],
+)
+def test_webhooks_stay_where_they_are_until_their_new_name_is_in_the_certificate(
+    before: Webhooks | None, names: list[str], heard: set[str]
+) -> None:
+    server = Server()
+    server.lineage(names=names)
+    assert hears(written(server, replace(ANSWERS, webhooks=before))) == heard
+    wanted = replace(ANSWERS, webhooks=OWN, allow=("203.0.113.5",))
+    for _ in range(2):  # however often it is stopped before the certificate is there
+        waiting = written(server, wanted)
+        assert hears(waiting) == heard
+        assert asks(waiting) == {DASHBOARD, HOOKS, *heard}
+        assert addresses.listed(waiting) == wanted.allow, "all else is as it is wanted now"
+    server.lineage(names=[DASHBOARD, HOOKS])
+    done = written(server, wanted)
+    assert hears(done) == {HOOKS}
+    assert asks(done) == {DASHBOARD, HOOKS}
+
+
+def test_webhooks_of_a_name_that_has_another_certificate_are_served_with_that_until_then() -> None:
+    server = Server()
+    server.lineage(names=[DASHBOARD])
+    server.lineage("new.example.com", names=["new.example.com", HOOKS], key="real2")
+    moved = replace(ANSWERS, domain=Domain.parse("new.example.com"), webhooks=OWN)
+    assert hears(written(server, moved)) == {HOOKS}
+    back = written(server, replace(ANSWERS, webhooks=OWN, redirects=(moved.domain,)))
+    assert hears(back) == {HOOKS}
+    assert back.count("ssl_certificate /etc/letsencrypt/live/new.example.com/fullchain.pem;") == 2
+    # unless that certificate is gone: nginx would not start
+    server.put("/etc/letsencrypt/archive/new.example.com/1/fullchain.pem", ABSENT)
+    assert hears(written(server, replace(ANSWERS, webhooks=OWN))) == set()
+
+
+def test_an_earlier_name_hears_webhooks_as_long_as_they_are_paths_of_the_domain() -> None:
+    old = Domain.parse("old.example.com")
+    facts = replace(SECURE, redirects=((old, SERVED),))
+    assert hears(rendered(facts, webhooks=PATHS)) == {DASHBOARD, "old.example.com"}
+    assert hears(rendered(facts, webhooks=OWN)) == {HOOKS}
+    assert hears(rendered(facts)) == set()
+
+
+def test_a_redirect_is_for_ever_only_from_http_to_https() -> None:
+    text = rendered(replace(SECURE, redirects=((Domain.parse("old.example.com"), SERVED),)), webhooks=PATHS)
+    assert text.count("return 301 ") == 1
+    assert (
+        text.count("return 307 ") == text.count('add_header Cache-Control "no-store" always;\n        return 307 ') == 2
+    )
+
+
+@pytest.mark.parametrize(
+    ("earlier", "words"),
+    [
+        (["old.example.com"], "; old.example.com leads there"),
+        (["old.example.com", "xn--bcher-kva.example"], "; old.example.com and b\u00fccher.example lead there"),
+    ],
+)
+def test_the_plan_names_the_earlier_names_as_people_do(earlier: list[str], words: str) -> None:
+    names = tuple(map(Domain.parse, earlier))
+    facts = replace(SECURE, redirects=tuple((name, SERVED) for name in names))
+    plan = Site("s", "S").plan(replace(ANSWERS, redirects=names), facts)
+    (place,) = [change for change in plan if isinstance(change, Place) and change.path == AVAILABLE]
+    assert place.why.endswith(words)
 
 
 if __name__ == "__main__":

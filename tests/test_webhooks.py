@@ -231,10 +231,43 @@ def test_a_name_that_was_ours_is_remembered_until_it_holds() -> None:
     assert OURS.following(BOTH).dropped == ("hooks.example.com",)
     assert OURS.following(OURS.following(BOTH)).dropped == ("hooks.example.com",)
     assert BOTH.following(OURS.following(BOTH)).dropped == ()
-    assert OURS.following(BOTH).settled().dropped == ()
+    # for good: the certificate of an earlier name may hold it for years
+    assert OURS.following(OURS.following(BOTH).settled()).dropped == ("hooks.example.com",)
     assert OURS.following(None) == OURS
     moved = replace(OURS, domain=Domain.parse("new.example.com"))
     assert moved.following(OURS).dropped == (NAME,)
+
+
+NEW = Domain.parse("new.example.com")
+
+
+def test_going_back_to_a_name_whose_certificate_holds_a_host_that_was_given_up_makes_it_anew_once() -> None:
+    server = Server()
+    server.lineage(names=[NAME, "hooks.example.com"])
+    away = replace(BOTH, domain=NEW).following(BOTH).settled()
+    without = replace(away, webhooks=None).following(away).settled()
+    back = replace(without, domain=OURS.domain, redirects=(NEW,)).following(without)
+    (order,) = orders(server, back)
+    assert (names(order), order[order.index("--cert-name") + 1]) == ([NAME], NAME)
+    assert {"--force-renewal", "--renew-with-new-domains"} <= set(order)
+    server.lineage(names=[NAME])
+    assert orders(server, back) == orders(server, back.settled()) == []
+
+
+def test_a_host_that_became_an_earlier_name_stays_in_the_certificate() -> None:
+    server = Server()
+    server.lineage(names=[NAME, "hooks.example.com"])
+    leads = replace(OURS, redirects=(HOOKS,)).following(BOTH)
+    assert orders(server, leads) == []
+    served = certbot.served(leads.about(HOOKS), server)
+    assert served
+    assert certbot.flaws(leads.about(HOOKS), served, server.now()) == []
+
+
+def test_a_name_that_was_never_ours_stays_where_somebody_put_it() -> None:
+    server = Server()
+    server.lineage(names=[NAME, "blog.example.com"])
+    assert orders(server, OURS.following(BOTH)) == []
 
 
 def test_a_self_signed_certificate_holds_both_names() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hermes_setup import accounts, certbot, nginx
 from hermes_setup.accounts import GATE_FILE
-from hermes_setup.answers import Answers, permits
+from hermes_setup.answers import Answers, Domain, permits
 from hermes_setup.changes import Change, Probe, Stamp
 from hermes_setup.findings import Finding, block, note, warn
 from hermes_setup.host import File, Host, Request, Response, System
@@ -100,13 +100,15 @@ class Look:
             gate.content.decode("utf-8", "surrogateescape") if isinstance(gate, File) else ""
         )
         found: list[Finding] = []
+        # those with a certificate of their own, as the site has them
+        earlier = [name for name in self.answers.redirects if certbot.served(self.answers.about(name), system)]
         for address in (LOCAL, *[a for a in system.addresses() if ":" not in a][:1]):
-            found += self._at(system, address, token)
+            found += self._at(system, address, token, earlier)
             if found:
                 break
         return found
 
-    def _at(self, system: System, address: str, token: str) -> list[Finding]:
+    def _at(self, system: System, address: str, token: str, earlier: Sequence[Domain]) -> list[Finding]:
         name = self.answers.domain.ascii
         plain = system.fetch(Request(address, 80, name, "/"))
         if plain.status != 301 or plain.header("Location") != f"https://{name}/":
@@ -131,7 +133,7 @@ class Look:
         )
         if _is_hermes(foreign) or foreign.header("Set-Cookie"):
             return [self._wrong("host", f"https://{FOREIGN}/", foreign, "never Hermes under another name")]
-        if wrong := [*self._webhooks(system, address), *self._redirects(system, address)]:
+        if wrong := [*self._webhooks(system, address, earlier), *self._redirects(system, address, earlier)]:
             return wrong
         page = _through(system, self.answers, token, address)
         if page.status == 502:
@@ -149,33 +151,38 @@ class Look:
             return [_gate_shut(self.answers, page)]
         return self._chat(system, address, token, page)
 
-    def _webhooks(self, system: System, address: str) -> list[Finding]:
+    def _webhooks(self, system: System, address: str, earlier: Sequence[Domain]) -> list[Finding]:
         """Their paths ask for no password and give no cookie; a name of their own serves nothing else."""
         hooks = self.answers.webhooks
         if hooks is None:
             return []
-        name = (hooks.host or self.answers.domain).ascii
+        names = [hooks.host] if hooks.host else [self.answers.domain, *earlier]
         found: list[Finding] = []
-        for hook in hooks.hooks:
+        for name, hook in ((name, hook) for name in names for hook in hooks.hooks):
             path = hook.platform.probe
-            seen = system.fetch(Request(address, 443, name, path, "POST", tls=True))
-            if not seen.status or seen.header("WWW-Authenticate") or seen.header("Set-Cookie"):
+            seen = system.fetch(Request(address, 443, name.ascii, path, "POST", tls=True))
+            away = seen.header("Location").startswith(f"https://{self.answers.domain}/")
+            if not seen.status or away or seen.header("WWW-Authenticate") or seen.header("Set-Cookie"):
                 wanted = "the gateway's own answer, without a password and without a cookie"
                 found.append(self._wrong("webhook", f"https://{name}{path}", seen, wanted))
         if hooks.host:
-            seen = system.fetch(Request(address, 443, name, "/", tls=True))
+            seen = system.fetch(Request(address, 443, hooks.host.ascii, "/", tls=True))
             if seen.status != 404:
-                found.append(self._wrong("webhook", f"https://{name}/", seen, "nothing (404) but the webhooks' paths"))
+                found.append(
+                    self._wrong("webhook", f"https://{hooks.host}/", seen, "nothing (404) but the webhooks' paths")
+                )
         return found
 
-    def _redirects(self, system: System, address: str) -> list[Finding]:
-        """Each earlier name leads to the domain."""
+    def _redirects(self, system: System, address: str, earlier: Sequence[Domain]) -> list[Finding]:
+        """Each earlier name leads to the domain, and browsers do not keep that: the names may be exchanged again."""
         found: list[Finding] = []
-        for name in self.answers.redirects:
-            seen = system.fetch(Request(address, 80, name.ascii, "/"))
-            if seen.status != 301 or seen.header("Location") != f"https://{self.answers.domain}/":
-                wanted = f"a redirect (301) to https://{self.answers.domain}/"
-                found.append(self._wrong("redirect", f"http://{name}/", seen, wanted))
+        asked = [(name, 80) for name in self.answers.redirects] + [(name, 443) for name in earlier]
+        for name, port in asked:
+            seen = system.fetch(Request(address, port, name.ascii, "/", tls=port == 443))
+            if seen.status != 307 or seen.header("Location") != f"https://{self.answers.domain}/":
+                wanted = f"a redirect (307) to https://{self.answers.domain}/"
+                scheme = "http" if port == 80 else "https"
+                found.append(self._wrong("redirect", f"{scheme}://{name}/", seen, wanted))
         return found
 
     def _chat(self, system: System, address: str, token: str, page: Response) -> list[Finding]:

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from hermes_setup import certbot, nginx
-from hermes_setup.answers import Answers
-from hermes_setup.certbot import Lineage, Served
+from hermes_setup.answers import Answers, Domain, Issuer
+from hermes_setup.certbot import Leaf, Lineage, Served
 from hermes_setup.changes import ABSENT, Change, File, Place, Probe, Run
 from hermes_setup.errors import CommandFailed
 from hermes_setup.findings import Finding, note, warn
 from hermes_setup.host import Folder, Host, Node, System
+from hermes_setup.stages.dns import DEFINITE
 from hermes_setup.state import STATE
 
 HOOK = f"{certbot.FOLDER}/renewal-hooks/deploy/hermes-setup"
@@ -69,6 +72,16 @@ class Rehearsed:
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """An earlier name, its certificate, and which of the names in that have no address in DNS any more."""
+
+    name: Domain
+    lineage: Lineage
+    leaf: Leaf
+    lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Facts:
     """Who renews ("timer", "cron" or ""), what could be switched on, the hook, and what was rehearsed last."""
 
@@ -85,6 +98,7 @@ class Facts:
     hooks_off: bool = False
     others: tuple[str, ...] = ()  # certificates that come through our webroot and that nobody uses
     own_left: tuple[str, ...] = ()  # folders of self-signed ones, likewise
+    earlier: tuple[Earlier, ...] = ()
 
 
 class Renewal:
@@ -96,6 +110,8 @@ class Renewal:
     def inspect(self, answers: Answers, host: Host) -> Facts:
         """Reads systemd's timers or cron, the hook, and certbot's renewal files."""
         served = certbot.served(answers, host)
+        moved = tuple((name, certbot.served(answers.about(name), host)) for name in answers.redirects)
+        used = _used(served, moved)
         node = host.look(STAMP)
         who, there, masked = ("", "", "") if answers.issuer.self_signed else _who(host)
         settings = host.look(f"{certbot.FOLDER}/cli.ini")
@@ -112,32 +128,43 @@ class Renewal:
             masked=masked,
             hooks_off=isinstance(settings, File)
             and re.search(rb"^\s*no-directory-hooks\s*(=\s*[Tt]rue\s*)?$", settings.content, re.M) is not None,
-            others=_left_behind(host, served),
-            own_left=_own_left_behind(host, served),
+            others=_left_behind(host, used),
+            own_left=_own_left_behind(host, used),
+            earlier=() if answers.issuer.self_signed else _earlier(moved, host),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
         """Somebody starts the renewal, or can be switched on to; the last rehearsal went through; nothing is left over."""
-        found = [
-            note(
-                "certificate.left-behind",
-                f"The certificate {name} is not needed by this site any more, once all changes are made.",
-                "It stays until you say so; certbot goes on renewing it, or fails to.",
-                f"After that, if no other site uses it: sudo certbot delete --cert-name {name}",
+        found: list[Finding] = []
+        if facts.others:
+            one = len(facts.others) == 1
+            found.append(
+                note(
+                    "certificate.left-behind",
+                    f"{_these('certificate', facts.others)} not needed by this site any more, once all changes are made.",
+                    "It stays until you say so; certbot goes on renewing it, or fails to."
+                    if one
+                    else "They stay until you say so; certbot goes on renewing them, or fails to.",
+                    f"After that, if no other site uses {'it' if one else 'them'}: "
+                    + " ; ".join(f"sudo certbot delete --cert-name {name}" for name in facts.others),
+                )
             )
-            for name in facts.others
-        ]
-        found += [
-            note(
-                "certificate.left-behind",
-                f"The self-signed certificate in {folder} is not needed by this site any more, once all changes are made.",
-                "It stays until you say so; its key is in there.",
-                f"After that, if no other site uses it: sudo rm -r {folder}",
+        if facts.own_left:
+            one = len(facts.own_left) == 1
+            found.append(
+                note(
+                    "certificate.left-behind",
+                    f"{_these('self-signed certificate', facts.own_left, 'in ')} not needed by this site any more, once all "
+                    "changes are made.",
+                    "It stays until you say so; its key is in there."
+                    if one
+                    else "They stay until you say so; their keys are in there.",
+                    f"After that, if no other site uses {'it' if one else 'them'}: sudo rm -r {' '.join(facts.own_left)}",
+                )
             )
-            for folder in facts.own_left
-        ]
         if answers.issuer.self_signed:
             return found
+        found += [finding for each in facts.earlier if (finding := _flawed(answers, each, facts))]
         if facts.installed and not facts.who and not facts.timer_there:
             unmask = f"sudo systemctl unmask {facts.masked}; sudo systemctl enable --now {facts.masked}"
             found.append(
@@ -218,7 +245,13 @@ class Rehearsal:
             system.run([*argv, "--no-random-sleep-on-renew"], seconds=300)
         except CommandFailed as error:
             meaning = certbot.explain(error, self.answers.domain, test=True)
-            last = Rehearsed(self.state, system.now(), meaning.message, meaning.hint)
+            hint, named = meaning.hint, certbot.spoken_of(error.output)
+            if named and named not in {name.ascii for name in self.answers.names}:
+                hint = (
+                    f"{named} is in that certificate, too, and nothing that this site needs. If nothing else needs it, have the "
+                    f"certificate made without it: {_again(self.answers, self.program, self.name)} ; else: {hint}"
+                )
+            last = Rehearsed(self.state, system.now(), meaning.message, hint)
             system.put(STAMP, File(last.text().encode(), 0o600))
             return [last.finding(error.output[-1500:])]
         system.put(STAMP, File(Rehearsed(self.state).text().encode(), 0o600))
@@ -233,9 +266,84 @@ def _state(answers: Answers, lineage: Lineage | None) -> str:
     return f"{lineage.name} {lineage.server} {lineage.webroot(answers.domain)}{more}"
 
 
-def _left_behind(host: Host, served: Served | None) -> tuple[str, ...]:
+def _again(answers: Answers, program: str, name: str, server: str = "") -> str:
+    """The command that makes that lineage anew, with the names of the answers and no others."""
+    issuer = Issuer(server, server) if server else answers.issuer
+    argv = certbot.certonly(
+        replace(answers, issuer=issuer, email=""), program, name, "--force-renewal", "--renew-with-new-domains"
+    )
+    return shlex.join(["sudo", *argv])
+
+
+def _earlier(moved: Sequence[tuple[Domain, Served | None]], host: Host) -> tuple[Earlier, ...]:
+    """The earlier names that have a certificate which certbot renews. DNS is asked for the names in them, side by side."""
+    found = [
+        Earlier(name, each.lineage, each.leaf)
+        for name, each in moved
+        if each and each.lineage and each.leaf is not None
+    ]
+    names = {name for each in found for name in each.leaf.names if not name.startswith("*.")}
+    if not names:
+        return ()
+
+    def lost(name: str) -> bool:
+        """True when DNS says that the name has no address. (An answer that fails says nothing.)"""
+        told = [host.dns(name, kind) for kind in ("A", "AAAA")]
+        return all(said.status in DEFINITE and not said.values for said in told)
+
+    with ThreadPoolExecutor(max_workers=len(names)) as pool:
+        gone = {name for name, is_lost in zip(names, pool.map(lost, names), strict=True) if is_lost}
+    return tuple(replace(each, lost=tuple(name for name in each.leaf.names if name in gone)) for each in found)
+
+
+def _flawed(answers: Answers, each: Earlier, facts: Facts) -> Finding | None:
+    """What will keep the certificate of an earlier name from being renewed, and what to type; None for nothing."""
+    name, lineage, leaf = each.name, each.lineage, each.leaf
+    used = {used.ascii for used in (*answers.names, *answers.redirects)}
+    stale = certbot.stale(answers.about(name), leaf)
+    lost = [one for one in each.lost if one not in used]
+    useless = list(dict.fromkeys((*stale, *lost)))
+    let_go = "or let the name go: take it out of redirect_from in the answers, and apply them"
+    if useless and name.ascii not in each.lost:
+        return warn(
+            "certificate.redirect-flawed",
+            f"The certificate of {name.label}, which leads to {answers.domain.label}, still holds {' and '.join(useless)}, "
+            "which nothing here uses any more.",
+            f"One name that does not lead here is enough: certbot cannot renew it then, and it ends on {leaf.not_after:%Y-%m-%d}.",
+            f"Have it made for {name} alone: {_again(answers.about(name), facts.program, lineage.name, lineage.server)}",
+        )
+    if name.ascii in each.lost:
+        return warn(
+            "certificate.redirect-flawed",
+            f"The earlier name {name.label} has no record in DNS any more, so its certificate cannot be renewed.",
+            f"Nobody gets from there to {answers.domain.label}, and certbot complains at each renewal.",
+            f"Set its A record to this server's address again, {let_go}.",
+        )
+    if leaf.left(facts.now) < 1 / 4:
+        return warn(
+            "certificate.redirect-flawed",
+            f"The certificate of {name.label}, which leads to {answers.domain.label}, ends on {leaf.not_after:%Y-%m-%d %H:%M} "
+            "UTC and should have been renewed by now.",
+            "After that, browsers that still use the earlier name are warned instead of led on.",
+            f"See what is wrong: sudo certbot renew --cert-name {lineage.name} --dry-run --no-random-sleep-on-renew ; {let_go}.",
+        )
+    return None
+
+
+def _these(what: str, names: Sequence[str], where: str = "") -> str:
+    """The beginning of a sentence about one or more: The certificates a, b and c are ..."""
+    told = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return f"The {what}{'' if len(names) == 1 else 's'} {where}{told} {'is' if len(names) == 1 else 'are'}"
+
+
+def _used(served: Served | None, moved: Sequence[tuple[Domain, Served | None]]) -> tuple[str, ...]:
+    """The certificates that the site is to use, whatever it uses now (an undoing changes that); () while there is none."""
+    return (served.certificate, *(each.certificate for _, each in moved if each)) if served else ()
+
+
+def _left_behind(host: Host, needed: Sequence[str]) -> tuple[str, ...]:
     """Lineages renewed through our webroot that no site of nginx names: left over from another domain or another CA."""
-    if not served:
+    if not needed:
         return ()
     sites = _sites(host)
     found = []
@@ -246,7 +354,7 @@ def _left_behind(host: Host, served: Served | None) -> tuple[str, ...]:
         lineage = certbot.parse_renewal(name, node.content.decode(errors="replace"))
         if not lineage or lineage.authenticator != "webroot" or certbot.WEBROOT not in lineage.webroots.values():
             continue
-        used = lineage.fullchain == served.certificate or any(f"live/{name}/".encode() in text for text in sites)
+        used = lineage.fullchain in needed or any(f"live/{name}/".encode() in text for text in sites)
         if not used:
             found.append(name)
     return tuple(found)
@@ -256,16 +364,17 @@ def _sites(host: Host) -> list[bytes]:
     return [node.content for each in SITES for path in nginx.expand(host, each) if (node := _file(host, path))]
 
 
-def _own_left_behind(host: Host, served: Served | None) -> tuple[str, ...]:
+def _own_left_behind(host: Host, needed: Sequence[str]) -> tuple[str, ...]:
     """Folders of self-signed certificates that no site of nginx names: left over from another domain, or from a try."""
-    if not served:
+    if not needed:
         return ()
     sites = _sites(host)
     folders = [f"{certbot.OWN}/{name}" for name in host.names(certbot.OWN)]
     return tuple(
         folder
         for folder in folders
-        if not served.certificate.startswith(f"{folder}/") and not any(f"{folder}/".encode() in text for text in sites)
+        if not any(path.startswith(f"{folder}/") for path in needed)
+        and not any(f"{folder}/".encode() in text for text in sites)
     )
 
 

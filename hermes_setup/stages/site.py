@@ -59,10 +59,20 @@ class Facts:
     stamp: str
     real_ip: tuple[str, ...] = ()  # whose word about a visitor's address counts
     redirects: tuple[tuple[Domain, certbot.Served | None], ...] = ()  # each earlier name, and its own certificate
+    hooks_now: HooksNow | None = None  # where our site serves webhooks at the moment, while its certificate is there
 
     def certified(self, name: Domain) -> bool:
         """True when the certificate that is served holds that name, too. (A forecast has none to look into.)"""
         return self.served is not None and (self.served.leaf is None or self.served.leaf.covers(name))
+
+
+@dataclass(frozen=True)
+class HooksNow:
+    """Where webhooks are served over HTTPS now: on a host of their own with its certificate; "": on paths of the domain."""
+
+    host: str = ""
+    certificate: str = ""
+    key: str = ""
 
 
 class Site:
@@ -115,6 +125,7 @@ class Site:
             stamp=stamp.content.decode() if isinstance(stamp, File) else "",
             real_ip=addresses.real_ip(answers, host, ours),
             redirects=tuple((name, certbot.served(answers.about(name), host)) for name in answers.redirects),
+            hooks_now=_hooks_now(host, ours),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
@@ -235,8 +246,13 @@ class Site:
             title += ", to all addresses again"
         if facts.served and answers.webhooks:
             title += f"; webhooks: {', '.join(map(str, answers.webhooks.hooks))}"
+            if now := _waiting(answers, facts):
+                title += (
+                    f", where they are ({now.host or answers.domain}) until the certificate holds {answers.names[-1]}"
+                )
         if facts.served and answers.redirects:
-            title += f"; {', '.join(name.ascii for name in answers.redirects)} leads there"
+            earlier = [name.shown for name in answers.redirects]
+            title += f"; {' and '.join(earlier)} {'leads' if len(earlier) == 1 else 'lead'} there"
         want(available, File(text.encode("utf-8", "surrogateescape")), f"{answers.domain.label}: {title}")
         want(
             link,
@@ -274,6 +290,11 @@ class Site:
 
     def _render(self, answers: Answers, facts: Facts) -> str:
         domain, served, hooks = answers.domain, facts.served, answers.webhooks
+        seat = _seat(answers, facts)
+        plain = [(_server_name(domain), domain.ascii if served else "")]
+        if seat and seat.host:
+            plain.append((_server_name(seat.host), seat.host))
+        plain += [(_server_name(name), "") for name in answers.names[1:] if seat is None or seat.host != name.ascii]
         neighbours = [server for server in facts.config.servers if not server.ours]
         on_443 = [listen for server in neighbours for listen in server.listens if listen.port == 443]
         directive = facts.version >= HTTP2_DIRECTIVE
@@ -304,9 +325,12 @@ class Site:
             real_ip=facts.real_ip,
             hooks=_hooks(hooks, facts.backend) if hooks else (),
             hooks_allow=hooks.allow if hooks else (),
-            hooks_host=hooks.host.ascii if hooks and hooks.host else "",
-            hooks_server_name=_server_name(hooks.host) if hooks and hooks.host else "",
-            hooks_tls=bool(hooks and hooks.host and facts.certified(hooks.host)),
+            hooks_here=seat is not None and not seat.host,
+            hooks_host=seat.host if seat else "",
+            hooks_server_name=_server_name(seat.host) if seat and seat.host else "",
+            hooks_certificate=seat.certificate if seat else "",
+            hooks_key=seat.key if seat else "",
+            plain=plain,
             redirects=[
                 (name.ascii, _server_name(name), own.certificate if own else "", own.key if own else "")
                 for name, own in facts.redirects
@@ -377,6 +401,41 @@ def _hooks(webhooks: Webhooks, backend: Backend) -> list[Location]:
     return found
 
 
+def _seat(answers: Answers, facts: Facts) -> HooksNow | None:
+    """Where the site is to serve the webhooks over HTTPS; None for nowhere: there are none, or not yet."""
+    hooks, served = answers.webhooks, facts.served
+    if hooks is None or served is None:
+        return None
+    if hooks.host is None:
+        return HooksNow()
+    if facts.certified(hooks.host):
+        return HooksNow(hooks.host.ascii, served.certificate, served.key)
+    return _waiting(answers, facts)
+
+
+def _waiting(answers: Answers, facts: Facts) -> HooksNow | None:
+    """Where webhooks are served as before, while their new name waits for its certificate; None when nothing waits so."""
+    host, now = answers.webhooks.host if answers.webhooks else None, facts.hooks_now
+    if host is None or facts.served is None or facts.certified(host) or now is None:
+        return None
+    taken = {each.ascii for each in (answers.domain, *answers.redirects)}
+    return None if now.host in taken else now
+
+
+def _hooks_now(host: Host, ours: str) -> HooksNow | None:
+    """What our site's text says of webhooks that it serves over HTTPS; None for none, or when their certificate is gone."""
+    own = re.search(
+        r'^# The webhooks\' own name.*?\$host != "([^"]+)".*?^ *ssl_certificate (\S+);\n *ssl_certificate_key (\S+);',
+        ours,
+        re.M | re.S,
+    )
+    if own is None:
+        return HooksNow() if "limit_req zone=hermes_hooks" in ours else None
+    name, *pair = own.groups()
+    there = all(isinstance(nginx.resolve(host, path), File) for path in pair)
+    return HooksNow(name, *pair) if there else None
+
+
 def load(facts: Facts, stamp: str) -> list[Change]:
     """nginx runs with what is on the disk: the stamp is cleared, nginx loads, the stamp says what it loaded."""
     argv: tuple[str, ...]
@@ -429,10 +488,10 @@ def _candidate(host: Host) -> tuple[int, ...]:
     return next((version for name, version in known.items() if f"CODENAME={name}" in text), (1, 26, 3))
 
 
-def _server_name(domain: Domain) -> str:
+def _server_name(domain: Domain | str) -> str:
     """As it stands in the site: quoted where it has characters that nginx would take apart."""
-    name = nginx.server_name(domain.ascii)
-    return name if name == domain.ascii else nginx.quote(name)
+    name = nginx.server_name(str(domain))
+    return name if name == str(domain) else nginx.quote(name)
 
 
 def _claimants(domain: Domain, facts: Facts) -> list[Server]:

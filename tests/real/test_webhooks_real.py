@@ -10,11 +10,13 @@ import pytest
 from cryptography import x509
 
 from conftest import BOTH, DOMAIN
-from lab import PEBBLE_URL, Machine, Reply, World, start_gateway, start_hermes
+from lab import LETSENCRYPT, PEBBLE_URL, Machine, Problem, Reply, World, start_gateway, start_hermes
 from real.program import apply, hermes_setup, install
 
 PASSWORD = "correct horse battery"
 HOOKS = "hooks.example.com"
+CALLS = "calls.example.com"
+NEW = "new.example.com"
 SECRET = "a secret that only the sender knows"
 CONFIG = """\
 platforms:
@@ -31,8 +33,8 @@ platforms:
 """
 
 
-def answers(acme: str, webhooks: str) -> str:
-    start = f'domain = "{DOMAIN}"\ncertificate = "{acme}"\n'
+def answers(acme: str, webhooks: str, domain: str = DOMAIN) -> str:
+    start = f'domain = "{domain}"\ncertificate = "{acme}"\n'
     return start + f'{webhooks}\n[[users]]\nname = "alice"\npassword_file = "/root/alice.pw"\n'
 
 
@@ -123,3 +125,75 @@ def test_a_signed_request_reaches_the_gateway_and_nothing_else_does(world: World
     hermes_setup(vps, "undo", "--last", "--yes")
     assert names(world, HOOKS) == {DOMAIN, HOOKS}
     assert post(HOOKS, "/webhooks/deploys", signed(body + b"  "), body + b"  ").status == 202
+
+
+def test_senders_are_heard_where_they_were_while_the_webhooks_or_the_domain_move(world: World, vps: Machine) -> None:
+    for name in (CALLS, NEW):
+        world.dns.host(name, *vps.addresses)
+    start_gateway(vps, CONFIG % ("host: 127.0.0.1", SECRET))
+    roots = world.acme.roots()
+    count = 0
+
+    def heard(name: str) -> bool:
+        nonlocal count
+        count += 1
+        body = json.dumps({"ref": f"refs/heads/{count}"}).encode()
+        url = f"https://{name}/webhooks/deploys"
+        seen = world.fetch(url, method="POST", headers=signed(body), body=body, roots=roots)
+        assert seen.all("Set-Cookie") == []
+        return seen.status == 202
+
+    def own(name: str) -> str:
+        return f'[webhooks]\nplatforms = ["webhook"]\nhost = "{name}"'
+
+    paths = '[webhooks]\nplatforms = ["webhook"]'
+    apply(vps, answers("letsencrypt", paths), "--yes")
+    assert heard(DOMAIN)
+    # to a name of their own, and to another one; the order fails at first, as one that is stopped would
+    for before, after in ((DOMAIN, HOOKS), (HOOKS, CALLS)):
+        world.acme.refuse(Problem("serverInternal", "try again later", status=500), LETSENCRYPT)
+        apply(vps, answers("letsencrypt", own(after)), "--yes", code=1)
+        assert heard(before), f"{before}, while {after} waits for its certificate"
+        assert world.fetch(f"http://{after}/").status == 503  # the waiting page, and so the challenge
+        world.acme.accept(LETSENCRYPT)
+        apply(vps, answers("letsencrypt", own(after)), "--yes")
+        assert heard(after)
+        assert not heard(before) if before == DOMAIN else names(world, DOMAIN) == {DOMAIN, CALLS}
+        assert "Nothing to do" in apply(vps, answers("letsencrypt", own(after)), "--yes").err
+
+    # the domain moves; then the webhooks' name is given up, and its record with it
+    led = f'redirect_from = ["{DOMAIN}"]\n'
+    apply(vps, answers("letsencrypt", led + own(CALLS), NEW), "--yes")
+    apply(vps, answers("letsencrypt", led + paths, NEW), "--yes")
+    world.dns.remove(CALLS)
+    assert heard(NEW)
+    assert heard(DOMAIN), "the earlier name, to those who do not know the new one yet"
+    for path in ("/", "/api/status", "/webhooks/", "/webhooks/../api/status"):
+        seen = world.fetch(f"https://{DOMAIN}{path}", roots=roots)
+        assert (seen.status, seen.header("Cache-Control")) == (307, "no-store"), path
+    told = json.loads(hermes_setup(vps, "doctor", "--json", code=4).out)
+    (flawed,) = [each for each in told["findings"] if each["code"] == "certificate.redirect-flawed"]
+    assert CALLS in flawed["what"]
+    vps.run(["certbot", "renew", "--dry-run", "--cert-name", DOMAIN, "--no-random-sleep-on-renew"], check=False)
+    vps.run(["sh", "-c", flawed["do"].partition("alone: sudo ")[2]], timeout=120)  # what it says to type
+    vps.run(["certbot", "renew", "--dry-run", "--no-random-sleep-on-renew"], timeout=120)
+    assert "certificate.redirect-flawed" not in hermes_setup(vps, "doctor", "--json", code=4).out
+    assert heard(DOMAIN)
+
+
+def test_going_back_to_a_name_whose_certificate_holds_a_host_that_was_given_up(world: World, vps: Machine) -> None:
+    world.dns.host(NEW, *vps.addresses)
+    own = f'[webhooks]\nplatforms = ["webhook"]\nhost = "{HOOKS}"'
+    led, back = f'redirect_from = ["{DOMAIN}"]\n', f'redirect_from = ["{NEW}"]\n'
+    apply(vps, answers("letsencrypt", own), "--yes")
+    apply(vps, answers("letsencrypt", led + own, NEW), "--yes")
+    apply(vps, answers("letsencrypt", led, NEW), "--yes")
+    world.dns.remove(HOOKS)
+    apply(vps, answers("letsencrypt", back), "--yes")
+    assert names(world, DOMAIN) == {DOMAIN}
+    assert sorted(vps.run(["ls", "/etc/letsencrypt/renewal"]).out.split()) == [f"{DOMAIN}.conf", f"{NEW}.conf"]
+    orders = world.acme.orders()
+    assert "Nothing to do" in apply(vps, answers("letsencrypt", back), "--yes").err
+    assert world.acme.orders() == orders
+    vps.run(["certbot", "renew", "--dry-run", "--no-random-sleep-on-renew"], timeout=120)
+    assert "renewal.would-fail" not in hermes_setup(vps, "doctor", "--json", code=4).out

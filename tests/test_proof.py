@@ -1,0 +1,65 @@
+"""The proof of earlier names: they lead to the domain for now only, and hear webhooks while those are paths of the domain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from certificates import NAME, Server
+from certificates import answers as wish
+from hermes_setup.accounts import GATE_FILE
+from hermes_setup.answers import Domain, Webhooks
+from hermes_setup.host import File, Request, Response
+from hermes_setup.stages.proof import Look
+from hermes_setup.webhooks import parse_hooks
+
+OLD, OLDER = "old.example.com", "older.example.com"
+TOKEN = "0" * 32
+MOVED = replace(
+    wish(),
+    redirects=(Domain.parse(OLD), Domain.parse(OLDER)),
+    webhooks=Webhooks(parse_hooks(["webhook"])),
+)
+
+
+@dataclass
+class Nginx:
+    """Answers as the site's file has it, but for what a test changes."""
+
+    code: int = 307
+    secure_code: int = 307
+    deaf: bool = False
+
+    def __call__(self, _server: Server, request: Request) -> Response:
+        """The answer of the server that has that name."""
+        hook = request.path.startswith("/webhooks/")
+        if request.name in (OLD, OLDER):
+            assert request.port == 80 or request.name == OLD, "it has no certificate, so nobody answers there"
+            if hook and not self.deaf:
+                return Response(404)
+            code = self.code if request.port == 80 else self.secure_code
+            return Response(code, (("Location", f"https://{NAME}{request.path}"),))
+        if request.port == 80:
+            return Response(301, (("Location", f"https://{NAME}/"),))
+        if hook or "Host" in dict(request.headers):
+            return Response(404)
+        return Response(502 if TOKEN in dict(request.headers).get("Cookie", "") else 401)
+
+
+@pytest.mark.parametrize(
+    ("nginx", "codes"),
+    [
+        (Nginx(), ["proof.hermes-down"]),
+        (Nginx(code=301), ["proof.redirect"] * 2),  # browsers would keep it for ever
+        (Nginx(secure_code=301), ["proof.redirect"]),
+        (Nginx(secure_code=200), ["proof.redirect"]),
+        (Nginx(deaf=True), ["proof.webhook"]),
+    ],
+)
+def test_an_earlier_name_leads_on_for_now_and_hears_webhooks(nginx: Nginx, codes: list[str]) -> None:
+    server = Server()
+    server.answer = nginx
+    server.lineage(OLD, names=[OLD])
+    server.put(GATE_FILE, File(f"# token - {TOKEN} \n".encode()))
+    assert [finding.code for finding in Look(MOVED)(server)] == codes
