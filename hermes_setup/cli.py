@@ -36,7 +36,7 @@ hermes-setup puts the Hermes dashboard on the internet: behind nginx, with a cer
   hermes-setup users passwd NAME    [--password-stdin | --generate] [--yes] [--dry-run]
   hermes-setup users remove NAME    [--yes] [--dry-run]
   hermes-setup users sign-out NAME  (or --all) [--yes] [--dry-run]
-  hermes-setup undo --last          [--yes] [--dry-run]    put back what the last run changed
+  hermes-setup undo --last          [--yes] [--dry-run] [--allow-lockout]    put back what the last run changed
   hermes-setup answers              print the file that would repeat this set-up (hashes, never passwords)
   hermes-setup doctor [--json]      what is wrong, and what would be changed; writes nothing
   hermes-setup rehearse [--answers FILE.toml]    the whole job for real, on a throwaway copy of this server
@@ -325,10 +325,11 @@ def _verb(argv: list[str]) -> int:
             _flags(rest, {}, 0)
             return _answers()
         case "undo":
-            flags = _flags(rest, {"--last": False, "--yes": False, "--dry-run": False}, 0)
+            plain = ("--last", "--yes", "--dry-run", "--allow-lockout")
+            flags = _flags(rest, dict.fromkeys(plain, False), 0)
             if "--last" not in flags:
                 raise WrongInput("Only the last run can be undone.", hint="Say so: sudo hermes-setup undo --last")
-            return _undo(dry="--dry-run" in flags, yes="--yes" in flags)
+            return _undo(dry="--dry-run" in flags, yes="--yes" in flags, lockout="--allow-lockout" in flags)
         case "rehearse":
             flags = _flags(rest, {"--answers": True}, 0)
             return _rehearse(flags.get("--answers"))
@@ -590,9 +591,12 @@ def _users(argv: list[str]) -> int:
     stored, lines = state.answers(), _lines()
     if stored is None:
         raise WrongInput("Nothing is set up here yet.", hint="Start with: sudo hermes-setup")
-    if do == "add" and name in lines:
+    begun = {user.name for user in stored.users if user.hash} | {
+        *stored.gone
+    }  # by a run that was stopped before its end
+    if do == "add" and name in lines and name not in begun:
         raise WrongInput(f"{name} is there already.", hint=f"A new password: sudo hermes-setup users passwd {name}")
-    if do != "add" and name and name not in lines:
+    if do != "add" and name and name not in lines and not (do == "remove" and name in begun):
         raise WrongInput(f"There is no user {name}.", hint=f"There are: {accounts.named([*lines]) or 'none'}.")
     made_up: dict[str, str] = {}
     others = tuple(user for user in stored.users if user.name != name)
@@ -781,24 +785,36 @@ def _say_retiring() -> None:
         )
 
 
-def _undo(*, dry: bool, yes: bool, asked: bool = False) -> int:
+def _undo(*, dry: bool, yes: bool, lockout: bool, asked: bool = False) -> int:
     """What the last run changed is put back, once that is agreed to. Undone twice: done again."""
+    from dataclasses import replace
+
     from hermes_setup.errors import WrongInput
     from hermes_setup.stages import story
-    from hermes_setup.stages.undo import DONE, Undo
+    from hermes_setup.stages.undo import DONE, Loaded, Undo
     from hermes_setup.state import State
+    from hermes_setup.system.local import Local
 
     _need_root()
     state = State()
-    last = state.last_run((_content(DONE) or b"").decode("utf-8", "replace"))
-    before, stored = last.before() if last else None, state.answers()
-    answers = before or stored
-    if last is None or answers is None:
-        raise WrongInput("There is no run to undo.", hint="See what is here: sudo hermes-setup doctor")
-    wanted = ("site-https", "proof") if stored and before and before.names == stored.names else _NAMES
-    seen = tuple(stage for stage in story() if stage.name in wanted) if before else ()
-    stages = (Undo(last.name, last.recall()), *seen)
-    return _carry_out(answers, state, {}, dry=dry, yes=yes, asked=asked, stages=stages, undoes=last)
+    stored = state.answers()
+    for last, stopped in state.runs((_content(DONE) or b"").decode("utf-8", "replace")):
+        back = Undo(last.name, last.whole())
+        if not stopped and not back.leaves(back.look(Local())):  # it failed, and put everything back itself
+            continue
+        before = last.before()
+        if not (answers := before or stored):
+            continue
+        same = stored and before and before.names == stored.names
+        names = {"addresses", "site-https", "proof", *(() if same else ("certificate", "renewal"))}
+        seen = tuple(
+            Loaded(stage.name, stage.title) if stage.name == "site-https" else stage
+            for stage in story()
+            if before and stage.name in names
+        )
+        answers = replace(answers, lockout=lockout)
+        return _carry_out(answers, state, {}, dry=dry, yes=yes, asked=asked, stages=(back, *seen), undoes=last)
+    raise WrongInput("There is no run to undo.", hint="See what is here: sudo hermes-setup doctor")
 
 
 def _rehearse(path: str | None) -> int:
@@ -950,10 +966,6 @@ def _address_stages() -> tuple[AnyStage, ...]:
     return tuple(stage for stage in story() if stage.name in ("users", "addresses", "site-https", "proof"))
 
 
-_NAMES = ("certificate", "site-https", "renewal", "proof")
-"""What an undoing needs where the names of the certificate are others: it is to hold those of before."""
-
-
 def _wizard(*, dry: bool, lockout: bool) -> int:
     if _terminal() and os.geteuid() == 0:
         _say(f"hermes-setup {__version__}")  # at once: what a question needs takes a moment to load
@@ -996,6 +1008,8 @@ def _draft(state: State) -> DraftType:
 
 def _ask_all(state: State, draft: DraftType, previous: Answers | None, *, dry: bool) -> int:
     """The questions, the answers once more, the plan, "Go ahead?", and back from there when that is wanted."""
+    from dataclasses import replace
+
     from hermes_setup import wizard
 
     keyboard = _asker()
@@ -1015,12 +1029,16 @@ def _ask_all(state: State, draft: DraftType, previous: Answers | None, *, dry: b
         )
         _review(draft.answers(previous))
         code = _unless_blocked(draft.answers(previous), state, later, dry=dry)
-        if code != _WANTS_BACK:
+        if code == _WANTS_DOMAIN:
+            draft, back = replace(draft, domain=None, redirect=None), False
+        elif code == _WANTS_BACK:
+            back = True  # and all is looked at anew: what was in the way may be gone, or be there now
+        else:
             return code
-        back = True  # and all is looked at anew: what was in the way may be gone, or be there now
 
 
 _WANTS_BACK = -1
+_WANTS_DOMAIN = -2
 
 
 def _unless_blocked(answers: Answers, state: State, later: dict[str, str], *, dry: bool) -> int:
@@ -1041,12 +1059,15 @@ def _unless_blocked(answers: Answers, state: State, later: dict[str, str], *, dr
         waiting = dns_wait.curable(blocked.findings)
         if waiting:
             screen.say(dns_wait.meanwhile(answers, Local(), os.environ.get("SUDO_USER", "root")))
-        match wizard.what_now(_asker(), waiting=waiting):
+        unfit = any(finding.code.startswith("dns.") for finding in blocked.findings)
+        match wizard.what_now(_asker(), waiting=waiting, unfit=unfit):
             case "wait":
                 dns_wait.wait(answers, Local(), screen)
                 return _unless_blocked(answers, state, later, dry=dry)
             case "again":
                 return _unless_blocked(answers, state, later, dry=dry)
+            case "domain":
+                return _WANTS_DOMAIN
             case "back":
                 return _WANTS_BACK
             case _:
@@ -1133,7 +1154,7 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
     """A machine that was agreed about before: finish what is unfinished, else the menu."""
     from hermes_setup import menu
 
-    if any(user.hash for user in stored.users) or stored.gone or stored.revoked:
+    if state.begun():
         _say(f"The set-up of {stored.domain.label} was begun and not finished. It goes on from where it stopped.")
         _say("To change an answer: < and Enter at its question.")
         return _go_on(state, stored, dry=dry)
@@ -1142,7 +1163,7 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
         _say("Not everything is as it should be. Enter shows what would put it right.")
     while True:
         code = _grant(menu.menu(visit, _asker()), state, dry=dry)
-        if code != _WANTS_BACK:
+        if code >= 0:
             return code
 
 
@@ -1183,7 +1204,7 @@ def _grant(wish: WishType, state: State, *, dry: bool) -> int:
         case "check":
             return _doctor(as_json=False)
         case "undo":
-            return _undo(dry=dry, yes=False, asked=True)
+            return _undo(dry=dry, yes=False, lockout=wish.answers.lockout, asked=True)
         case "addresses":
             return _readdress(state, wish.answers, dry=dry)
         case "show" | "domain" | "certificate" | "hermes" | "webhooks":
@@ -1215,9 +1236,7 @@ def _go_on(state: State, stored: Answers, *, dry: bool) -> int:
     from hermes_setup import wizard
 
     code = _unless_blocked(stored, state, {}, dry=dry)
-    if code == _WANTS_BACK:
-        return _ask_all(state, wizard.Draft.again(stored), stored, dry=dry)
-    return code
+    return _ask_all(state, wizard.Draft.again(stored), stored, dry=dry) if code < 0 else code
 
 
 def _look_over(stored: Answers) -> int | None:
@@ -1268,6 +1287,7 @@ def _carry_out(
 
     screen = Screen()
     answers = answers.following(state.answers())
+    gone = undoes is not None and undoes.before() is None
     if dry:
         events = _forecast(stages or story(), answers, Local(), None)[1]
         changed = screen.forecast(events, diffs=True)
@@ -1286,11 +1306,12 @@ def _carry_out(
             screen.say("Looking at this server ...", "dim")
         known, events = _forecast(stages or story(), answers, host, None)
         if not _changes(events):
-            if _looks(events):  # stopped, or refused, before it was proven: that it is there does not say that it works
-                _work(stages or story(), answers, host, state.begin(state.answers()), screen, known)
+            # Stopped, or refused, before it was proven: that it is there does not say that it works.
+            if _looks(events) or undoes:
+                state.open(state.answers())
+                _work(stages or story(), answers, host, state.begin(), screen, known)
                 _under_way.clear()
-            if answers.settled() != state.answers():
-                state.agree(answers.settled())
+            state.settle(None if gone else answers)
             _finished = True
             screen.findings(finding for _, finding in known.findings)
             screen.say("Nothing to do: everything is as it should be.", "bold")
@@ -1312,23 +1333,17 @@ def _carry_out(
         if made_up and not asked:
             screen.say("Made-up passwords, shown only this once; save them now:", "bold")
             _hand_over(made_up)
-        was = state.answers()
-        gone = undoes is not None and undoes.before() is None
+        state.open(state.answers())
         if not gone:
             state.agree(answers)
         _note_lines(state, events, accounts.Written(host.now(), exact=True) if undoes is None else None)
-        journal = state.begin(was, undoes=undoes.name if undoes else "")
+        journal = state.begin(undoes=undoes.name if undoes else "")
         _work(stages or story(), answers, host, journal, screen, known if yes else None)
-        if gone:
-            state.forget()
-        else:
-            state.agree(answers.settled())
+        state.settle(None if gone else answers)
         _under_way.clear()
         _finished = True
-        if gone:
-            screen.say("Undone. Nothing is set up here any more. To start again: sudo hermes-setup", "bold")
-        elif undoes:
-            screen.say("Undone: it is as it was before the last run. Once more, and that run is done again.", "bold")
+        if undoes:
+            screen.say(_undone(undoes, [finding.code for _, finding in known.findings], gone=gone), "bold")
         elif stages:
             screen.say(f"Done. Who can sign in: {accounts.named([*_lines()])}.", "bold")
             if asked:
@@ -1336,6 +1351,17 @@ def _carry_out(
         else:
             screen.done(answers, made_up if asked else {}, who=_lines())
     return 0
+
+
+def _undone(run: Journal, codes: Sequence[str], *, gone: bool) -> str:
+    """The last words of an undoing."""
+    if "undo.edited" in codes:
+        return "Undone, but for what was edited since (above)."
+    if gone:
+        return "Undone. Nothing is set up here any more. To start again: sudo hermes-setup"
+    if run.undoes:
+        return "Done again: it is as it was after that run. Once more, and it is undone."
+    return "Undone: it is as it was before the last run. Once more, and that run is done again."
 
 
 def _note_lines(state: State, events: Sequence[Event], now: Written | None) -> None:

@@ -837,10 +837,12 @@ def agreed(asker: Asker, question: Question) -> bool | Back:
     return settled(asker, question, says_yes)
 
 
-def what_now(asker: Asker, *, waiting: bool = False) -> Literal["wait", "again", "back", "quit"]:
+def what_now(
+    asker: Asker, *, waiting: bool = False, unfit: bool = False
+) -> Literal["wait", "again", "domain", "back", "quit"]:
     """What is wanted after a check that blocks: look once more, go back to the answers, or stop here.
 
-    `waiting`: or to wait for it to change by itself, which is proposed then.
+    `waiting`: or to wait for it to change by itself, which is proposed then. `unfit`: or to type another domain.
     """
     wait = Choice("wait", "Wait here: look every half minute, and go on by itself")
     question = Question(
@@ -853,13 +855,14 @@ def what_now(asker: Asker, *, waiting: bool = False) -> Literal["wait", "again",
         choices=(
             *([wait] if waiting else []),
             Choice("again", "I have mended it: look again"),
+            *([Choice("domain", "Type another domain")] if unfit else []),
             Choice("back", "Change my answers"),
             Choice("quit", "Stop here; hermes-setup goes on from here later"),
         ),
     )
     value = settled(asker, question, lambda text: chosen(question, text))
     match value:
-        case "wait" | "again" | "back":
+        case "wait" | "again" | "domain" | "back":
             return value
         case _:
             return "quit"

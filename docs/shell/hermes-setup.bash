@@ -24,7 +24,7 @@ _hermes_setup() {
         "users passwd") words="--password-stdin --generate --yes --dry-run" ;;
         "users remove") words="--yes --dry-run" ;;
         "users sign-out") words="--all --yes --dry-run" ;;
-        "undo") words="--last --yes --dry-run" ;;
+        "undo") words="--last --yes --dry-run --allow-lockout" ;;
         "answers") words="" ;;
         "doctor") words="--json" ;;
         "rehearse") words="--answers" ;;

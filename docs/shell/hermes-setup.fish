@@ -28,5 +28,6 @@ complete -c hermes-setup -n "__fish_seen_subcommand_from users; and __fish_seen_
 complete -c hermes-setup -n "__fish_seen_subcommand_from undo" -l last
 complete -c hermes-setup -n "__fish_seen_subcommand_from undo" -l yes -d 'agree to what the plan shows, and to nothing else'
 complete -c hermes-setup -n "__fish_seen_subcommand_from undo" -l dry-run -d 'show every change, make none'
+complete -c hermes-setup -n "__fish_seen_subcommand_from undo" -l allow-lockout -d 'let the allowed addresses leave out the one that this ssh session comes from'
 complete -c hermes-setup -n "__fish_seen_subcommand_from doctor" -l json
 complete -c hermes-setup -n "__fish_seen_subcommand_from rehearse" -l answers -r -F

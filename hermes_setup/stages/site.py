@@ -379,27 +379,31 @@ def _hooks(webhooks: Webhooks, backend: Backend) -> list[Location]:
 
 def load(facts: Facts, stamp: str) -> list[Change]:
     """nginx runs with what is on the disk: the stamp is cleared, nginx loads, the stamp says what it loaded."""
-    argv: tuple[str, ...]
-    reload = ("systemctl", "reload", "nginx") if facts.unit_active else ("nginx", "-s", "reload")
     if facts.running:
-        argv, why = reload, "have nginx load the new configuration, without dropping a connection"
+        run = reload(facts.config.pid, systemd=facts.unit_active)
     else:
+        again = reload(facts.config.pid, systemd=facts.systemd)
         argv = ("systemctl", "enable", "--now", "nginx") if facts.systemd else ("nginx",)
-        why = "start nginx"
-        reload = ("systemctl", "reload", "nginx") if facts.systemd else ("nginx", "-s", "reload")
-    pid = facts.config.pid
+        run = replace(again, argv=argv, why="start nginx")
+    return [
+        Stamp(STAMP, ABSENT, "what nginx has loaded"),
+        run,
+        Stamp(STAMP, File(stamp.encode(), 0o600), "what nginx has loaded"),
+    ]
+
+
+def reload(pid: str, *, systemd: bool) -> Run:
+    """The command after which nginx's new workers answer. Its way back is itself: the files are put back first."""
+    argv = ("systemctl", "reload", "nginx") if systemd else ("nginx", "-s", "reload")
     until = Until(
         "nginx's new workers answer",
         before=lambda host: nginx.workers(host, pid),
         holds=lambda host, before: nginx.reloaded(before, nginx.workers(host, pid)),
         hint="Look at: sudo nginx -t; sudo tail /var/log/nginx/error.log",
     )
-    hint = "Look at: sudo nginx -t; sudo systemctl status nginx" if facts.systemd else "Look at: sudo nginx -t"
-    return [
-        Stamp(STAMP, ABSENT, "what nginx has loaded"),
-        Run(argv, why, gives=RUNS, undo_argv=reload, until=until, seconds=60, hint=hint),
-        Stamp(STAMP, File(stamp.encode(), 0o600), "what nginx has loaded"),
-    ]
+    why = "have nginx load the new configuration, without dropping a connection"
+    hint = f"Look at: sudo nginx -t{'; sudo systemctl status nginx' if systemd else ''}"
+    return Run(argv, why, gives=RUNS, undo_argv=argv, until=until, seconds=60, hint=hint)
 
 
 def _ours(host: Host) -> str:

@@ -322,7 +322,7 @@ def test_before_the_record_is_there_it_tells_what_to_set_waits_and_goes_on(
     here = Terminal(vps, env={"SUDO_USER": "admin"})
     answer(here, [*LETSENCRYPT[:3], ("? User name [admin]:", "alice\r"), *LETSENCRYPT[4:7]])
     answer(here, [("? Another user? [y/N]", "\r")])
-    screen = here.waits(lambda text: "4) Stop here" in text)
+    screen = here.waits(lambda text: "5) Stop here" in text)
     words = " ".join(here.raw.split())
     assert f"{DOMAIN}. A {vps.addresses[0]}" in words
     assert f"ssh -L 9119:127.0.0.1:9119 admin@{vps.addresses[0]}" in words
@@ -339,7 +339,7 @@ def test_before_the_record_is_there_it_tells_what_to_set_waits_and_goes_on(
     assert here.ended() == 130
     world.dns.host(DOMAIN)
     again = Terminal(vps, env={"SUDO_USER": "admin"})
-    again.waits(lambda text: "4) Stop here" in text)
+    again.waits(lambda text: "5) Stop here" in text)
     assert f"Domain: {DOMAIN} (from last time)" in again.raw
     again.interrupt()
     assert again.ended() == 130
