@@ -414,6 +414,19 @@ def _asker() -> AskerType:
 _the_asker: AskerType | None = None
 
 
+def _screen() -> ScreenType:
+    """What is drawn on: one for the whole run, so that no finding is told twice."""
+    global _the_screen
+    if _the_screen is None:
+        from hermes_setup.ui.show import Screen
+
+        _the_screen = Screen()
+    return _the_screen
+
+
+_the_screen: ScreenType | None = None
+
+
 def _terminal() -> bool:
     streams = (sys.stdin, sys.stderr)  # None where the caller has closed it
     return all(stream is not None and stream.isatty() for stream in streams)
@@ -1246,12 +1259,13 @@ def _look_over(stored: Answers) -> int | None:
     from hermes_setup.findings import Severity
     from hermes_setup.stages import story
     from hermes_setup.system.local import Local
-    from hermes_setup.ui.show import Screen
 
-    host, screen = Local(), Screen()
+    host, screen = Local(), _screen()
     known = preflight(story(), stored, host)
     screen.overview(overview.lines(stored, known.facts.values(), _lines()))
-    screen.findings(finding for _, finding in known.findings if finding.severity > Severity.NOTE)
+    if told := [finding for _, finding in known.findings if finding.severity > Severity.NOTE]:
+        screen.findings(told)
+        screen.say()
     try:
         return len(_changes(_forecast(story(), stored, host, known)[1]))
     except Blocked:
@@ -1283,9 +1297,8 @@ def _carry_out(
     from hermes_setup.errors import WrongInput
     from hermes_setup.stages import story
     from hermes_setup.system.local import Local
-    from hermes_setup.ui.show import Screen
 
-    screen = Screen()
+    screen = _screen()
     answers = answers.following(state.answers())
     gone = undoes is not None and undoes.before() is None
     if dry:

@@ -137,7 +137,7 @@ class Undo:
                 back.node,
                 f"put {posixpath.basename(path)} back as it was"
                 if back.node != ABSENT
-                else f"take {posixpath.basename(path)} away, which was not there",
+                else f"remove {posixpath.basename(path)}; it was not there before",
             )
             for path, back in reversed(self._before.items())
             if facts.nodes[path] != back.node and not self._edited(path, facts.nodes[path])

@@ -132,7 +132,7 @@ def test_the_pictures_are_of_today(world: World, machine: Machine) -> None:
         "domain",
         "The menu, domain: the new name, and what becomes of the old one",
         4,
-        ("? Domain:", "\x15chat.example.com\r"),
+        ("? Domain: hermes.example.com", "\x15chat.example.com\r"),
         last="? Lead hermes.example.com to chat.example.com? [Y/n]",
     )
     shows("certificate", "The menu, certificate: who is to sign", 5, last="<) go back")
