@@ -1068,7 +1068,7 @@ def _unless_blocked(answers: Answers, state: State, later: dict[str, str], *, dr
         if _under_way:  # it had begun: what is done is told by the one handler of all failures
             raise
         screen = Screen()
-        screen.failed(blocked)
+        screen.findings(blocked.findings)
         waiting = dns_wait.curable(blocked.findings)
         if waiting:
             screen.say(dns_wait.meanwhile(answers, Local(), os.environ.get("SUDO_USER", "root")))
