@@ -15,7 +15,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from hermes_setup.errors import WrongInput
-from hermes_setup.webhooks import Hook, parse_hooks
+from hermes_setup.webhooks import DASHBOARD, Hook, parse_hooks
 
 LETSENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 LETSENCRYPT_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
@@ -232,7 +232,7 @@ class Backend:
         return ipaddress.ip_address(self.address).is_loopback
 
 
-DEFAULT_BACKEND = Backend("127.0.0.1", 9119)
+DEFAULT_BACKEND = Backend("127.0.0.1", DASHBOARD)
 
 
 AnyNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network

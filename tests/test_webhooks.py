@@ -196,6 +196,34 @@ def test_on_another_machine_nothing_is_judged() -> None:
     assert machine.asked == []
 
 
+PAGES = Response(200, (("Server", "uvicorn"),), b'{"version": "0.19.0", "auth_required": false}')
+BACKEND = ("webhooks.backend", Severity.BLOCK)
+
+
+@pytest.mark.parametrize(
+    ("hook", "backend", "port", "said", "expected"),
+    [
+        # the port of a dashboard that answers, whichever it is
+        ("line:9119", None, 9119, PAGES, [BACKEND]),
+        ("line:9120", None, 9120, PAGES, [BACKEND]),
+        ("line:9119", Backend("127.0.0.1", 9120), 9119, PAGES, [BACKEND]),
+        # of the one that is named, or looked for, and does not run now
+        ("line:9119", None, 0, PAGES, [BACKEND]),
+        ("line:9200", Backend("127.0.0.1", 9200), 0, PAGES, [BACKEND]),
+        ("line:9119", Backend("10.0.0.5", 9119), 0, PAGES, [BACKEND]),
+        # a gateway that does listen there, beside a dashboard elsewhere
+        ("line:9119", None, 9119, POST_ONLY, []),
+        ("line:9200", None, 9200, POST_ONLY, []),
+        ("line:9200", None, 9200, Response(404, body=PAGES.body), [("webhooks.other", Severity.WARN)]),
+    ],
+)
+def test_the_dashboards_port_is_no_platforms(
+    hook: str, backend: Backend | None, port: int, said: Response, expected: list[tuple[str, Severity]]
+) -> None:
+    wanted = replace(OURS, backend=backend, webhooks=Webhooks(parse_hooks([hook])))
+    assert seen(Machine([at(port)] if port else [], {port: said}), wanted) == expected
+
+
 # -- the names in the certificate ---------------------------------------------------------------------------------------
 
 
