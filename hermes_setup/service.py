@@ -12,16 +12,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hermes_setup import nginx
-from hermes_setup.answers import Backend
+from hermes_setup.answers import DEFAULT_BACKEND, Backend
 from hermes_setup.changes import Change, Place, Run, Until
 from hermes_setup.findings import Finding, note, warn
 from hermes_setup.host import Absent, File, Folder, Host, Link, Request
 
 NAME = "hermes-dashboard.service"
-UNIT = f"/etc/systemd/system/{NAME}"
-WANTED = f"/etc/systemd/system/multi-user.target.wants/{NAME}"
+UNITS = "/etc/systemd/system"
+UNIT = f"{UNITS}/{NAME}"
+WANTED = f"{UNITS}/multi-user.target.wants/{NAME}"
 GIVES = "hermes dashboard"
 NODE = 20
+PORT = DEFAULT_BACKEND.port
 SECONDS = 60.0
 """How long its first start may take: it loads some hundred modules, on a small server from a cold disk."""
 
@@ -83,6 +85,27 @@ def idle(host: Host) -> Installation | None:
     if not _systemd(host) or not isinstance(host.look(UNIT), Absent):
         return None
     return next(iter(find(host)), None)
+
+
+def there(host: Host, port: int | None = None) -> str:
+    """The unit that would run a dashboard (on that port), without its ".service"; "" for none.
+
+    Looks at the units that were made on this machine, whoever wrote them; one of the usual name may start what it likes.
+    """
+    if not _systemd(host):
+        return ""
+    names = (name for name in host.names(UNITS) if name.endswith(".service") and "@" not in name)
+    for name in sorted(names, key=lambda name: (name != NAME, name)):
+        node = host.look(f"{UNITS}/{name}")
+        if isinstance(node, Link):  # `systemctl link`; one that is masked leads to /dev/null
+            node = host.look(node.target)
+        text = node.content.decode("utf-8", "replace") if isinstance(node, File) else ""
+        starts = " ".join(re.findall(r"^ExecStart=(.*)$", text.replace("\\\n", " "), re.MULTILINE))
+        known = re.search(r"hermes.*\bdashboard\b", starts)
+        at = re.findall(r"--port[ =](\d{1,5})", starts) or ([str(PORT)] if known else [])
+        if (known or (name == NAME and starts)) and (port is None or not at or int(at[-1]) == port):
+            return name.removesuffix(".service")
+    return ""
 
 
 def _systemd(host: Host) -> bool:

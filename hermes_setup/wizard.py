@@ -152,9 +152,13 @@ class Draft:
             gone=gone,
             revoked=base.revoked,
             webhooks=base.webhooks if self.webhooks is None else self.webhooks,
-            redirects=() if self.redirect is False else earlier(base, self.domain),
+            redirects=self.leading(base),
             dropped=base.dropped,
         )
+
+    def leading(self, base: Answers | None) -> tuple[Domain, ...]:
+        """The names by which this dashboard went in `base`, where they are to lead to the domain."""
+        return earlier(base, self.domain) if base and self.domain and self.redirect is not False else ()
 
     @classmethod
     def again(cls, previous: Answers) -> Draft:
@@ -309,7 +313,7 @@ def take(draft: Draft, question: Question, text: str, known: Known) -> Draft:
             hooked: Literal["own", "done"] = "own" if value == "own" else "done"
             return replace(draft, webhooks=Webhooks(known.hooks), hooked=hooked)
         case "host" if draft.domain is not None and draft.webhooks is not None:
-            hooks = replace(draft.webhooks, host=webhooks_host(text, draft.domain))
+            hooks = replace(draft.webhooks, host=webhooks_host(text, draft.domain, draft.leading(known.previous)))
             return replace(draft, webhooks=hooks, hooked="done")
     raise AssertionError(question.key)
 

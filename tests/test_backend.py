@@ -13,7 +13,7 @@ from hermes_setup import docker, hermes
 from hermes_setup.answers import Answers, Domain, Issuer
 from hermes_setup.answers import Backend as Place
 from hermes_setup.findings import Severity
-from hermes_setup.host import File, Listener, Node, Ran, Request, Response, Special
+from hermes_setup.host import File, Folder, Link, Listener, Node, Ran, Request, Response, Special
 from hermes_setup.stages.backend import Backend, proved
 from hermes_setup.system.overlay import Nothing
 
@@ -212,6 +212,55 @@ def test_who_else_can_log_in_is_told(names: Sequence[str], expected: list[str]) 
         lines.append(f"{user}:x:{number}:{number}::/home/{user}:/bin/{shell or 'bash'}")
     machine = Peopled([local()], {"127.0.0.1:9119": says()}, passwd="\n".join(lines) + "\n")
     assert codes(machine) == expected
+
+
+@dataclass
+class WithUnits(Machine):
+    """With systemd, and units that were made on it."""
+
+    units: dict[str, str] = field(default_factory=dict)
+
+    def look(self, path: str) -> Node:
+        name = path.removeprefix("/etc/systemd/system/")
+        if path == "/run/systemd/system":
+            return Folder()
+        if self.units.get(name, "").startswith("-> "):
+            return Link(self.units[name][3:])
+        return File(self.units[name].encode()) if name in self.units else super().look(path)
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        return tuple(sorted(self.units)) if folder == "/etc/systemd/system" else ()
+
+
+START = "[Service]\nExecStart=/opt/hermes/bin/hermes dashboard --host 127.0.0.1 --port 9119 --no-open\n"
+OTHERS = {"hermes-gateway.service": "[Service]\nExecStart=/opt/hermes/bin/hermes gateway run\n"}
+
+
+@pytest.mark.parametrize(
+    ("units", "backend", "unit"),
+    [
+        ({"hermes-dashboard.service": START}, "", "hermes-dashboard"),
+        ({"hermes-dashboard.service": START}, "127.0.0.1:9119", "hermes-dashboard"),
+        ({"chat.service": START, **OTHERS}, "", "chat"),
+        ({"a.service": START, "hermes-dashboard.service": START}, "", "hermes-dashboard"),
+        ({"chat.service": START.replace("dashboard ", "\\\n  dashboard ")}, "", "chat"),
+        ({"hermes-dashboard.service": "[Service]\nExecStart=/root/start.sh\n"}, "127.0.0.1:9200", "hermes-dashboard"),
+        ({"hermes-dashboard.service": "-> /opt/x.service", "/opt/x.service": START}, "", "hermes-dashboard"),
+        # none that would help
+        ({"hermes-dashboard.service": START}, "127.0.0.1:9200", ""),
+        ({"hermes-dashboard.service": START}, "10.0.0.5:9119", ""),
+        ({"hermes-dashboard.service": "-> /dev/null"}, "", ""),
+        ({"hermes@.service": START, **OTHERS}, "", ""),
+    ],
+)
+def test_a_service_that_would_run_it_is_what_is_started(units: dict[str, str], backend: str, unit: str) -> None:
+    wanted = answers(backend)
+    found = Backend().check(wanted, Backend().inspect(wanted, WithUnits(units=units)))
+    (finding,) = [each for each in found if each.code == "backend.none"]
+    if unit:
+        assert f"sudo systemctl start {unit} ;" in finding.do
+        assert f"journalctl -u {unit} -n 50" in finding.do
+    assert ("hermes dashboard --host" in finding.do) == (not unit)
 
 
 def test_it_is_asked_as_hermes_wants_to_be_asked() -> None:

@@ -413,6 +413,16 @@ def test_the_webhooks_own_name_is_no_name_for_the_dashboard() -> None:
 LISTENING = parse_hooks(["webhook", "sms"])
 
 
+def test_an_earlier_name_is_no_name_for_webhooks_unless_it_is_let_go_of() -> None:
+    old = Answers(Domain.parse("old.example.com"), Issuer.parse("self-signed"), (User("alice"),))
+    asked = replace(FULL, webhooks=Webhooks(LISTENING), hooked="own", redirect=True)
+    draft, _, script = converse("old.example.com", "hooks.example.com", draft=asked, known=Known(previous=old))
+    assert "an earlier name" in script.asked[1][1]
+    assert draft.answers(old).names[1:] == (Domain.parse("hooks.example.com"),)
+    gone, _, _ = converse("old.example.com", draft=replace(asked, redirect=False), known=Known(previous=old))
+    assert gone.answers(old).names[1:] == (old.domain,)
+
+
 @pytest.mark.parametrize(
     ("replies", "told"),
     [

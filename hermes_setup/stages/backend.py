@@ -44,6 +44,7 @@ class Facts:
     containers: tuple[docker.Container, ...] = ()
     service: service.Facts | None = None  # None: not asked for
     people: tuple[str, ...] = ()  # who can log in to this server, root left out
+    unit: str = ""  # a service that would run Hermes where it is looked for, and does not now
 
     def chosen(self, answers: Answers) -> wishes.Backend | None:
         """The dashboard to pass requests to; None when none is found."""
@@ -103,6 +104,7 @@ class Backend:
                 for name, _, shell in service.people(host)
                 if name != "root" and not shell.endswith(("/nologin", "/false"))
             ),
+            "" if found or not wanted.local else service.there(host, answers.backend.port if answers.backend else None),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
@@ -191,7 +193,10 @@ class Backend:
                 "backend.none",
                 f"Hermes does not answer at {at} ({answer.error if answer else 'not asked'}).",
                 "The site is set up all the same, and shows a friendly page until Hermes runs.",
-                f"Start it when you like: {hermes.START}",
+                f"Start it when you like: sudo systemctl start {facts.unit} ; if it does not come up, this says why: sudo "
+                f"systemctl status {facts.unit} ; sudo journalctl -u {facts.unit} -n 50"
+                if facts.unit
+                else f"Start it when you like: {hermes.START}",
             )
         ]
 

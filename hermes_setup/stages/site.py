@@ -58,6 +58,7 @@ class Facts:
     unit_active: bool
     stamp: str
     real_ip: tuple[str, ...] = ()  # whose word about a visitor's address counts
+    hooks_real_ip: tuple[str, ...] = ()  # the same under the webhooks' own name
     redirects: tuple[tuple[Domain, certbot.Served | None], ...] = ()  # each earlier name, and its own certificate
 
     def certified(self, name: Domain) -> bool:
@@ -114,6 +115,7 @@ class Site:
             unit_active=systemd and (started or host.ask(["systemctl", "is-active", "--quiet", "nginx"]).ok),
             stamp=stamp.content.decode() if isinstance(stamp, File) else "",
             real_ip=addresses.real_ip(answers, host, ours),
+            hooks_real_ip=addresses.hooks_real_ip(answers, host, ours),
             redirects=tuple((name, certbot.served(answers.about(name), host)) for name in answers.redirects),
         )
 
@@ -302,6 +304,7 @@ class Site:
             allow=answers.allow,
             here="" if not answers.allow or permits(answers.allow, "127.0.0.1") else "127.0.0.1",
             real_ip=facts.real_ip,
+            hooks_real_ip=facts.hooks_real_ip,
             hooks=_hooks(hooks, facts.backend) if hooks else (),
             hooks_allow=hooks.allow if hooks else (),
             hooks_host=hooks.host.ascii if hooks and hooks.host else "",
