@@ -139,8 +139,15 @@ def run(argv: list[str]) -> int:
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - likewise
     if reconfigure := getattr(sys.stdout, "reconfigure", None):
-        reconfigure(errors="surrogateescape")  # names in files that others wrote may be no UTF-8
+        # data is UTF-8 whatever the terminal's locale; but names in files that others wrote may be none
+        reconfigure(encoding="utf-8", errors="surrogateescape")
     try:
+        wishes = ("HERMES_SETUP_PLAIN", "NO_COLOR")
+        if "SUDO_USER" in os.environ and not all(name in os.environ for name in wishes):
+            from hermes_setup.session import before_sudo
+            from hermes_setup.system.local import Local
+
+            os.environ.update(before_sudo(Local(), wishes))
         return _verb(argv)
     except HermesSetupError as error:
         if behind := _stop_behind(error):
@@ -1123,7 +1130,10 @@ def _review(answers: Answers) -> None:
     from hermes_setup.ui.show import Screen
 
     found = next(iter(proved(Local())), None) if answers.backend is None else None
-    Screen().overview(overview.review(answers, str(found or "")))
+    screen = Screen()
+    screen.say()
+    screen.say("Your answers:", "bold")
+    screen.overview(overview.review(answers, str(found or "")))
 
 
 def _first_known(previous: Answers | None) -> KnownType:

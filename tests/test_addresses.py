@@ -241,6 +241,22 @@ def test_where_the_session_comes_from(machine: Processes, found: Session | None)
     assert session.find(machine) == found
 
 
+@pytest.mark.parametrize(
+    ("environs", "found"),
+    [
+        (("A=b | SUDO_USER=x", "A=b | PLAIN=1 | LOUD=2", "PLAIN=3 | NO=4"), {"PLAIN": "1"}),  # ours, sudo, a shell
+        (("SUDO_USER=x", "PLAIN=1", "PLAIN=1"), {"PLAIN": "1"}),  # sudo twice: use_pty of sudoers(5)
+        (("SUDO_USER=x", "NO= | SUDO_USER=x", "SUDO_USER=x", "PLAIN=a=b"), {"NO": "", "PLAIN": "a=b"}),  # sudo -s, sudo
+        (("SUDO_USER=x | PLAIN=", "PLAIN=1 | NO=2"), {"PLAIN": "", "NO": "2"}),  # said behind sudo: that counts
+        (("SUDO_USER=x", "A=b", "PLAIN=1"), {}),  # unset since
+        (("SUDO_USER=x", "", "PLAIN=1"), {"PLAIN": "1"}),  # what cannot be read says nothing
+        ((), {}),
+    ],
+)
+def test_what_was_set_where_sudo_was_typed(environs: tuple[str, ...], found: dict[str, str]) -> None:
+    assert session.before_sudo(Processes(environs), ("PLAIN", "NO")) == found
+
+
 def test_of_ipv6_the_network_is_offered() -> None:
     assert HERE.network == "203.0.113.9"
     assert Session("2001:db8:1:2:a:b:c:d").network == "2001:db8:1:2::/64"

@@ -198,7 +198,9 @@ What was done; never a password.
 Set to 1: nothing on the screen moves (for screen readers).
 .TP
 .B NO_COLOR
-Set: no colours.
+Set to 1: no colours.
+.PP
+Both are also seen where sudo was typed, which drops them.
 .SH SEE ALSO
 .BR nginx (8),
 .BR certbot (1)

@@ -294,6 +294,26 @@ def test_a_dry_run_asks_the_same_and_writes_nothing_not_even_the_answers(vps: Ma
     assert "kept" not in here.raw
 
 
+def test_the_wish_for_a_still_screen_and_the_review_under_sudo(vps: Machine) -> None:
+    sudo = "env -u HERMES_SETUP_PLAIN SUDO_USER=admin hermes-setup --dry-run; :"  # all of it that matters here
+    here = Terminal(
+        vps, "-c", sudo, command="sh", columns=40, env={"HERMES_SETUP_PLAIN": "1", "TERM": "xterm-256color"}
+    )
+    for shown, keys in [
+        *(("? Domain:", "hermes.localhost\r"), ("? Certificate [3]:", "s\r"), ("? User name [admin]:", "\r")),
+        *(("[1]:", "i type\r"), ("? Password for admin:", f"{GOOD}\r"), ("? Again, for admin:", f"{GOOD}\r")),
+        ("? Another user? [y/N]", "\r"),
+    ]:
+        here.until(shown)
+        here.type(keys)
+    assert here.ended() == 0
+    assert "\x1b" not in here.raw
+    lines = here.raw.splitlines()
+    at = lines.index("Your answers:")
+    assert lines[at - 1] == ""
+    assert lines[at + 1] == "Domain       hermes.localhost"
+
+
 @pytest.mark.parametrize("argv", [(), ("--dry-run",)])
 def test_without_a_terminal_the_way_without_questions_is_named(vps: Machine, argv: tuple[str, ...]) -> None:
     ran = hermes_setup(vps, *argv, code=2)
