@@ -270,7 +270,7 @@ def _wrapped(text: str) -> str:
     import textwrap
 
     try:
-        width = os.get_terminal_size(sys.stderr.fileno()).columns
+        width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
     except OSError:
         width = 80
     whole = {"break_long_words": False, "break_on_hyphens": False}
