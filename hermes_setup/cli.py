@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 HELP = """\
 hermes-setup puts the Hermes dashboard on the internet: behind nginx, with a certificate and named users.
 
-  hermes-setup                      ask, show every change, then do it; later: what is there, and a menu
-  hermes-setup --dry-run            the same questions, then every change as a diff; writes nothing at all
+  hermes-setup [--allow-lockout]    ask, show every change, then do it; later: what is there, and a menu
+  hermes-setup --dry-run [--allow-lockout]    the same questions, then every change as a diff; writes nothing at all
   hermes-setup apply --answers FILE.toml [--dry-run | --check] [--yes] [--allow-lockout]
   hermes-setup users list           [--json]    who can sign in, how each came, when the line was changed last
   hermes-setup users add NAME       [--password-stdin | --generate] [--yes] [--dry-run]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from hermes_setup import accounts, nginx
 from hermes_setup.answers import Answers
-from hermes_setup.changes import Change, Place, Run, Stamp
+from hermes_setup.changes import Change, Place, Probe, Run, Stamp
 from hermes_setup.findings import Finding, block, note, warn
 from hermes_setup.host import ABSENT, Absent, File, Folder, Host, Node
 from hermes_setup.stages import site
@@ -128,10 +128,10 @@ class Undo:
         return found
 
     def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:  # noqa: ARG002
-        """Each file as it was, links first; then nginx tries and loads them; then the commands that take back commands."""
+        """Each file as it was, links first, tried by nginx on a copy; then nginx loads them; then the commands."""
         if facts.done:
             return ()
-        places: list[Change] = [
+        places = [
             Place(
                 path,
                 back.node,
@@ -147,20 +147,18 @@ class Undo:
             for argv, why in reversed(self._commands.items())
             if argv and not _loads(argv)
         ]
-        loads = facts.running and (
-            any(isinstance(each, Place) and each.path.startswith(f"{nginx.FOLDER}/") for each in places)
-            or any(map(_loads, self._commands))
-        )
+        served = {each.path: each.node for each in places if each.path.startswith(f"{nginx.FOLDER}/")}
+        loads = facts.running and bool(served or any(map(_loads, self._commands)))
         done = Stamp(DONE, File(self._run.encode(), 0o600), "which run was undone")
         if not places and not commands and not loads:
             return (done,)
         changes: list[Change] = [
             Stamp(path, ABSENT, "forget what was seen then") for path in dict.fromkeys((*self._stamps, site.STAMP))
         ]
+        if loads:
+            changes.append(Probe(nginx.Trial(served), "have nginx try on a copy what was there before"))
         changes += places
         if loads:
-            words = "have nginx try what is there now"
-            changes.append(Run(("nginx", "-t", "-q"), words, hint="Look at: sudo nginx -t", seconds=60))
             changes.append(site.reload(facts.pid, systemd=facts.unit))
         return [*changes, *commands, done]
 
