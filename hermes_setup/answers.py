@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -230,6 +231,18 @@ class Backend:
     def local(self) -> bool:
         """True when only this machine can reach it."""
         return ipaddress.ip_address(self.address).is_loopback
+
+
+@lru_cache
+def _inner() -> tuple[AnyNetwork, ...]:
+    """Addresses that mean something only within one network. (ipaddress.is_private also counts those kept for examples.)"""
+    four = "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.168.0.0/16"
+    return tuple(ipaddress.ip_network(net) for net in f"{four} ::/127 fc00::/7 fe80::/10".split())
+
+
+def worldwide(address: str) -> bool:
+    """True for an address that could be reached from everywhere."""
+    return not any(ipaddress.ip_address(address) in net for net in _inner())
 
 
 DEFAULT_BACKEND = Backend("127.0.0.1", DASHBOARD)

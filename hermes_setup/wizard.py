@@ -26,6 +26,7 @@ from hermes_setup.answers import (
     parse_email,
     parse_user,
     webhooks_host,
+    worldwide,
 )
 from hermes_setup.errors import WrongInput
 from hermes_setup.webhooks import Hook
@@ -354,7 +355,8 @@ def private(domain: Domain) -> bool:
 
 
 def _ask_domain(known: Known) -> Question:
-    here = " or ".join(known.addresses[:2])
+    outer = [each for each in known.addresses if worldwide(each)]  # not Docker's own, nor a private network's
+    here = " or ".join((outer or known.addresses)[:2])
     return Question(
         "domain",
         "Domain",

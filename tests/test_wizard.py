@@ -549,3 +549,15 @@ def test_a_new_password_for_somebody() -> None:
     assert not isinstance(made, Back)
     assert passwords.verify_password(GOOD, made[0].hash)
     assert new_password("alice", Script(BACK)) == BACK
+
+
+def test_the_record_is_to_point_to_an_address_that_the_world_reaches() -> None:
+    def pointed(*addresses: str) -> str:
+        question = next_question(Draft(), Known(addresses=addresses))
+        assert question
+        return question.help
+
+    assert "(198.51.100.10 or 2001:db8::10)" in pointed(
+        "10.20.0.1", "172.17.0.1", "198.51.100.10", "2001:db8::10", "fd00::1"
+    )
+    assert "(10.20.0.1)" in pointed("10.20.0.1"), "behind NAT there is nothing better"
