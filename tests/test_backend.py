@@ -156,7 +156,7 @@ def test_a_port_published_by_a_compose_file_names_the_file_and_the_line(proxied:
     found = Backend().check(answers(), Backend().inspect(answers(), machine))
     (finding,) = [each for each in found if each.code == "backend.open"]
     assert f'In {COMPOSE}, at the service hermes, under ports, write: - "127.0.0.1:9119:9119"' in finding.do
-    assert f"sudo docker compose -f {COMPOSE} up -d" in finding.do
+    assert f"sudo docker compose -p hermes -f {COMPOSE} up -d" in finding.do
     assert "ufw" in finding.why
 
 
@@ -280,7 +280,7 @@ def test_what_answers_in_hermes_place_is_named(backend: str, port: int) -> None:
     wanted = answers(backend)
     facts = Backend().inspect(wanted, Machine(sockets, {f"127.0.0.1:{port}": OTHER}))
     (finding,) = [each for each in Backend().check(wanted, facts) if each.code == "backend.not-hermes"]
-    assert f"(flask, unit web.service, process {port})" in finding.what
+    assert f"(flask of hermes, unit web.service, process {port})" in finding.what
 
 
 HEADLESS = Response(404, body=b'{"error":"Headless backend (hermes serve): web UI disabled"}')
@@ -353,3 +353,23 @@ def test_only_what_proved_to_be_hermes_on_loopback_is_offered() -> None:
 )
 def test_what_is_no_status_is_not_taken_for_one(body: bytes) -> None:
     assert hermes.parse_status(body) is None
+
+
+def test_compose_is_started_anew_with_all_its_files_under_its_own_name() -> None:
+    def up(*files: str, project: str = "agent", folder: str = "/srv/my agent") -> str:
+        return docker.Container("1", "x", False, (), files, "agent", project, folder).up
+
+    two = ("/srv/my agent/compose.yaml", "/srv/my agent/compose.override.yaml")
+    assert up(*two, project="other") == (
+        "sudo docker compose -p other -f '/srv/my agent/compose.yaml' -f '/srv/my agent/compose.override.yaml' up -d"
+    )
+    assert "--project-directory /srv/x -f /etc/agent.yaml" in up("/etc/agent.yaml", folder="/srv/x")
+
+
+def test_one_container_on_both_families_is_one_dashboard() -> None:
+    proxies = [
+        Listener(each, 9119, pid, "docker-proxy", "docker.service", "root")
+        for each, pid in (("127.0.0.1", 5), ("::1", 6))
+    ]
+    machine = Machine(proxies, {"127.0.0.1:9119": says(), "[::1]:9119": says()})
+    assert "backend.two" not in codes(machine)

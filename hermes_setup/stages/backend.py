@@ -125,7 +125,7 @@ class Backend:
         local = list({_whose(each): each for each in reversed(facts.dashboards) if each.at.local}.values())
         local.reverse()
         if not answers.backend and len(local) > 1:
-            names = " and ".join(f"{each.at}{_who(each.listener)}" for each in local)
+            names = " and ".join(f"{each.at}{_who(each.listener, each.status.version)}" for each in local)
             found.append(
                 block(
                     "backend.two",
@@ -296,8 +296,13 @@ def _dashboard(facts: Facts, listener: Listener) -> Dashboard | None:
     return next((each for each in proved if each.listener == listener or each.at == _target(listener)), None)
 
 
-def _who(each: Listener) -> str:
-    parts = [each.process, f"unit {each.unit}" if each.unit else "", f"process {each.pid}" if each.pid else ""]
+def _who(each: Listener, version: str = "") -> str:
+    parts = [
+        f"version {version}" if version else "",
+        each.process + (f" of {each.user}" if each.user and each.user != "root" else ""),
+        f"unit {each.unit}" if each.unit else "",
+        f"process {each.pid}" if each.pid else "",
+    ]
     told = ", ".join(part for part in parts if part)
     return f" ({told})" if told else ""
 
@@ -320,17 +325,17 @@ def _of_docker(each: Listener, containers: Sequence[docker.Container]) -> str:
     if each.process in PUBLISHERS and ports:
         container, place = ports[0]
         line = f'"127.0.0.1:{place.port}:{place.inner}"'
-        if container.file:
+        if container.files:
             return (
-                f"In {container.file}, at the service {container.service}, under ports, write: - {line}\nthen: "
-                f"sudo docker compose -f {container.file} up -d"
+                f"In {' or '.join(container.files)}, at the service {container.service}, under ports, write: - {line} (in the "
+                f"long form: host_ip: 127.0.0.1)\nthen: {container.up}"
             )
         return f"Start the container {container.name} anew with -p {line.strip(chr(34))} instead of what it has now."
     own = next((one for one in containers if one.on_host_network and each.unit == f"docker-{one.id}"), None)
-    if own and own.file:
+    if own and own.files:
         return (
-            f"In {own.file}, at the service {own.service} (network_mode: host), put --host 127.0.0.1 --port {each.port} behind "
-            f"hermes dashboard in its command, then: sudo docker compose -f {own.file} up -d"
+            f"In {' or '.join(own.files)}, at the service {own.service} (network_mode: host), put --host 127.0.0.1 --port "
+            f"{each.port} behind hermes dashboard in its command, then: {own.up}"
         )
     return ""
 
