@@ -11,11 +11,12 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from hermes_setup.errors import WrongInput
-from hermes_setup.webhooks import Hook, parse_hooks
+from hermes_setup.webhooks import DASHBOARD, Hook, parse_hooks
 
 LETSENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 LETSENCRYPT_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
@@ -232,7 +233,19 @@ class Backend:
         return ipaddress.ip_address(self.address).is_loopback
 
 
-DEFAULT_BACKEND = Backend("127.0.0.1", 9119)
+@lru_cache
+def _inner() -> tuple[AnyNetwork, ...]:
+    """Addresses that mean something only within one network. (ipaddress.is_private also counts those kept for examples.)"""
+    four = "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.168.0.0/16"
+    return tuple(ipaddress.ip_network(net) for net in f"{four} ::/127 fc00::/7 fe80::/10".split())
+
+
+def worldwide(address: str) -> bool:
+    """True for an address that could be reached from everywhere."""
+    return not any(ipaddress.ip_address(address) in net for net in _inner())
+
+
+DEFAULT_BACKEND = Backend("127.0.0.1", DASHBOARD)
 
 
 AnyNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -414,7 +427,7 @@ def read_table(table: Mapping[str, object]) -> AnswersFile:
             f'firewall = "{firewall}" is neither of its two words.', hint='Write firewall = "open" or "leave".'
         )
     backend = _text(table, "backend")
-    hooks = _webhooks(table["webhooks"], domain) if "webhooks" in table else None
+    redirects = _redirects(table.get("redirect_from", []), domain)
     return AnswersFile(
         domain=domain,
         issuer=Issuer.parse(_text(table, "certificate") or "letsencrypt"),
@@ -424,44 +437,56 @@ def read_table(table: Mapping[str, object]) -> AnswersFile:
         firewall="open" if firewall == "open" else "leave",
         public_addresses=_addresses(table.get("public_addresses", [])),
         service=_switch(table, "service"),
-        allow=_allow(table["allow"]) if "allow" in table else (),
-        webhooks=hooks,
-        redirects=_redirects(table.get("redirect_from", []), domain, hooks.host if hooks else None),
+        allow=_allow(
+            table["allow"], "allow", "nobody could open the dashboard", "whoever has a password may come from anywhere"
+        )
+        if "allow" in table
+        else (),
+        webhooks=_webhooks(table["webhooks"], domain, redirects) if "webhooks" in table else None,
+        redirects=redirects,
     )
 
 
-def _webhooks(value: object, domain: Domain) -> Webhooks:
+def _webhooks(value: object, domain: Domain, earlier: Sequence[Domain]) -> Webhooks:
     example = '[webhooks]\nplatforms = ["webhook", "sms"]'
     if not isinstance(value, dict):
         raise WrongInput("webhooks is a table.", hint=f"Write:\n{example}")
     _known_keys(value, WEBHOOK_KEYS, "[webhooks]")
-    platforms = value.get("platforms")
-    if not isinstance(platforms, list) or not platforms or not all(isinstance(each, str) for each in platforms):
+    platforms = value.get("platforms", [])
+    if not isinstance(platforms, list) or not all(isinstance(each, str) for each in platforms):
+        raise WrongInput("[webhooks] platforms is not a list of names in quotes.", hint=f"Write:\n{example}")
+    if not platforms:
         raise WrongInput("[webhooks] names no platforms.", hint=f"Write:\n{example}\nor leave [webhooks] out.")
     host = _text(value, "host")
     return Webhooks(
         parse_hooks(platforms),
-        webhooks_host(host, domain) if host else None,
-        _allow(value["allow"]) if "allow" in value else (),
+        webhooks_host(host, domain, earlier) if host else None,
+        _allow(value["allow"], "[webhooks] allow", "no webhook would get through", "its senders may come from anywhere")
+        if "allow" in value
+        else (),
     )
 
 
-def webhooks_host(text: str, domain: Domain) -> Domain | None:
-    """The webhooks' own name; None when it is the dashboard's. Raises WrongInput."""
+def webhooks_host(text: str, domain: Domain, earlier: Sequence[Domain]) -> Domain | None:
+    """The webhooks' own name; None when it is the dashboard's. Raises WrongInput, for an earlier name of it, too."""
     host = Domain.parse(text)
+    if host in earlier:
+        raise WrongInput(
+            f"{host} cannot be the webhooks' host: it is an earlier name of the dashboard, which leads to {domain}.",
+            hint="Give the webhooks another name; or first let go of the earlier one (redirect_from; in the menu: Domain).",
+        )
     return None if host.ascii == domain.ascii else host
 
 
-def _redirects(value: object, domain: Domain, hooks: Domain | None) -> tuple[Domain, ...]:
+def _redirects(value: object, domain: Domain) -> tuple[Domain, ...]:
     example = 'Write redirect_from = ["old.example.com"].'
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise WrongInput("redirect_from is not a list of names in quotes.", hint=example)
     found: list[Domain] = []
     for text in value:
         name = Domain.parse(text)
-        if name in (domain, hooks):
-            whose = "the domain itself" if name == domain else "the webhooks' host"
-            raise WrongInput(f"redirect_from holds {name}, which is {whose}.", hint="Take it out there.")
+        if name == domain:
+            raise WrongInput(f"redirect_from holds {name}, which is the domain itself.", hint="Take it out there.")
         if name in found:
             raise WrongInput(f"{name} is named twice in redirect_from.", hint="Keep one of the two.")
         found.append(name)
@@ -510,19 +535,20 @@ def _addresses(value: object) -> tuple[str, ...]:
         raise WrongInput(f"public_addresses: {error}.", hint='Write public_addresses = ["203.0.113.5"].') from None
 
 
-def _allow(value: object) -> tuple[str, ...]:
+def _allow(value: object, key: str, empty: str, missing: str) -> tuple[str, ...]:
+    """The list of that key. `empty`: what an empty one would mean; `missing`: what holds without the key."""
     example = 'Write allow = ["203.0.113.0/24", "2001:db8::/32"].'
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise WrongInput("allow is not a list of addresses in quotes.", hint=example)
+        raise WrongInput(f"{key} is not a list of addresses in quotes.", hint=example)
     if not value:
         raise WrongInput(
-            "allow is an empty list: nobody could open the dashboard.",
-            hint=f"{example} Without the key, whoever has a password may come from anywhere.",
+            f"{key} is an empty list: {empty}.",
+            hint=f"{example} Without the key, {missing}.",
         )
     try:
         return parse_allow(value)
     except WrongInput as error:
-        raise WrongInput(f"allow: {error.message}", hint=error.hint) from None
+        raise WrongInput(f"{key}: {error.message}", hint=error.hint) from None
 
 
 def _no_address(item: object) -> bool:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 HELP = """\
 hermes-setup puts the Hermes dashboard on the internet: behind nginx, with a certificate and named users.
 
-  hermes-setup                      ask, show every change, then do it; later: what is there, and a menu
-  hermes-setup --dry-run            the same questions, then every change as a diff; writes nothing at all
+  hermes-setup [--allow-lockout]    ask, show every change, then do it; later: what is there, and a menu
+  hermes-setup --dry-run [--allow-lockout]    the same questions, then every change as a diff; writes nothing at all
   hermes-setup apply --answers FILE.toml [--dry-run | --check] [--yes] [--allow-lockout]
   hermes-setup users list           [--json]    who can sign in, how each came, when the line was changed last
   hermes-setup users add NAME       [--password-stdin | --generate] [--yes] [--dry-run]
@@ -36,7 +36,7 @@ hermes-setup puts the Hermes dashboard on the internet: behind nginx, with a cer
   hermes-setup users passwd NAME    [--password-stdin | --generate] [--yes] [--dry-run]
   hermes-setup users remove NAME    [--yes] [--dry-run]
   hermes-setup users sign-out NAME  (or --all) [--yes] [--dry-run]
-  hermes-setup undo --last          [--yes] [--dry-run]    put back what the last run changed
+  hermes-setup undo --last          [--yes] [--dry-run] [--allow-lockout]    put back what the last run changed
   hermes-setup answers              print the file that would repeat this set-up (hashes, never passwords)
   hermes-setup doctor [--json]      what is wrong, and what would be changed; writes nothing
   hermes-setup rehearse [--answers FILE.toml]    the whole job for real, on a throwaway copy of this server
@@ -139,8 +139,15 @@ def run(argv: list[str]) -> int:
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - likewise
     if reconfigure := getattr(sys.stdout, "reconfigure", None):
-        reconfigure(errors="surrogateescape")  # names in files that others wrote may be no UTF-8
+        # data is UTF-8 whatever the terminal's locale; but names in files that others wrote may be none
+        reconfigure(encoding="utf-8", errors="surrogateescape")
     try:
+        wishes = ("HERMES_SETUP_PLAIN", "NO_COLOR")
+        if "SUDO_USER" in os.environ and not all(name in os.environ for name in wishes):
+            from hermes_setup.session import before_sudo
+            from hermes_setup.system.local import Local
+
+            os.environ.update(before_sudo(Local(), wishes))
         return _verb(argv)
     except HermesSetupError as error:
         if behind := _stop_behind(error):
@@ -263,7 +270,7 @@ def _wrapped(text: str) -> str:
     import textwrap
 
     try:
-        width = os.get_terminal_size(sys.stderr.fileno()).columns
+        width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
     except OSError:
         width = 80
     whole = {"break_long_words": False, "break_on_hyphens": False}
@@ -325,10 +332,11 @@ def _verb(argv: list[str]) -> int:
             _flags(rest, {}, 0)
             return _answers()
         case "undo":
-            flags = _flags(rest, {"--last": False, "--yes": False, "--dry-run": False}, 0)
+            plain = ("--last", "--yes", "--dry-run", "--allow-lockout")
+            flags = _flags(rest, dict.fromkeys(plain, False), 0)
             if "--last" not in flags:
                 raise WrongInput("Only the last run can be undone.", hint="Say so: sudo hermes-setup undo --last")
-            return _undo(dry="--dry-run" in flags, yes="--yes" in flags)
+            return _undo(dry="--dry-run" in flags, yes="--yes" in flags, lockout="--allow-lockout" in flags)
         case "rehearse":
             flags = _flags(rest, {"--answers": True}, 0)
             return _rehearse(flags.get("--answers"))
@@ -411,6 +419,19 @@ def _asker() -> AskerType:
 
 
 _the_asker: AskerType | None = None
+
+
+def _screen() -> ScreenType:
+    """What is drawn on: one for the whole run, so that no finding is told twice."""
+    global _the_screen
+    if _the_screen is None:
+        from hermes_setup.ui.show import Screen
+
+        _the_screen = Screen()
+    return _the_screen
+
+
+_the_screen: ScreenType | None = None
 
 
 def _terminal() -> bool:
@@ -590,9 +611,12 @@ def _users(argv: list[str]) -> int:
     stored, lines = state.answers(), _lines()
     if stored is None:
         raise WrongInput("Nothing is set up here yet.", hint="Start with: sudo hermes-setup")
-    if do == "add" and name in lines:
+    begun = {user.name for user in stored.users if user.hash} | {
+        *stored.gone
+    }  # by a run that was stopped before its end
+    if do == "add" and name in lines and name not in begun:
         raise WrongInput(f"{name} is there already.", hint=f"A new password: sudo hermes-setup users passwd {name}")
-    if do != "add" and name and name not in lines:
+    if do != "add" and name and name not in lines and not (do == "remove" and name in begun):
         raise WrongInput(f"There is no user {name}.", hint=f"There are: {accounts.named([*lines]) or 'none'}.")
     made_up: dict[str, str] = {}
     others = tuple(user for user in stored.users if user.name != name)
@@ -781,24 +805,36 @@ def _say_retiring() -> None:
         )
 
 
-def _undo(*, dry: bool, yes: bool, asked: bool = False) -> int:
+def _undo(*, dry: bool, yes: bool, lockout: bool, asked: bool = False) -> int:
     """What the last run changed is put back, once that is agreed to. Undone twice: done again."""
+    from dataclasses import replace
+
     from hermes_setup.errors import WrongInput
     from hermes_setup.stages import story
-    from hermes_setup.stages.undo import DONE, Undo
+    from hermes_setup.stages.undo import DONE, Loaded, Undo
     from hermes_setup.state import State
+    from hermes_setup.system.local import Local
 
     _need_root()
     state = State()
-    last = state.last_run((_content(DONE) or b"").decode("utf-8", "replace"))
-    before, stored = last.before() if last else None, state.answers()
-    answers = before or stored
-    if last is None or answers is None:
-        raise WrongInput("There is no run to undo.", hint="See what is here: sudo hermes-setup doctor")
-    wanted = ("site-https", "proof") if stored and before and before.names == stored.names else _NAMES
-    seen = tuple(stage for stage in story() if stage.name in wanted) if before else ()
-    stages = (Undo(last.name, last.recall()), *seen)
-    return _carry_out(answers, state, {}, dry=dry, yes=yes, asked=asked, stages=stages, undoes=last)
+    stored = state.answers()
+    for last, stopped in state.runs((_content(DONE) or b"").decode("utf-8", "replace")):
+        back = Undo(last.name, last.whole())
+        if not stopped and not back.leaves(back.look(Local())):  # it failed, and put everything back itself
+            continue
+        before = last.before()
+        if not (answers := before or stored):
+            continue
+        same = stored and before and before.names == stored.names
+        names = {"addresses", "site-https", "proof", *(() if same else ("certificate", "renewal"))}
+        seen = tuple(
+            Loaded(stage.name, stage.title) if stage.name == "site-https" else stage
+            for stage in story()
+            if before and stage.name in names
+        )
+        answers = replace(answers, lockout=lockout)
+        return _carry_out(answers, state, {}, dry=dry, yes=yes, asked=asked, stages=(back, *seen), undoes=last)
+    raise WrongInput("There is no run to undo.", hint="See what is here: sudo hermes-setup doctor")
 
 
 def _rehearse(path: str | None) -> int:
@@ -950,10 +986,6 @@ def _address_stages() -> tuple[AnyStage, ...]:
     return tuple(stage for stage in story() if stage.name in ("users", "addresses", "site-https", "proof"))
 
 
-_NAMES = ("certificate", "site-https", "renewal", "proof")
-"""What an undoing needs where the names of the certificate are others: it is to hold those of before."""
-
-
 def _wizard(*, dry: bool, lockout: bool) -> int:
     if _terminal() and os.geteuid() == 0:
         _say(f"hermes-setup {__version__}")  # at once: what a question needs takes a moment to load
@@ -996,6 +1028,8 @@ def _draft(state: State) -> DraftType:
 
 def _ask_all(state: State, draft: DraftType, previous: Answers | None, *, dry: bool) -> int:
     """The questions, the answers once more, the plan, "Go ahead?", and back from there when that is wanted."""
+    from dataclasses import replace
+
     from hermes_setup import wizard
 
     keyboard = _asker()
@@ -1015,12 +1049,16 @@ def _ask_all(state: State, draft: DraftType, previous: Answers | None, *, dry: b
         )
         _review(draft.answers(previous))
         code = _unless_blocked(draft.answers(previous), state, later, dry=dry)
-        if code != _WANTS_BACK:
+        if code == _WANTS_DOMAIN:
+            draft, back = replace(draft, domain=None, redirect=None), False
+        elif code == _WANTS_BACK:
+            back = True  # and all is looked at anew: what was in the way may be gone, or be there now
+        else:
             return code
-        back = True  # and all is looked at anew: what was in the way may be gone, or be there now
 
 
 _WANTS_BACK = -1
+_WANTS_DOMAIN = -2
 
 
 def _unless_blocked(answers: Answers, state: State, later: dict[str, str], *, dry: bool) -> int:
@@ -1037,16 +1075,19 @@ def _unless_blocked(answers: Answers, state: State, later: dict[str, str], *, dr
         if _under_way:  # it had begun: what is done is told by the one handler of all failures
             raise
         screen = Screen()
-        screen.failed(blocked)
+        screen.findings(blocked.findings)
         waiting = dns_wait.curable(blocked.findings)
         if waiting:
             screen.say(dns_wait.meanwhile(answers, Local(), os.environ.get("SUDO_USER", "root")))
-        match wizard.what_now(_asker(), waiting=waiting):
+        unfit = any(finding.code.startswith("dns.") for finding in blocked.findings)
+        match wizard.what_now(_asker(), waiting=waiting, unfit=unfit):
             case "wait":
                 dns_wait.wait(answers, Local(), screen)
                 return _unless_blocked(answers, state, later, dry=dry)
             case "again":
                 return _unless_blocked(answers, state, later, dry=dry)
+            case "domain":
+                return _WANTS_DOMAIN
             case "back":
                 return _WANTS_BACK
             case _:
@@ -1089,7 +1130,10 @@ def _review(answers: Answers) -> None:
     from hermes_setup.ui.show import Screen
 
     found = next(iter(proved(Local())), None) if answers.backend is None else None
-    Screen().overview(overview.review(answers, str(found or "")))
+    screen = Screen()
+    screen.say()
+    screen.say("Your answers:", "bold")
+    screen.overview(overview.review(answers, str(found or "")))
 
 
 def _first_known(previous: Answers | None) -> KnownType:
@@ -1133,7 +1177,7 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
     """A machine that was agreed about before: finish what is unfinished, else the menu."""
     from hermes_setup import menu
 
-    if any(user.hash for user in stored.users) or stored.gone or stored.revoked:
+    if state.begun():
         _say(f"The set-up of {stored.domain.label} was begun and not finished. It goes on from where it stopped.")
         _say("To change an answer: < and Enter at its question.")
         return _go_on(state, stored, dry=dry)
@@ -1142,7 +1186,7 @@ def _again(state: State, stored: Answers, *, dry: bool) -> int:
         _say("Not everything is as it should be. Enter shows what would put it right.")
     while True:
         code = _grant(menu.menu(visit, _asker()), state, dry=dry)
-        if code != _WANTS_BACK:
+        if code >= 0:
             return code
 
 
@@ -1183,7 +1227,7 @@ def _grant(wish: WishType, state: State, *, dry: bool) -> int:
         case "check":
             return _doctor(as_json=False)
         case "undo":
-            return _undo(dry=dry, yes=False, asked=True)
+            return _undo(dry=dry, yes=False, lockout=wish.answers.lockout, asked=True)
         case "addresses":
             return _readdress(state, wish.answers, dry=dry)
         case "show" | "domain" | "certificate" | "hermes" | "webhooks":
@@ -1215,9 +1259,7 @@ def _go_on(state: State, stored: Answers, *, dry: bool) -> int:
     from hermes_setup import wizard
 
     code = _unless_blocked(stored, state, {}, dry=dry)
-    if code == _WANTS_BACK:
-        return _ask_all(state, wizard.Draft.again(stored), stored, dry=dry)
-    return code
+    return _ask_all(state, wizard.Draft.again(stored), stored, dry=dry) if code < 0 else code
 
 
 def _look_over(stored: Answers) -> int | None:
@@ -1227,12 +1269,13 @@ def _look_over(stored: Answers) -> int | None:
     from hermes_setup.findings import Severity
     from hermes_setup.stages import story
     from hermes_setup.system.local import Local
-    from hermes_setup.ui.show import Screen
 
-    host, screen = Local(), Screen()
+    host, screen = Local(), _screen()
     known = preflight(story(), stored, host)
     screen.overview(overview.lines(stored, known.facts.values(), _lines()))
-    screen.findings(finding for _, finding in known.findings if finding.severity > Severity.NOTE)
+    if told := [finding for _, finding in known.findings if finding.severity > Severity.NOTE]:
+        screen.findings(told)
+        screen.say()
     try:
         return len(_changes(_forecast(story(), stored, host, known)[1]))
     except Blocked:
@@ -1264,10 +1307,10 @@ def _carry_out(
     from hermes_setup.errors import WrongInput
     from hermes_setup.stages import story
     from hermes_setup.system.local import Local
-    from hermes_setup.ui.show import Screen
 
-    screen = Screen()
+    screen = _screen()
     answers = answers.following(state.answers())
+    gone = undoes is not None and undoes.before() is None
     if dry:
         events = _forecast(stages or story(), answers, Local(), None)[1]
         changed = screen.forecast(events, diffs=True)
@@ -1286,11 +1329,12 @@ def _carry_out(
             screen.say("Looking at this server ...", "dim")
         known, events = _forecast(stages or story(), answers, host, None)
         if not _changes(events):
-            if _looks(events):  # stopped, or refused, before it was proven: that it is there does not say that it works
-                _work(stages or story(), answers, host, state.begin(state.answers()), screen, known)
+            # Stopped, or refused, before it was proven: that it is there does not say that it works.
+            if _looks(events) or undoes:
+                state.open(state.answers())
+                _work(stages or story(), answers, host, state.begin(), screen, known)
                 _under_way.clear()
-            if answers.settled() != state.answers():
-                state.agree(answers.settled())
+            state.settle(None if gone else answers)
             _finished = True
             screen.findings(finding for _, finding in known.findings)
             screen.say("Nothing to do: everything is as it should be.", "bold")
@@ -1312,23 +1356,17 @@ def _carry_out(
         if made_up and not asked:
             screen.say("Made-up passwords, shown only this once; save them now:", "bold")
             _hand_over(made_up)
-        was = state.answers()
-        gone = undoes is not None and undoes.before() is None
+        state.open(state.answers())
         if not gone:
             state.agree(answers)
         _note_lines(state, events, accounts.Written(host.now(), exact=True) if undoes is None else None)
-        journal = state.begin(was, undoes=undoes.name if undoes else "")
+        journal = state.begin(undoes=undoes.name if undoes else "")
         _work(stages or story(), answers, host, journal, screen, known if yes else None)
-        if gone:
-            state.forget()
-        else:
-            state.agree(answers.settled())
+        state.settle(None if gone else answers)
         _under_way.clear()
         _finished = True
-        if gone:
-            screen.say("Undone. Nothing is set up here any more. To start again: sudo hermes-setup", "bold")
-        elif undoes:
-            screen.say("Undone: it is as it was before the last run. Once more, and that run is done again.", "bold")
+        if undoes:
+            screen.say(_undone(undoes, [finding.code for _, finding in known.findings], gone=gone), "bold")
         elif stages:
             screen.say(f"Done. Who can sign in: {accounts.named([*_lines()])}.", "bold")
             if asked:
@@ -1336,6 +1374,17 @@ def _carry_out(
         else:
             screen.done(answers, made_up if asked else {}, who=_lines())
     return 0
+
+
+def _undone(run: Journal, codes: Sequence[str], *, gone: bool) -> str:
+    """The last words of an undoing."""
+    if "undo.edited" in codes:
+        return "Undone, but for what was edited since (above)."
+    if gone:
+        return "Undone. Nothing is set up here any more. To start again: sudo hermes-setup"
+    if run.undoes:
+        return "Done again: it is as it was after that run. Once more, and it is undone."
+    return "Undone: it is as it was before the last run. Once more, and that run is done again."
 
 
 def _note_lines(state: State, events: Sequence[Event], now: Written | None) -> None:

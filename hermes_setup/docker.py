@@ -6,6 +6,8 @@ Sources: docker-inspect(1); the labels are Compose's (docker/compose, pkg/api/la
 from __future__ import annotations
 
 import json
+import posixpath
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,8 +34,18 @@ class Container:
     name: str
     on_host_network: bool
     published: tuple[Published, ...]
-    file: str  # of Compose, "" where it was started otherwise
+    files: tuple[str, ...]  # of Compose, () where it was started otherwise
     service: str
+    project: str = ""
+    folder: str = ""  # the project's
+
+    @property
+    def up(self) -> str:
+        """The command that starts it anew by its compose files, all of them, and under its project's name."""
+        words = ["sudo", "docker", "compose", *(["-p", self.project] if self.project else [])]
+        if self.folder and self.folder != posixpath.dirname(self.files[0]):
+            words += ["--project-directory", self.folder]
+        return shlex.join([*words, *(word for file in self.files for word in ("-f", file)), "up", "-d"])
 
 
 def containers(host: Host) -> tuple[Container, ...]:
@@ -67,6 +79,6 @@ def _container(told: Mapping[str, Any]) -> Container:
             if inner.endswith("/tcp")
             for place in places or ()
         ),
-        str(labels.get("com.docker.compose.project.config_files", "")).partition(",")[0],
-        str(labels.get("com.docker.compose.service", "")),
+        tuple(filter(None, str(labels.get("com.docker.compose.project.config_files", "")).split(","))),
+        *(str(labels.get(f"com.docker.compose.{key}", "")) for key in ("service", "project", "project.working_dir")),
     )

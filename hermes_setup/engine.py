@@ -134,12 +134,15 @@ def preflight(stages: Sequence[AnyStage], answers: Answers, host: Host) -> Prefl
     """Every stage has looked, side by side, and its checks have been asked. Changes nothing."""
     with ThreadPoolExecutor(max_workers=max(1, len(stages))) as pool:
         moment = Moment(host)
-        looks = [pool.submit(stage.inspect, answers, moment) for stage in stages]
-        facts = {number: look.result() for number, look in enumerate(looks)}
+        # Site stands in the story twice. Stages hold no state, so two of a kind see the same.
+        kinds = [(type(stage), {**vars(stage), "name": "", "title": ""}) for stage in stages]
+        first = [kinds.index(kind) for kind in kinds]
+        looks = {number: pool.submit(stages[number].inspect, answers, moment) for number in dict.fromkeys(first)}
+        facts = {number: looks[kind].result() for number, kind in enumerate(first)}
     found: list[tuple[str, Finding]] = []
     for number, stage in enumerate(stages):
         for finding in stage.check(answers, facts[number]):
-            if all(finding != seen for _, seen in found):  # Site stands in the story twice
+            if all(finding != seen for _, seen in found):
                 found.append((stage.name, finding))
     return Preflight(facts, tuple(found))
 

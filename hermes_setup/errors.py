@@ -37,7 +37,7 @@ class Busy(HermesSetupError):
 
 
 class CommandFailed(HermesSetupError):
-    """A command ended with another status than 0; `output` is the end of what it printed."""
+    """A command ended with another status than 0; `output` is what it printed."""
 
     def __init__(self, message: str, hint: str = "", output: str = "", code: int = 1) -> None:
         super().__init__(message, hint)

@@ -107,7 +107,7 @@ def menu(visit: Visit, asker: Asker) -> Wish:
                 allow = allowed_addresses(asker, now.allow, visit.session, lockout=now.lockout)
                 wish = allow if isinstance(allow, Back) else Wish("addresses", replace(now, allow=allow))
             case "webhooks":
-                hooks = which_webhooks(asker, now.webhooks, visit.listening(), now.domain)
+                hooks = which_webhooks(asker, now, visit.listening())
                 wish = hooks if isinstance(hooks, Back) else Wish("webhooks", replace(now, webhooks=hooks))
             case "domain":
                 wish = _domain(now, asker)
@@ -374,10 +374,9 @@ def typed_list(text: str, session: Session | None = None, *, lockout: bool = Fal
 # ---- webhooks ----
 
 
-def which_webhooks(
-    asker: Asker, now: Webhooks | None, listening: Sequence[Hook], domain: Domain
-) -> Webhooks | Back | None:
+def which_webhooks(asker: Asker, answers: Answers, listening: Sequence[Hook]) -> Webhooks | Back | None:
     """The platforms to be let in, and under which name; None for nobody. What listens here is offered first."""
+    now, domain = answers.webhooks, answers.domain
     choices = []
     if listening and (now is None or set(listening) != set(now.hooks)):
         choices.append(Choice("these", f"Those that listen here: {', '.join(map(str, listening))}"))
@@ -425,7 +424,7 @@ def which_webhooks(
                 hooks = settled(asker, platforms, _some_hooks)
         if isinstance(hooks, Back):
             continue
-        host = settled(asker, name, lambda text: (webhooks_host(text, domain),))
+        host = settled(asker, name, lambda text: (webhooks_host(text, domain, answers.redirects),))
         if not isinstance(host, Back):
             return Webhooks(hooks, host[0], now.allow if now else ())
 

@@ -6,17 +6,15 @@ The same stages, the same engine and the same screen as a run; only the System i
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from hermes_setup.answers import DEFAULT_BACKEND, Answers, Issuer
+from hermes_setup.answers import DEFAULT_BACKEND, Answers, Issuer, worldwide
 from hermes_setup.engine import Blocked, NoJournal, StageFailed
 from hermes_setup.engine import run as engine_run
 from hermes_setup.errors import HermesSetupError
 from hermes_setup.stage import Stage
-from hermes_setup.stages.dns import INNER
 from hermes_setup.system.local import Local
 from hermes_setup.system.rehearsal import Part, Rehearsal
 from hermes_setup.ui.show import Screen
@@ -111,6 +109,6 @@ def _unless_it_died(copy: Rehearsal) -> Iterator[None]:
 
 def outer(addresses: Sequence[str]) -> tuple[str, ...]:
     """The first address of each family that the world could reach. Behind NAT: one that the copy has instead."""
-    wide = [each for each in addresses if all(ipaddress.ip_address(each) not in net for net in INNER)]
+    wide = [each for each in addresses if worldwide(each)]
     four, six = [each for each in wide if ":" not in each], [each for each in wide if ":" in each]
     return (*(four or ([] if six else [ELSEWHERE]))[:1], *six[:1])

@@ -2,14 +2,16 @@
 
 sshd tells it to the shell as SSH_CONNECTION (ssh(1)); sudo drops that, but the processes above ours still have it
 (proc(5), environ). It may be old: a tmux outlives its session, and mosh needs none. So it counts as sure only while
-that very connection is open (the columns of /proc/net/tcp are those of net/ipv4/tcp_ipv4.c).
+that very connection is open (the columns of /proc/net/tcp are those of net/ipv4/tcp_ipv4.c). Likewise for what else was
+set where sudo was typed.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from hermes_setup.host import File, Host
@@ -58,6 +60,21 @@ def find(host: Host) -> Session | None:
     return _outside(next(iter(others), there.address), sure=False)
 
 
+def before_sudo(host: Host, names: Collection[str]) -> dict[str, str]:
+    """Those variables as they stood where sudo was typed: it drops nearly all, and the processes above ours have them.
+
+    The nearest one says it. The first that is not under sudo itself is sudo, or whatever else it was started by; what
+    stands above that may have been changed by a shell since.
+    """
+    found: dict[str, str] = {}
+    for pid in _lineage(host):
+        environ = _environ(host, pid)
+        found = {name: environ[name] for name in names if name in environ} | found
+        if environ and "SUDO_USER" not in environ:
+            break
+    return found
+
+
 def _outside(address: str, *, sure: bool) -> Session | None:
     """None for what no browser elsewhere can come from."""
     seen = ipaddress.ip_address(address)
@@ -77,16 +94,20 @@ def _lineage(host: Host) -> Iterator[str]:
         pid = fields[1]
 
 
+def _environ(host: Host, pid: str) -> Mapping[str, str]:
+    """What a process was started with; nothing where that cannot be read."""
+    node = host.look(f"/proc/{pid}/environ")
+    entries = os.fsdecode(node.content).split("\0") if isinstance(node, File) else ()
+    return {name: value for name, equals, value in (entry.partition("=") for entry in entries) if equals}
+
+
 def _told(host: Host, pid: str) -> tuple[_End, _End] | None:
     """(there, here) as a process was told by sshd."""
-    node = host.look(f"/proc/{pid}/environ")
-    for entry in node.content.split(b"\0") if isinstance(node, File) else ():
-        name, _, value = entry.decode(errors="replace").partition("=")
-        words = value.split()
-        if name == "SSH_CONNECTION" and len(words) == 4:
-            there, here = _end(words[0], words[1]), _end(words[2], words[3])
-            return (there, here) if there and here else None
-    return None
+    words = _environ(host, pid).get("SSH_CONNECTION", "").split()
+    if len(words) != 4:
+        return None
+    there, here = _end(words[0], words[1]), _end(words[2], words[3])
+    return (there, here) if there and here else None
 
 
 def _end(address: str, port: str) -> _End | None:

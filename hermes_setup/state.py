@@ -5,10 +5,11 @@
         answers.json                  0600  what was last agreed to at "Go ahead?"
         draft.json                    0600  answers given so far, not agreed to yet
         lines.json                    0600  when lines of the users' file were written, as far as it is known
+        open.json                     0600  runs since it was last finished, and the answers that held before them
         stamps/                       effects that nobody can see afterwards
         runs/<utc>/journal.jsonl      one line a change, on disk before the change happens
         runs/<utc>/before/<n>         the content that was there
-        runs/<utc>/run.json           the answers before it, and which run it undoes
+        runs/<utc>/run.json           the answers before it, which run it undoes, which unfinished ones it goes on with
 
 Invariants, from which the order of writing follows:
 1. Every path that is changed has its before-image on disk first: blob, fsync, line, fsync, then the change.
@@ -106,12 +107,10 @@ class State:
 
     def keep_draft(self, table: dict[str, Any] | None) -> None:
         """The draft is exactly that, durably; None: there is none."""
-        path = os.path.join(self.folder, "draft.json")
-        if table is not None:
+        if table is None:
+            self._drop("draft.json")
+        else:
             self._save("draft.json", table)
-            return
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
 
     def lines(self) -> dict[str, Written]:
         """When lines were written, by their `accounts.mark`; {} where nothing was noted, or the notes cannot be read."""
@@ -156,37 +155,61 @@ class State:
 
     # -- runs -------------------------------------------------------------------------------------------------------
 
-    def begin(self, before: Answers | None = None, *, undoes: str = "") -> Journal:
-        """A journal for a new run. Its folder is made with the first line, so a run that changes nothing leaves none.
+    def open(self, before: Answers | None) -> None:
+        """From here on something may be unfinished. `before` are the answers that held until now.
 
-        `before` are the answers that hold until it; `undoes` is the name of the run that it puts back.
+        Where an earlier run is unfinished still, those before that one count: what is agreed to now goes on with it.
+        Call it before `agree`, which forgets them.
+        """
+        if self._load("open.json") is None:
+            self._save("open.json", {"answers": to_table(before.settled()) if before else None, "runs": []})
+
+    def begun(self) -> bool:
+        """True when the first set-up was agreed to, and has not been finished yet."""
+        opened = self._load("open.json")
+        return opened is not None and opened["answers"] is None
+
+    def settle(self, answers: Answers | None) -> None:
+        """These answers hold (None: nothing is set up here), and nothing is unfinished."""
+        if answers is None:
+            self._drop("answers.json")
+        elif answers.settled() != self.answers():
+            self.agree(answers.settled())
+        self._drop("open.json")
+
+    def _drop(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(self.folder, name))
+            durable.sync_folder(self.folder)
+
+    def begin(self, *, undoes: str = "") -> Journal:
+        """A journal for a new run, after `open`. Its folder is made with the first line: no change leaves none.
+
+        `undoes` is the name of the run that it puts back.
         """
         self._make()
         runs = os.path.join(self.folder, "runs")
         for old in sorted(_listed(runs))[: -RUNS_KEPT + 1]:
             _remove_run(os.path.join(runs, old))
         stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%f")
-        about = {"answers": to_table(before.settled()) if before else None, "undoes": undoes}
+        opened = self._load("open.json") or {"answers": None, "runs": []}
+        about = {"answers": opened["answers"], "undoes": undoes, "continues": opened["runs"]}
+        self._save("open.json", {**opened, "runs": [*opened["runs"], stamp]})
         return Journal(os.path.join(runs, stamp), about)
 
-    def last_run(self, undone: str = "") -> Journal | None:
-        """The journal of the newest run that changed something; None when there is none.
+    def runs(self, undone: str = "") -> Iterator[tuple[Journal, bool]]:
+        """The journals of the runs that changed something, newest first; what one went on with is part of it.
 
         `undone` is the run that was put back last: an undoing that was stopped before its end is no run yet, so the run
-        that it was to put back is the last one still.
+        that it was to put back stands in its place; the second value is True for that one.
         """
-        runs = sorted(_listed(os.path.join(self.folder, "runs")))
-        if not runs:
-            return None
-        last = Journal(os.path.join(self.folder, "runs", runs[-1]))
-        half = last.undoes
-        return Journal(os.path.join(self.folder, "runs", half)) if half in runs and half != undone else last
-
-    def forget(self) -> None:
-        """There are no answers: nothing is set up here."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(self.folder, "answers.json"))
-        durable.sync_folder(self.folder)
+        folder = os.path.join(self.folder, "runs")
+        names = set(_listed(folder))
+        while names:
+            last = Journal(os.path.join(folder, max(names)))
+            half = Journal(os.path.join(folder, last.undoes)) if last.undoes in names - {undone} else last
+            yield half, half is not last
+            names -= {last.name, half.name, *last.continues, *half.continues}
 
 
 class Journal:
@@ -223,6 +246,17 @@ class Journal:
     def undoes(self) -> str:
         """The name of the run that this one puts back, "" for any other."""
         return str((self._told() or {}).get("undoes", ""))
+
+    @property
+    def continues(self) -> tuple[str, ...]:
+        """The names of the unfinished runs that this one went on with, oldest first."""
+        return tuple((self._told() or {}).get("continues", ()))
+
+    def whole(self) -> Sequence[tuple[Change, Change]]:
+        """(change, undo) of this run and, before them, of those that it went on with."""
+        folder = os.path.dirname(self.folder)
+        parts = [Journal(os.path.join(folder, name)) for name in self.continues]
+        return [pair for part in (*parts, self) for pair in part.recall()]
 
     def before(self) -> Answers | None:
         """The answers that held before this run; None where nothing was set up. Raises HermesSetupError where nobody knows."""

@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from itertools import chain
 
 from hermes_setup.errors import WrongInput
 
 ROUTE = (
     r"/webhooks/[A-Za-z0-9_-][A-Za-z0-9_.-]*"  # more than `hermes webhook subscribe` takes: config.yaml may hold any
 )
+DASHBOARD = 9119  # the usual port of Hermes's pages
+TAKEN = {22: "ssh's", 80: "the web server's", 443: "the web server's"}
+"""Ports where no platform can listen, and whose they are."""
+
 LINE_MEDIA = r"/line/media/[A-Za-z0-9_-]+/[A-Za-z0-9_%][A-Za-z0-9_.%-]*"
 
 
@@ -114,27 +119,36 @@ class Hook:
                 "Slack's gateway calls out itself, so nothing has to reach it."
                 if name == "slack"
                 else f'"{name}" is no platform of Hermes that others send to.',
-                hint=f"Did you mean {near[0]}?" if near else f"They are: {', '.join(known)}.",
+                hint=f"Did you mean {near[0]}?" if near else f"Others send to: {', '.join(known)}.",
             )
         if not colon:
             return cls(found, found.port)
         if not (port.isascii() and port.isdecimal() and 1 <= int(port) <= 65535):
             raise WrongInput(f"{text.strip()}: behind the colon stands a port, 1 to 65535.", hint=f"Write {name}.")
+        if whose := TAKEN.get(int(port)):
+            raise WrongInput(
+                f"{name}:{int(port)} cannot be: port {int(port)} is {whose}, so no platform of Hermes listens there.",
+                hint=f"Name the port on which Hermes has it; the usual one is {found.port}. The web server passes on from 443.",
+            )
         return cls(found, int(port))
 
 
 def parse_hooks(texts: list[str]) -> tuple[Hook, ...]:
     """The platforms in the order given. Raises WrongInput for one named twice, and for two that share a port."""
-    found: list[Hook] = []
-    for text in texts:
-        hook = Hook.parse(text)
-        for other in found:
+    hooks = [Hook.parse(text) for text in texts]
+    for place, hook in enumerate(hooks):
+        for other in hooks[:place]:
             if other.platform == hook.platform:
                 raise WrongInput(f"{hook.platform.name} is named twice.", hint="Keep one of the two.")
             if other.port == hook.port:
                 raise WrongInput(
                     f"{other} and {hook} cannot both listen on port {hook.port}.",
-                    hint=f"Give one of them another port in Hermes, and name it here: {hook.platform.name}:{hook.port + 1}",
+                    hint=f"Give one of them another port in Hermes, and name it here: {hook.platform.name}:{_free(hook.port, hooks)}",
                 )
-        found.append(hook)
-    return tuple(found)
+    return tuple(hooks)
+
+
+def _free(port: int, hooks: list[Hook]) -> int:
+    """The next port that is no platform's and not the dashboard's usual one."""
+    used = {*(each.port for each in PLATFORMS), *(each.port for each in hooks), *TAKEN, DASHBOARD}
+    return next(each for each in chain(range(port + 1, 65536), range(1024, port)) if each not in used)

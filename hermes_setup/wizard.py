@@ -26,6 +26,7 @@ from hermes_setup.answers import (
     parse_email,
     parse_user,
     webhooks_host,
+    worldwide,
 )
 from hermes_setup.errors import WrongInput
 from hermes_setup.webhooks import Hook
@@ -152,9 +153,13 @@ class Draft:
             gone=gone,
             revoked=base.revoked,
             webhooks=base.webhooks if self.webhooks is None else self.webhooks,
-            redirects=() if self.redirect is False else earlier(base, self.domain),
+            redirects=self.leading(base),
             dropped=base.dropped,
         )
+
+    def leading(self, base: Answers | None) -> tuple[Domain, ...]:
+        """The names by which this dashboard went in `base`, where they are to lead to the domain."""
+        return earlier(base, self.domain) if base and self.domain and self.redirect is not False else ()
 
     @classmethod
     def again(cls, previous: Answers) -> Draft:
@@ -309,7 +314,7 @@ def take(draft: Draft, question: Question, text: str, known: Known) -> Draft:
             hooked: Literal["own", "done"] = "own" if value == "own" else "done"
             return replace(draft, webhooks=Webhooks(known.hooks), hooked=hooked)
         case "host" if draft.domain is not None and draft.webhooks is not None:
-            hooks = replace(draft.webhooks, host=webhooks_host(text, draft.domain))
+            hooks = replace(draft.webhooks, host=webhooks_host(text, draft.domain, draft.leading(known.previous)))
             return replace(draft, webhooks=hooks, hooked="done")
     raise AssertionError(question.key)
 
@@ -350,7 +355,8 @@ def private(domain: Domain) -> bool:
 
 
 def _ask_domain(known: Known) -> Question:
-    here = " or ".join(known.addresses[:2])
+    outer = [each for each in known.addresses if worldwide(each)]  # not Docker's own, nor a private network's
+    here = " or ".join((outer or known.addresses)[:2])
     return Question(
         "domain",
         "Domain",
@@ -837,10 +843,12 @@ def agreed(asker: Asker, question: Question) -> bool | Back:
     return settled(asker, question, says_yes)
 
 
-def what_now(asker: Asker, *, waiting: bool = False) -> Literal["wait", "again", "back", "quit"]:
+def what_now(
+    asker: Asker, *, waiting: bool = False, unfit: bool = False
+) -> Literal["wait", "again", "domain", "back", "quit"]:
     """What is wanted after a check that blocks: look once more, go back to the answers, or stop here.
 
-    `waiting`: or to wait for it to change by itself, which is proposed then.
+    `waiting`: or to wait for it to change by itself, which is proposed then. `unfit`: or to type another domain.
     """
     wait = Choice("wait", "Wait here: look every half minute, and go on by itself")
     question = Question(
@@ -853,13 +861,14 @@ def what_now(asker: Asker, *, waiting: bool = False) -> Literal["wait", "again",
         choices=(
             *([wait] if waiting else []),
             Choice("again", "I have mended it: look again"),
+            *([Choice("domain", "Type another domain")] if unfit else []),
             Choice("back", "Change my answers"),
             Choice("quit", "Stop here; hermes-setup goes on from here later"),
         ),
     )
     value = settled(asker, question, lambda text: chosen(question, text))
     match value:
-        case "wait" | "again" | "back":
+        case "wait" | "again" | "domain" | "back":
             return value
         case _:
             return "quit"

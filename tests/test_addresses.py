@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 
 from hermes_setup import nginx, session
-from hermes_setup.answers import Answers, Domain, Issuer, User, parse_allow, parse_network, permits, read_table, to_toml
+from hermes_setup.answers import (
+    Answers,
+    Domain,
+    Issuer,
+    User,
+    Webhooks,
+    parse_allow,
+    parse_network,
+    permits,
+    read_table,
+    to_toml,
+)
 from hermes_setup.errors import WrongInput
 from hermes_setup.findings import Severity
 from hermes_setup.host import ABSENT, File, Node, Records, Request, Response
@@ -23,6 +34,7 @@ from hermes_setup.stages.dns import cloudflare
 from hermes_setup.stages.proof import LOOK, Look
 from hermes_setup.state import from_table, to_table
 from hermes_setup.system.overlay import Nothing, Overlay
+from hermes_setup.webhooks import parse_hooks
 from hermes_setup.wizard import BACK, Back, Draft
 from test_wizard import Script
 
@@ -229,6 +241,22 @@ def test_where_the_session_comes_from(machine: Processes, found: Session | None)
     assert session.find(machine) == found
 
 
+@pytest.mark.parametrize(
+    ("environs", "found"),
+    [
+        (("A=b | SUDO_USER=x", "A=b | PLAIN=1 | LOUD=2", "PLAIN=3 | NO=4"), {"PLAIN": "1"}),  # ours, sudo, a shell
+        (("SUDO_USER=x", "PLAIN=1", "PLAIN=1"), {"PLAIN": "1"}),  # sudo twice: use_pty of sudoers(5)
+        (("SUDO_USER=x", "NO= | SUDO_USER=x", "SUDO_USER=x", "PLAIN=a=b"), {"NO": "", "PLAIN": "a=b"}),  # sudo -s, sudo
+        (("SUDO_USER=x | PLAIN=", "PLAIN=1 | NO=2"), {"PLAIN": "", "NO": "2"}),  # said behind sudo: that counts
+        (("SUDO_USER=x", "A=b", "PLAIN=1"), {}),  # unset since
+        (("SUDO_USER=x", "", "PLAIN=1"), {"PLAIN": "1"}),  # what cannot be read says nothing
+        ((), {}),
+    ],
+)
+def test_what_was_set_where_sudo_was_typed(environs: tuple[str, ...], found: dict[str, str]) -> None:
+    assert session.before_sudo(Processes(environs), ("PLAIN", "NO")) == found
+
+
 def test_of_ipv6_the_network_is_offered() -> None:
     assert HERE.network == "203.0.113.9"
     assert Session("2001:db8:1:2:a:b:c:d").network == "2001:db8:1:2::/64"
@@ -290,9 +318,83 @@ def test_what_is_found(answers: Answers, facts: Facts, codes: list[tuple[str, Se
         assert '"203.0.113.9"' in found[0].do
 
 
+HOOKS = Domain.parse("hooks.example.com")
+
+
+def hooked(*allow: str, own: bool = False, dashboard: tuple[str, ...] = ()) -> Answers:
+    hooks = Webhooks(parse_hooks(["webhook"]), HOOKS if own else None, parse_allow(allow))
+    return replace(ANSWERS, webhooks=hooks, allow=dashboard)
+
+
+@pytest.mark.parametrize(
+    ("answers", "facts", "codes"),
+    [
+        (hooked(), replace(NOTHING, trusted=("0.0.0.0/0",)), []),
+        (hooked(*BOTH), replace(NOTHING, session=HERE), []),
+        (hooked(*BOTH), replace(NOTHING, trusted=("0.0.0.0/0",)), [("addresses.spoofable", BLOCK)]),
+        (hooked(*BOTH), replace(NOTHING, trusted=("10.0.0.1",)), [("addresses.proxy", NOTE)]),
+        (hooked(*BOTH), replace(NOTHING, balanced="/etc/nginx/x"), [("addresses.behind-a-proxy", BLOCK)]),
+        (hooked(*BOTH), replace(NOTHING, hooks_proxied=FLARE), [("addresses.cloudflare", NOTE)]),
+        # the dashboard's name is not where these senders come
+        (
+            hooked(*BOTH, own=True),
+            replace(NOTHING, proxied=FLARE, trusted=("::/0",)),
+            [("addresses.spoofable", BLOCK)],
+        ),
+        (hooked("0.0.0.0/0", "::/0"), NOTHING, [("addresses.everybody", NOTE)]),
+        (hooked("192.30.252.0/22"), replace(NOTHING, hooks_sixes=("2001:db8::10",)), [("addresses.one-family", NOTE)]),
+        (hooked("2001:db8::/32"), NOTHING, [("addresses.one-family", NOTE)]),
+        # a sender is a server: its address stays
+        (hooked("2001:db8::7"), replace(NOTHING, hooks_sixes=("2001:db8::10",)), []),
+        # two lists: what both have is said once, what each has of its own is said of each
+        (
+            hooked(*BOTH, own=True, dashboard=BOTH),
+            replace(NOTHING, trusted=("0.0.0.0/0",)),
+            [("addresses.spoofable", BLOCK)],
+        ),
+        (
+            hooked(*BOTH, dashboard=BOTH),
+            replace(NOTHING, proxied=FLARE, hooks_proxied=FLARE),
+            [("addresses.cloudflare", NOTE)],
+        ),
+        (
+            hooked(*BOTH, own=True, dashboard=BOTH),
+            replace(NOTHING, proxied=FLARE, hooks_proxied=FLARE),
+            [("addresses.cloudflare", NOTE), ("addresses.cloudflare", NOTE)],
+        ),
+        (
+            hooked(*BOTH, own=True, dashboard=BOTH),
+            replace(NOTHING, proxied=FLARE, trusted=("0.0.0.0/0",)),
+            [("addresses.cloudflare", NOTE), ("addresses.spoofable", BLOCK)],
+        ),
+    ],
+)
+def test_the_webhooks_list_is_judged_by_the_name_they_are_served_under(
+    answers: Answers, facts: Facts, codes: list[tuple[str, Severity]]
+) -> None:
+    found = Addresses().check(answers, facts)
+    assert [(each.code, each.severity) for each in found] == codes
+    if codes and not answers.allow:
+        assert re.search("sender|webhooks", f"{found[0].what} {found[0].why} {found[0].do}")
+
+
+@pytest.mark.parametrize(
+    ("allow", "words"),
+    [
+        (("2001:db8:1:2:3:4:5:6",), ("is a single IPv6 address", "in: 2001:db8:1:2::/64")),
+        (("2001:db8:1::5", "2001:db8:1::6"), ("are single IPv6 addresses", "in: 2001:db8:1::/64")),
+        (("203.0.113.5", "2001:db8::/64", "fd00:8::2", "::1"), ()),
+    ],
+)
+def test_a_single_ipv6_address_is_told_to_change(allow: tuple[str, ...], words: tuple[str, ...]) -> None:
+    found = Addresses().check(listed(*allow, "203.0.113.9"), replace(NOTHING, sixes=("2001:db8::10",)))
+    assert [(each.code, each.severity) for each in found] == ([("addresses.single-ipv6", NOTE)] if words else [])
+    assert all(word in f"{found[0].what} {found[0].do}" for word in words)
+
+
 @dataclass
 class Names(Nothing):
-    """DNS, and files."""
+    """DNS, and files. `records` are every name's, or those of "name kind"."""
 
     records: Mapping[str, Records] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
@@ -300,7 +402,7 @@ class Names(Nothing):
 
     def dns(self, name: str, kind: str, *, server: str = "", seconds: float = 3.0) -> Records:
         self.asked.append(name)
-        return self.records.get(kind, Records("nodata"))
+        return self.records.get(f"{name} {kind}") or self.records.get(kind, Records("nodata"))
 
     def look(self, path: str) -> Node:
         return File(self.files[path].encode()) if path in self.files else ABSENT
@@ -309,7 +411,13 @@ class Names(Nothing):
 ORANGE = Records("ok", ("104.16.1.1",))
 GREY = Records("ok", ("198.51.100.10",))
 SILENT = Records("timeout")
-THROUGH = "    set_real_ip_from 173.245.48.0/20;\n"
+THROUGH = """server {
+    if ($host != "hermes.example.com") {
+        return 421;
+    }
+    set_real_ip_from 173.245.48.0/20;
+}
+"""
 
 
 @pytest.mark.parametrize(
@@ -335,6 +443,40 @@ def test_cloudflare_is_believed_while_the_name_points_there(
     assert ranges == (tuple(map(str, cloudflare())) if believed else ())
     assert len(cloudflare()) > 20
     assert not any(net.prefixlen < 12 for net in cloudflare())
+
+
+SITES = THROUGH + THROUGH.replace("hermes.", "hooks.")
+
+
+@pytest.mark.parametrize(
+    ("answers", "records", "site", "believed"),
+    [
+        # (the dashboard's server, the webhooks' own)
+        (hooked(*BOTH), {"A": ORANGE}, "", (True, False)),
+        (hooked(*BOTH, own=True), {"A": ORANGE}, "", (False, True)),
+        (hooked(*BOTH, own=True), {"hermes.example.com A": ORANGE, "hooks.example.com A": GREY}, "", (False, False)),
+        (hooked(own=True, dashboard=BOTH), {"A": ORANGE}, "", (True, False)),
+        (hooked(*BOTH, own=True, dashboard=BOTH), {"A": ORANGE}, "", (True, True)),
+        (hooked(*BOTH, own=True, dashboard=BOTH), {"A": GREY}, SITES, (False, False)),
+        (hooked(*BOTH, own=True, dashboard=BOTH), {"A": SILENT}, SITES, (True, True)),
+        (hooked(*BOTH, own=True, dashboard=BOTH), {"A": SILENT}, THROUGH, (True, False)),
+        (hooked(own=True), {"A": ORANGE}, SITES, (False, False)),
+    ],
+)
+def test_each_server_believes_cloudflare_for_its_own_list_and_name(
+    answers: Answers, records: dict[str, Records], site: str, believed: tuple[bool, bool]
+) -> None:
+    machine = Names(records)
+    found = addresses.real_ip(answers, machine, site), addresses.hooks_real_ip(answers, machine, site)
+    assert found == tuple(tuple(map(str, cloudflare())) if each else () for each in believed)
+
+
+def test_the_facts_of_the_webhooks_name() -> None:
+    machine = Names({"hooks.example.com A": ORANGE, "hermes.example.com AAAA": Records("ok", ("2001:db8::10",))})
+    facts = Addresses().inspect(hooked(*BOTH, own=True), machine)
+    assert facts == replace(NOTHING, hooks_proxied=("104.16.1.1",))
+    assert set(machine.asked) == {"hooks.example.com"}
+    assert Addresses().inspect(hooked(*BOTH), machine) == replace(NOTHING, hooks_sixes=("2001:db8::10",))
 
 
 def test_the_ranges_are_in_one_file_with_its_date() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import io
 import json
 import os
 import re
 import signal
+import struct
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -17,7 +21,9 @@ import pyte
 import pytest
 
 from hermes_setup import passwords
-from hermes_setup.ui.terminal import Terminal, one_line, printable, says_utf8
+from hermes_setup.ui.ask import Lines
+from hermes_setup.ui.terminal import Terminal, columns, one_line, printable, says_utf8
+from hermes_setup.wizard import BACK, Back, Choice, Question
 
 DRIVER = """
 import json, sys
@@ -346,6 +352,98 @@ def test_a_terminal_that_only_writes_lines(box: Open, env: dict[str, str]) -> No
     assert GOOD.encode() not in here.raw
 
 
+def test_a_wrong_text_is_not_offered_again_where_only_lines_are_written(box: Open) -> None:
+    here = box(env={"TERM": "dumb"})
+    here.until("? Domain [vps.example.net]:")
+    here.type("local host\r")
+    here.until(lambda text: "! " in text and text.endswith("? Domain [vps.example.net]:"))
+    here.type("https://hermes.example.com/x\r")
+    here.until("? Domain [hermes.example.com]:")  # what was meant
+    here.type("\r")
+    here.until("? Certificate [1]:")
+    here.type("\r")
+    for typed in ("me", '"me"@example.com', "me"):
+        here.until("? E-mail:")
+        here.type(f"{typed}\r")
+        here.until(lambda text: "! " in text.splitlines()[-2] and text.endswith("? E-mail:"))
+    here.type("\r")  # is no address, and not the wrong one once more
+    here.until("? User name [anna]:")
+    assert here.table()["email"] == ""
+
+
+LIST = Question(
+    "who",
+    "Who?",
+    "",
+    "",
+    "choice",
+    "bob",
+    choices=(
+        *(Choice(name, name) for name in ("bob", "Carol", "carl", "1st")),
+        *(Choice("quit", "Quit", "q"), Choice("qa", "qa people"), Choice("ed", "bobby"), Choice("e", "\u00e9mile")),
+    ),
+    back=True,
+)
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("Caro", "Carol"),
+        ("CARL", "carl"),
+        ("car", "car"),  # two begin so: none of the choices, which is told
+        ("bob", "bob"),  # one is called so, another begins so
+        ("bobb", "ed"),
+        ("q", "quit"),  # its own letter
+        ("qa", "qa"),
+        ("1", "bob"),  # a number is a number
+        ("1s", "1s"),
+        ("\u00c9", "e"),
+        ("<", BACK),
+        ("", "bob"),
+        ("x", "x"),
+    ],
+)
+def test_a_line_of_a_list_is_chosen_by_how_it_begins(
+    typed: str, answer: str | Back, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with io.TextIOWrapper(io.BytesIO(f"{typed}\n".encode())) as keys:
+        monkeypatch.setattr(sys, "stdin", keys)
+        still = Terminal(keyboard=True, screen=True, moves=False, unicode=True)
+        assert Lines(still, io.StringIO()).ask(LIST) == answer
+
+
+def test_a_letter_moves_to_the_next_line_that_begins_with_it(box: Open) -> None:
+    def pointed(line: str) -> Callable[[str], bool]:
+        return lambda text: f"> {line}" in text and text.endswith("<) go back")
+
+    here = box()
+    go(here, 1)
+    for key, line in [
+        *(("l", "2) Let's Encrypt, practice"), ("L", "1) Let's Encrypt: free"), ("s", "3) Self-signed")),
+        *(("l", "1) Let's"), ("a", "4) Another"), ("z", "4) Another"), ("2", "2) Let's"), ("S", "3) Self-signed")),
+    ]:
+        here.until("<) go back")
+        here.type(key)
+        here.until(pointed(line))
+    here.type("\r")
+    here.until("? User name [anna]:")
+    assert here.table()["certificate"] == "self-signed"
+
+
+def test_a_pasted_password_may_bring_its_line_end(box: Open) -> None:
+    here = box()
+    go(here, 5)
+    here.until("? Password for anna:")
+    here.type(f"\x1b[200~{GOOD}\n\n\x1b[201~\r")
+    here.until(partial(told_and_asked_again, "more than one line"))
+    for asked in ("? Password for anna:", "? Again, for anna:"):
+        here.until(asked)
+        here.type(f"\x1b[200~{GOOD}\r\n\x1b[201~\r")
+    here.until("? Another user? [y/N]")
+    assert GOOD.encode() not in here.raw
+
+
 @pytest.mark.parametrize("key", ["\x03", "\x04"])
 @pytest.mark.parametrize("steps", [0, 3])
 def test_lines_stop_too(box: Open, key: str, steps: int) -> None:
@@ -434,6 +532,19 @@ def test_nothing_that_a_terminal_obeys_gets_through(text: str, shown: str) -> No
 )
 def test_the_locale_says_whether_more_than_ascii_can_be_shown(environ: dict[str, str], utf8: bool) -> None:
     assert says_utf8(environ) is utf8
+
+
+def test_the_width_is_that_of_the_streams_own_terminal(tmp_path: Path) -> None:
+    outer, inner = os.openpty()
+    with open(inner, "w") as stream, (tmp_path / "x").open("w") as file:
+        assert columns(stream, {}) == 80, "it says 0"
+        fcntl.ioctl(outer, termios.TIOCSWINSZ, struct.pack("4H", 24, 40, 0, 0))
+        assert columns(stream, {}) == 40
+        assert columns(stream, {"COLUMNS": "50"}) == 50
+        assert columns(stream, {"COLUMNS": "0"}) == columns(stream, {"COLUMNS": "x"}) == 40
+        assert columns(file, {}) == columns(io.StringIO(), {}) == 80
+    os.close(outer)
+    assert columns(stream, {}) == 80
 
 
 def test_without_a_terminal_there_is_neither_keyboard_nor_screen(tmp_path: Path) -> None:

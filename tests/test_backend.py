@@ -13,7 +13,7 @@ from hermes_setup import docker, hermes
 from hermes_setup.answers import Answers, Domain, Issuer
 from hermes_setup.answers import Backend as Place
 from hermes_setup.findings import Severity
-from hermes_setup.host import File, Listener, Node, Ran, Request, Response, Special
+from hermes_setup.host import File, Folder, Link, Listener, Node, Ran, Request, Response, Special
 from hermes_setup.stages.backend import Backend, proved
 from hermes_setup.system.overlay import Nothing
 
@@ -156,7 +156,7 @@ def test_a_port_published_by_a_compose_file_names_the_file_and_the_line(proxied:
     found = Backend().check(answers(), Backend().inspect(answers(), machine))
     (finding,) = [each for each in found if each.code == "backend.open"]
     assert f'In {COMPOSE}, at the service hermes, under ports, write: - "127.0.0.1:9119:9119"' in finding.do
-    assert f"sudo docker compose -f {COMPOSE} up -d" in finding.do
+    assert f"sudo docker compose -p hermes -f {COMPOSE} up -d" in finding.do
     assert "ufw" in finding.why
 
 
@@ -200,9 +200,10 @@ class Peopled(Machine):
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        (("hermes", "admin"), []),
+        (("hermes",), []),
+        (("hermes", "admin"), ["backend.local-users"]),
         (("hermes", "admin", "carol"), ["backend.local-users"]),
-        (("hermes", "admin", "ftp/nologin"), []),
+        (("hermes", "ftp/nologin"), []),
     ],
 )
 def test_who_else_can_log_in_is_told(names: Sequence[str], expected: list[str]) -> None:
@@ -212,6 +213,58 @@ def test_who_else_can_log_in_is_told(names: Sequence[str], expected: list[str]) 
         lines.append(f"{user}:x:{number}:{number}::/home/{user}:/bin/{shell or 'bash'}")
     machine = Peopled([local()], {"127.0.0.1:9119": says()}, passwd="\n".join(lines) + "\n")
     assert codes(machine) == expected
+
+
+@dataclass
+class WithUnits(Machine):
+    """With systemd, and units that were made on it."""
+
+    units: dict[str, str] = field(default_factory=dict)
+
+    def look(self, path: str) -> Node:
+        name = path.removeprefix("/etc/systemd/system/")
+        if path == "/run/systemd/system":
+            return Folder()
+        if self.units.get(name, "").startswith("-> "):
+            return Link(self.units[name][3:])
+        return File(self.units[name].encode()) if name in self.units else super().look(path)
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        return tuple(sorted(self.units)) if folder == "/etc/systemd/system" else ()
+
+
+START = "[Service]\nExecStart=/opt/hermes/bin/hermes dashboard --host 127.0.0.1 --port 9119 --no-open\n"
+OTHERS = {"hermes-gateway.service": "[Service]\nExecStart=/opt/hermes/bin/hermes gateway run\n"}
+
+
+@pytest.mark.parametrize(
+    ("units", "backend", "unit"),
+    [
+        ({"hermes-dashboard.service": START}, "", "hermes-dashboard"),
+        ({"hermes-dashboard.service": START}, "127.0.0.1:9119", "hermes-dashboard"),
+        ({"chat.service": START, **OTHERS}, "", "chat"),
+        ({"a.service": START, "hermes-dashboard.service": START}, "", "hermes-dashboard"),
+        ({"chat.service": START.replace("dashboard ", "\\\n  dashboard ")}, "", "chat"),
+        ({"hermes-dashboard.service": "[Service]\nExecStart=/root/start.sh\n"}, "127.0.0.1:9200", "hermes-dashboard"),
+        ({"hermes-dashboard.service": "-> /opt/x.service", "/opt/x.service": START}, "", "hermes-dashboard"),
+        # none that would help
+        ({"hermes-dashboard.service": START}, "127.0.0.1:9200", ""),
+        ({"hermes-dashboard.service": START}, "10.0.0.5:9119", ""),
+        ({"hermes-dashboard.service": "-> /dev/null"}, "", ""),
+        ({"hermes@.service": START, **OTHERS}, "", ""),
+    ],
+)
+def test_a_service_that_would_run_it_is_what_is_started(units: dict[str, str], backend: str, unit: str) -> None:
+    wanted = answers(backend)
+    found = Backend().check(wanted, Backend().inspect(wanted, WithUnits(units=units)))
+    (finding,) = [each for each in found if each.code == "backend.none"]
+    if unit:
+        assert f"sudo systemctl start {unit} ;" in finding.do
+        assert f"journalctl -u {unit} -n 50" in finding.do
+    elif backend.startswith("10."):
+        assert finding.do == "Start it on that machine."
+    else:
+        assert f"--port {backend.partition(':')[2] or 9119} --no-open" in finding.do
 
 
 def test_it_is_asked_as_hermes_wants_to_be_asked() -> None:
@@ -227,7 +280,7 @@ def test_what_answers_in_hermes_place_is_named(backend: str, port: int) -> None:
     wanted = answers(backend)
     facts = Backend().inspect(wanted, Machine(sockets, {f"127.0.0.1:{port}": OTHER}))
     (finding,) = [each for each in Backend().check(wanted, facts) if each.code == "backend.not-hermes"]
-    assert f"(flask, unit web.service, process {port})" in finding.what
+    assert f"(flask of hermes, unit web.service, process {port})" in finding.what
 
 
 HEADLESS = Response(404, body=b'{"error":"Headless backend (hermes serve): web UI disabled"}')
@@ -300,3 +353,23 @@ def test_only_what_proved_to_be_hermes_on_loopback_is_offered() -> None:
 )
 def test_what_is_no_status_is_not_taken_for_one(body: bytes) -> None:
     assert hermes.parse_status(body) is None
+
+
+def test_compose_is_started_anew_with_all_its_files_under_its_own_name() -> None:
+    def up(*files: str, project: str = "agent", folder: str = "/srv/my agent") -> str:
+        return docker.Container("1", "x", False, (), files, "agent", project, folder).up
+
+    two = ("/srv/my agent/compose.yaml", "/srv/my agent/compose.override.yaml")
+    assert up(*two, project="other") == (
+        "sudo docker compose -p other -f '/srv/my agent/compose.yaml' -f '/srv/my agent/compose.override.yaml' up -d"
+    )
+    assert "--project-directory /srv/x -f /etc/agent.yaml" in up("/etc/agent.yaml", folder="/srv/x")
+
+
+def test_one_container_on_both_families_is_one_dashboard() -> None:
+    proxies = [
+        Listener(each, 9119, pid, "docker-proxy", "docker.service", "root")
+        for each, pid in (("127.0.0.1", 5), ("::1", 6))
+    ]
+    machine = Machine(proxies, {"127.0.0.1:9119": says(), "[::1]:9119": says()})
+    assert "backend.two" not in codes(machine)

@@ -327,6 +327,13 @@ def test_data_that_did_not_arrive_is_not_done() -> None:
     assert "Traceback" not in said.err
 
 
+def test_talk_that_cannot_be_written_changes_no_exit_code() -> None:
+    """sudo makes a stderr that is closed one that can only be read."""
+    for argv, code in ((["aply"], 2), (["doctor"], 4 if os.geteuid() == 0 else 2), (["--help"], 0)):
+        said = run(*argv, script='"$@" 2</dev/null')
+        assert said.code == code, (argv, said)
+
+
 def test_a_reader_of_the_talk_that_is_gone_is_no_bug() -> None:
     said = run("aply", script='{ "$@" 2>&1 >&3 | true; exit ${PIPESTATUS[0]}; } 3>&1')
     assert said.code == 2, said

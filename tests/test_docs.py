@@ -107,6 +107,39 @@ def test_each_command_is_on_the_page(words: str) -> None:
     assert f"hermes-setup {words}" in page("docs/reference/commands.md")
 
 
+def told_of_flags() -> dict[str, tuple[str, str]]:
+    """(with, meaning) of each flag, as the page's table has them."""
+    rows = re.findall(
+        r"^\| `(--[a-z-]+)[^`]*` \| ([^|]+) \| ([^|]+) \|$", page("docs/reference/commands.md"), re.MULTILINE
+    )
+    return {flag: (where, text) for flag, where, text in rows}
+
+
+def test_help_and_page_say_the_same_of_a_flag() -> None:
+    told = told_of_flags()
+    helped = re.findall(r"^  (--[a-z-]+) {2,}(\S.*)$", cli.HELP, re.MULTILINE)
+    assert len(helped) > 3
+    for flag, text in helped:
+        assert told[flag][1].lower().rstrip(".") == text.lower()
+
+
+def test_each_flag_stands_on_the_page_with_the_commands_that_know_it() -> None:
+    every = re.findall(r"^  hermes-setup((?: [a-z-]+)*) *(.*)$", cli.HELP, re.MULTILINE)
+    knows: dict[str, set[str]] = {}
+    for words, rest in every:
+        verb = " ".join(word for word in words.split() if not word.startswith("-"))
+        for flag in re.findall(r"--[a-z-]+", f"{words} {rest}"):
+            knows.setdefault(flag, set()).add(verb or "no command")
+    changing = {f"users {do}" for do in ("add", "passwd", "remove", "sign-out")}
+    said = {
+        flag: set().union(*(changing if each == "users (not list)" else {each} for each in where.split(", ")))
+        for flag, (where, _) in told_of_flags().items()
+    }
+    assert said.pop("--help") == {"anything"}
+    del knows["--help"]
+    assert said == knows
+
+
 def test_the_man_page_and_the_completions_are_what_the_help_says() -> None:
     made = subprocess.run(
         [sys.executable, str(ROOT / "tools/make_shell_files.py"), "--check"],

@@ -288,4 +288,21 @@ def test_checks_are_taken_side_by_side() -> None:
             together.wait()
             return {}
 
-    preflight((Waits((), "a"), Waits((), "b"), Waits((), "c")), ANSWERS, Overlay(Nothing()))
+    stages = [Waits((Place(f"/{name}", text(name), "w"),), name) for name in "abc"]
+    preflight(stages, ANSWERS, Overlay(Nothing()))
+
+
+def test_two_stages_of_a_kind_look_once() -> None:
+    """Site stands in the story twice."""
+    looked: list[str] = []
+
+    @dataclass(frozen=True)
+    class Looks(Files):
+        def inspect(self, answers: Answers, host: Host) -> dict[str, Node]:
+            looked.append(self.name)
+            return {"/seen": ABSENT}
+
+    other = (Place("/b", text("b"), "w"),)
+    known = preflight((Looks((), "one"), Looks(other, "other"), Looks((), "two")), ANSWERS, Overlay(Nothing()))
+    assert sorted(looked) == ["one", "other"]
+    assert known.facts[0] is known.facts[2]

@@ -18,7 +18,7 @@ import pytest
 from hermes_setup import durable
 from hermes_setup.errors import CommandFailed, HermesSetupError
 from hermes_setup.host import ABSENT, File, Folder, Link, Ran, Request, Special, System
-from hermes_setup.system.local import Local
+from hermes_setup.system.local import LARGEST, Local
 from hermes_setup.system.overlay import Nothing, Overlay
 from hermes_setup.system.rehearsal import Rehearsal
 
@@ -358,6 +358,15 @@ def test_an_answer_that_only_drips_in_ends_by_its_deadline(local: Local) -> None
         thread.join(5)
     assert answer.error == "timeout"
     assert time.monotonic() - began < 3
+
+
+def test_a_command_that_says_too_much_is_ended_and_one_that_is_late_with_all_that_it_started() -> None:
+    began = time.monotonic()
+    told = Local().ask(["yes"], seconds=30)
+    assert not told.ok
+    assert len(told.out) == LARGEST
+    assert Local().ask(["sh", "-c", "sleep 60 & sleep 60"], seconds=0.3).code == 124
+    assert time.monotonic() - began < 20
 
 
 def test_at_one_moment_each_question_is_asked_once_whoever_asks() -> None:

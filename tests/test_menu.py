@@ -172,5 +172,10 @@ def test_what_is_let_in() -> None:
     typed = hooks("webhooks", "type", "slack", "sms:8081, line", "HERMES.example.com.")
     assert typed == Webhooks(parse_hooks(["sms:8081", "line"]), None, ("192.0.2.0/24",))
     assert hooks("webhooks", "none") is None
+    moved = visit(replace(BEFORE, redirects=(HOOKS,)))
+    script = Script("webhooks", "these", "Hooks.example.com.", "in.example.com")
+    wanted = menu(moved, script).answers
+    assert "it is an earlier name of the dashboard, which leads to hermes.example.com" in script.errors[0]
+    assert (wanted.webhooks, wanted.redirects) == (Webhooks(LISTENING, Domain.parse("in.example.com")), (HOOKS,))
     assert hooks("webhooks", "type", BACK, "none") is None
     assert wish("webhooks", BACK, "quit", at=let_in).do == "quit"

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import io
 import json
+import os
 import re
+import struct
+import termios
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -107,11 +112,15 @@ def test_a_finding_is_shown_once() -> None:
     assert paper.lines == ["warning: Once."]
 
 
-def test_long_evidence_is_cut() -> None:
+@pytest.mark.parametrize(
+    ("lines", "first"), [(1, "0"), (40, "0"), (41, "(1 lines before)"), (100, "(60 lines before)")]
+)
+def test_of_long_evidence_the_end_is_shown_where_the_reason_stands(lines: int, first: str) -> None:
     paper = Paper()
-    paper.screen.findings([note("a.b", "What.", "", "", "\n".join(map(str, range(100))))])
-    assert len(paper.lines) == 10
-    assert "(92 more lines)" in paper.text
+    paper.screen.findings([note("a.b", "What.", "", "", "\n".join(map(str, range(lines))))])
+    assert paper.lines[1] == f"  seen: {first}"
+    assert paper.lines[-1].split()[-1] == str(lines - 1)
+    assert len(paper.lines) == 1 + min(lines, 41)
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
@@ -122,6 +131,51 @@ def test_hostile_values_in_findings(width: int, value: str) -> None:
     harmless(paper, width)
     if value == EVIL:
         assert "[bold]x[/bold]" in paper.text
+
+
+def test_the_rows_below_a_long_head_have_room() -> None:
+    paper = Paper(40)
+    paper.screen.hang("[10/14] Look from outside: ", "fetch a token by name, as a CA does it ...\nand so on", "bold")
+    assert paper.lines == [
+        "[10/14] Look from outside: fetch a token",
+        "            by name, as a CA does it ...",
+        "            and so on",
+    ]
+    paper = Paper(30)
+    paper.screen.hang("[10/14] Look from outside: ", "unbreakable")
+    assert paper.lines == ["[10/14] Look from outside:", "            unbreakable"]
+    paper = Paper(40)
+    paper.screen.hang("  why: ", "a short head has the text below itself, aligned")
+    assert paper.lines == ["  why: a short head has the text below", "       itself, aligned"]
+    paper = Paper(80)
+    paper.screen.hang("Who can sign in: ", ", ".join(["somebody"] * 9))
+    assert paper.lines[1].startswith(" " * 17 + "somebody")
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown", "", "xterm"])
+def test_where_nothing_moves_the_width_is_the_terminals_too(term: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    outer, inner = os.openpty()
+    fcntl.ioctl(outer, termios.TIOCSWINSZ, struct.pack("4H", 24, 40, 0, 0))
+    with open(inner, "w") as stream:
+        screen = Screen(stream, replace(REAL, moves=False))
+        screen.overview([("Certificate", "Let's Encrypt, 89 days left, renewed by systemd's timer")])
+        fcntl.ioctl(outer, termios.TIOCSWINSZ, struct.pack("4H", 24, 60, 0, 0))  # and while it runs
+        screen.say("w " * 40)
+    drawn = b""
+    with contextlib.suppress(OSError):  # EIO: all is read
+        while True:
+            drawn += os.read(outer, 4096)
+    os.close(outer)
+    assert drawn.decode().splitlines() == [
+        "Certificate  Let's Encrypt, 89 days",
+        "            left, renewed by systemd's",
+        "            timer",
+        "",
+        ("w " * 30).strip(),
+        ("w " * 10).strip(),
+    ]
 
 
 # ---- the forecast ----
@@ -383,6 +437,24 @@ def test_the_end_says_where_who_and_how_to_go_on() -> None:
     ]
 
 
+def test_at_forty_columns_the_commands_are_whole_below_their_labels() -> None:
+    paper = Paper(40)
+    paper.screen.done(answers("alice"))
+    assert paper.lines[-8:] == [
+        "Add a user",
+        "    sudo hermes-setup users add NAME",
+        "New password",
+        "    sudo hermes-setup users passwd NAME",
+        "Check",
+        "    sudo hermes-setup doctor",
+        "Undo",
+        "    sudo hermes-setup undo --last",
+    ]
+    paper = Paper(20)
+    paper.screen.done(answers("alice"))
+    assert "    sudo hermes-setup users passwd NAME" in paper.lines, "the terminal breaks it, and copies it whole"
+
+
 def test_the_end_says_from_where_it_opens() -> None:
     paper = Paper()
     paper.screen.done(replace(answers("alice"), allow=("203.0.113.0/24", "2001:db8::/32")))
@@ -426,6 +498,25 @@ def test_hostile_and_wide_names_do_not_break_the_end(width: int, terminal: Termi
         assert paper.text.isascii()
 
 
+# ---- streams ----
+
+
+@pytest.mark.parametrize("terminal", [PLAIN, replace(REAL, moves=False)])
+@pytest.mark.parametrize("path", ["/dev/null", "/dev/full"])
+def test_a_stream_that_takes_nothing_is_no_reason_to_fail(path: str, terminal: Terminal) -> None:
+    handle = os.open(path, os.O_RDONLY if path == "/dev/null" else os.O_WRONLY)  # sudo makes the first of a closed one
+    stream = open(handle, "w", buffering=1, closefd=False)
+    screen = Screen(stream, terminal)
+    screen.findings([warn("a.b", "What.", "Why.", "Do.")])
+    screen.failed(HermesSetupError("x" * 10_000))
+    screen.done(answers("alice"))
+    null = os.open("/dev/null", os.O_WRONLY)
+    os.dup2(null, handle)
+    stream.close()
+    os.close(null)
+    os.close(handle)
+
+
 # ---- tables ----
 
 
@@ -437,6 +528,12 @@ def test_users_for_eyes_are_aligned_and_for_programs_have_a_tab() -> None:
     starts = {cell_len(re.split("answers file|by hand", line)[0]) for line in eyes.lines}
     assert len(starts) == 1
     assert pipe.lines[:2] == ["alice\tanswers file", "用用用用\tby hand"]
+    data = Paper(80, ASCII)
+    data.screen.users_table([("zo\u00e9", "by hand"), ("x\x1b[2J\r\u202e", "by hand")])
+    assert data.lines == ["zo\u00e9\tby hand", "x??\tby hand"], "data is not written as a terminal's locale wants it"
+    eyes = Paper(80, replace(REAL, unicode=False))
+    eyes.screen.users_table([("zo\u00e9", "by hand")])
+    assert eyes.lines == ["zo\\xe9  by hand"]
     empty = Paper()
     empty.screen.users_table([])
     assert empty.text == ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ from hermes_setup.answers import DEFAULT_BACKEND, Answers, Backend, Domain, Issu
 from hermes_setup.certbot import Leaf, Served
 from hermes_setup.changes import Change, Place, Probe, Run, Stamp
 from hermes_setup.findings import Severity
-from hermes_setup.host import ABSENT, File, Folder, Link, Listener
+from hermes_setup.host import ABSENT, File, Folder, Link, Listener, Records
 from hermes_setup.nginx import Listen
 from hermes_setup.nginx import Server as Block
 from hermes_setup.stages import addresses
 from hermes_setup.stages.dns import cloudflare
 from hermes_setup.stages.site import AVAILABLE, STAMP, Facts, HooksNow, Site
+from hermes_setup.system.overlay import Nothing
 from hermes_setup.webhooks import parse_hooks
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -193,6 +194,28 @@ def test_nobody_is_believed_and_nothing_is_asked_of_visitors_without_a_list() ->
     text = rendered(SECURE)
     assert not any(words in text for words in ("geo ", "real_ip", "403", "X-Hermes-Look"))
     assert "real_ip" not in rendered(SECURE, allow=("203.0.113.5",))
+
+
+@dataclass
+class Silent(Nothing):
+    """Its DNS does not answer."""
+
+    def dns(self, name: str, kind: str, *, server: str = "", seconds: float = 3.0) -> Records:  # noqa: ARG002
+        return Records("timeout")
+
+
+@pytest.mark.parametrize(("dashboard", "own"), [(True, True), (True, False), (False, True), (False, False)])
+def test_each_server_believes_cloudflare_where_its_own_name_is_proxied_and_that_can_be_read_back(
+    dashboard: bool, own: bool
+) -> None:
+    ranges = tuple(map(str, cloudflare()))
+    listed: dict[str, Any] = {"allow": ("203.0.113.5",), "webhooks": replace(OWN, allow=("192.30.252.0/22",))}
+    served = replace(SECURE, real_ip=ranges if dashboard else (), hooks_real_ip=ranges if own else ())
+    text = rendered(served, **listed)
+    assert text.count("real_ip_header CF-Connecting-IP;") == dashboard + own
+    answers = replace(ANSWERS, **listed)
+    assert addresses.real_ip(answers, Silent(), text) == served.real_ip
+    assert addresses.hooks_real_ip(answers, Silent(), text) == served.hooks_real_ip
 
 
 def test_what_changes_in_the_list_is_told_in_the_plan() -> None:

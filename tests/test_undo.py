@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from hermes_setup import nginx
 from hermes_setup.answers import Answers, Domain, Issuer, User
 from hermes_setup.changes import Place, Run, Stamp
 from hermes_setup.engine import NoJournal, run
 from hermes_setup.errors import HermesSetupError
 from hermes_setup.host import ABSENT, File, Folder, Link
+from hermes_setup.stages.site import STAMP
 from hermes_setup.stages.undo import DONE, Undo
-from hermes_setup.state import State
+from hermes_setup.state import Journal, State
 from machines import Machine
 
 ANSWERS = Answers(Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), (User("alice"),))
@@ -49,11 +53,7 @@ def test_everything_is_as_it_was_the_link_first_and_the_newest_command_before_th
     stage = Undo("one", PAIRS)
     plan = stage.plan(ANSWERS, stage.inspect(ANSWERS, machine))
     assert [change.path for change in plan if isinstance(change, Place)] == [LINK, SITE, USERS]
-    assert [change.argv for change in plan if isinstance(change, Run)] == [
-        ("nginx", "-t", "-q"),
-        ("nginx", "-s", "reload"),
-        ("ufw", "delete", "allow", "80/tcp"),
-    ]
+    assert [change.argv for change in plan if isinstance(change, Run)] == [("ufw", "delete", "allow", "80/tcp")]
     machine = after_the_run()
     for change in plan:
         if not isinstance(change, Run):
@@ -94,27 +94,92 @@ def test_a_run_that_is_undone_already_has_nothing_to_undo() -> None:
     assert machine.look(USERS) == OLD
 
 
+def begun(state: State, before: Answers | None = None, *, undoes: str = "", ends: bool = True) -> Journal:
+    """A run that changed something."""
+    state.open(before)
+    journal = state.begin(undoes=undoes)
+    journal.remember("s", *PAIRS[1])
+    if ends:
+        state.settle(before)
+    return journal
+
+
+def names(runs: Iterable[tuple[Journal, bool]]) -> list[str]:
+    return [each.name + (" stopped" if stopped else "") for each, stopped in runs]
+
+
 def test_the_last_run_is_the_one_to_undo_and_a_stopped_undoing_is_gone_on_with(tmp_path: Path) -> None:
     state = State(str(tmp_path))
-    assert state.last_run() is None
-    first = state.begin()
-    first.remember("s", *PAIRS[1])
-    assert state.last_run().name == first.name  # type: ignore[union-attr]
+    assert names(state.runs()) == []
+    first = begun(state)
+    assert names(state.runs()) == [first.name]
     assert first.before() is None, "nothing was set up before it"
-    second = state.begin(ANSWERS)
-    second.remember("s", *PAIRS[1])
+    second = begun(state, ANSWERS)
     assert second.before() == ANSWERS
-    undoing = state.begin(ANSWERS, undoes=second.name)
-    undoing.remember("undo", *PAIRS[1])
-    assert state.last_run("").name == second.name, "it was stopped"  # type: ignore[union-attr]
-    assert state.last_run(second.name).name == undoing.name, "undone: once more does it again"  # type: ignore[union-attr]
+    undoing = begun(state, ANSWERS, undoes=second.name, ends=False)
+    assert names(state.runs()) == [f"{second.name} stopped", first.name]
+    assert names(state.runs(second.name)) == [undoing.name, second.name, first.name], "undone: once more does it again"
+
+
+def test_a_run_that_was_stopped_or_failed_belongs_to_the_one_that_went_on_with_it(tmp_path: Path) -> None:
+    state = State(str(tmp_path))
+    other = replace(ANSWERS, domain=Domain.parse("other.example.com"))
+    assert not state.begun()
+    first = begun(state)
+    stopped = begun(state, ANSWERS, ends=False)
+    failed = begun(state, other, ends=False)
+    last = begun(state, other)
+    assert last.continues == (stopped.name, failed.name)
+    assert last.before() == ANSWERS, "what held when the first of them began"
+    assert len(last.whole()) == 3
+    assert names(state.runs()) == [last.name, first.name]
+    state.open(None)
+    assert state.begun()
+    state.settle(ANSWERS)
+    assert not state.begun()
+
+
+def test_a_run_of_which_nothing_is_left_is_passed_over(tmp_path: Path) -> None:
+    machine = after_the_run()
+    stage = Undo("one", PAIRS)
+    assert stage.leaves(stage.look(machine))
+    failed = Undo("two", [(Place(SITE, OLD, "w"), Place(SITE, NEW, "u")), PAIRS[5]])
+    assert not failed.leaves(failed.look(machine)), "its file was put back, and loaded"
+    edited = Undo("two", [(Place(SITE, OLD, "w"), Place(SITE, MIDDLE, "u"))])
+    assert edited.leaves(edited.look(machine)), "somebody edited it: that is told, not passed over"
+
+
+def test_what_nginx_has_loaded_is_forgotten_before_anything_is_put_back() -> None:
+    machine = after_the_run()
+    stage = Undo("one", [PAIRS[1]])  # stopped before its reload: no stamp, no command
+    plan = stage.plan(ANSWERS, stage.inspect(ANSWERS, machine))
+    assert plan[0] == Stamp(STAMP, ABSENT, "forget what was seen then")
+
+
+def test_who_stays_where_the_users_file_was_edited_is_told() -> None:
+    machine = Machine()
+    machine.put(USERS, File(b"alice:$6$x$a\nbob:$6$x$b\nfrank:$6$x$f\n"))
+    before, after = File(b"alice:$6$x$a\n"), File(b"alice:$6$x$a\nbob:$6$x$b\n")
+    stage = Undo("one", [(Place(USERS, after, "w"), Place(USERS, before, "u"))])
+    (told,) = [each for each in stage.check(ANSWERS, stage.inspect(ANSWERS, machine)) if each.code == "undo.users"]
+    assert told.what == "bob can still sign in."
+    assert "users remove bob" in told.do
+
+
+def test_a_site_whose_certificate_is_gone_is_not_put_back() -> None:
+    machine = after_the_run()
+    ours = File(f"{nginx.OURS}\n    ssl_certificate /etc/letsencrypt/live/old/fullchain.pem;\n".encode())
+    stage = Undo("one", [(Place(SITE, NEW, "w"), Place(SITE, ours, "u"))])
+    codes = [each.code for each in stage.check(ANSWERS, stage.inspect(ANSWERS, machine))]
+    assert "undo.certificate" in codes
+    machine.put("/etc/letsencrypt/live/old/fullchain.pem", File(b"x"))
+    codes = [each.code for each in stage.check(ANSWERS, stage.inspect(ANSWERS, machine))]
+    assert "undo.certificate" not in codes
 
 
 def test_a_run_of_an_older_version_is_not_guessed_at(tmp_path: Path) -> None:
     state = State(str(tmp_path))
-    state.begin().remember("s", *PAIRS[1])
-    last = state.last_run()
-    assert last
+    last = begun(state)
     Path(last.folder, "run.json").unlink()
     with pytest.raises(HermesSetupError, match="older hermes-setup"):
         last.before()

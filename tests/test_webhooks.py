@@ -57,27 +57,43 @@ def test_the_answers_survive_the_state_and_the_answers_file() -> None:
     [
         ({"webhooks": ["webhook"]}, r"webhooks is a table"),
         ({"webhooks": {}}, "names no platforms"),
-        ({"webhooks": {"platforms": "sms"}}, "names no platforms"),
-        ({"webhooks": {"platforms": ["slack"]}}, "Slack's gateway calls out itself"),
+        ({"webhooks": {"platforms": []}}, "names no platforms"),
+        ({"webhooks": {"platforms": "sms"}}, r"\[webhooks\] platforms is not a list"),
+        ({"webhooks": {"platforms": [8644]}}, r"\[webhooks\] platforms is not a list"),
+        ({"webhooks": {"platforms": ["slack"]}}, "Slack's gateway calls out itself.*Others send to: webhook, "),
         ({"webhooks": {"platforms": ["webhok"]}}, '"webhok" is no platform'),
         ({"webhooks": {"platforms": ["sms:x"]}}, "1 to 65535"),
+        ({"webhooks": {"platforms": ["sms:22"]}}, "sms:22 cannot be: port 22 is ssh's"),
+        ({"webhooks": {"platforms": ["webhook:80"]}}, "port 80 is the web server's"),
+        ({"webhooks": {"platforms": ["webhook:0443"]}}, "port 443 is the web server's.*usual one is 8644"),
         ({"webhooks": {"platforms": ["sms", "sms:8081"]}}, "sms is named twice"),
-        ({"webhooks": {"platforms": ["line", "msgraph"]}}, "cannot both listen on port 8646"),
+        ({"webhooks": {"platforms": ["line", "msgraph"]}}, "cannot both listen on port 8646.*msgraph_webhook:8647$"),
+        ({"webhooks": {"platforms": ["wecom_callback", "bluebubbles"]}}, "on port 8645.*bluebubbles:8647$"),
+        ({"webhooks": {"platforms": ["wecom_callback", "bluebubbles", "sms:8647"]}}, "bluebubbles:8648$"),
+        ({"webhooks": {"platforms": ["webhook:9118", "sms:9118"]}}, "sms:9120$"),
+        ({"webhooks": {"platforms": ["webhook:65535", "sms:65535"]}}, "sms:1024$"),
         ({"webhooks": {"platforms": ["sms"], "host": "hooks"}}, "single word"),
         ({"webhooks": {"platforms": ["sms"], "hosts": "x"}}, "unknown key: hosts"),
-        ({"webhooks": {"platforms": ["sms"], "allow": []}}, "empty list"),
+        ({"webhooks": {"platforms": ["sms"], "allow": []}}, r"\[webhooks\] allow is an empty list: no webhook would"),
+        ({"webhooks": {"platforms": ["sms"], "allow": "192.0.2.1"}}, r"\[webhooks\] allow is not a list"),
+        (
+            {"webhooks": {"platforms": ["sms"], "allow": ["192.0.2.1/24"]}},
+            r"\[webhooks\] allow: 192.0.2.1/24 is not the beg",
+        ),
+        ({"allow": []}, "^allow is an empty list: nobody could open the dashboard"),
         ({"redirect_from": "old.example.com"}, "not a list"),
         ({"redirect_from": [NAME]}, "the domain itself"),
         ({"redirect_from": ["a.example.com", "A.example.com"]}, "named twice"),
         (
             {"redirect_from": ["hooks.example.com"], "webhooks": {"platforms": ["sms"], "host": "hooks.example.com"}},
-            "the webhooks' host",
+            "hooks.example.com cannot be the webhooks' host: it is an earlier name",
         ),
     ],
 )
 def test_what_is_wrong_is_named_at_the_door(table: dict[str, object], words: str) -> None:
-    with pytest.raises(WrongInput, match=words):
+    with pytest.raises(WrongInput) as refused:
         read_table({"domain": NAME, "users": USERS, **table})
+    assert re.search(words, f"{refused.value.message} {refused.value.hint}")
 
 
 def test_a_host_that_is_the_dashboards_own_name_is_no_second_name() -> None:
@@ -194,6 +210,34 @@ def test_on_another_machine_nothing_is_judged() -> None:
     machine = Machine()
     assert seen(machine, far) == []
     assert machine.asked == []
+
+
+PAGES = Response(200, (("Server", "uvicorn"),), b'{"version": "0.19.0", "auth_required": false}')
+BACKEND = ("webhooks.backend", Severity.BLOCK)
+
+
+@pytest.mark.parametrize(
+    ("hook", "backend", "port", "said", "expected"),
+    [
+        # the port of a dashboard that answers, whichever it is
+        ("line:9119", None, 9119, PAGES, [BACKEND]),
+        ("line:9120", None, 9120, PAGES, [BACKEND]),
+        ("line:9119", Backend("127.0.0.1", 9120), 9119, PAGES, [BACKEND]),
+        # of the one that is named, or looked for, and does not run now
+        ("line:9119", None, 0, PAGES, [BACKEND]),
+        ("line:9200", Backend("127.0.0.1", 9200), 0, PAGES, [BACKEND]),
+        ("line:9119", Backend("10.0.0.5", 9119), 0, PAGES, [BACKEND]),
+        # a gateway that does listen there, beside a dashboard elsewhere
+        ("line:9119", None, 9119, POST_ONLY, []),
+        ("line:9200", None, 9200, POST_ONLY, []),
+        ("line:9200", None, 9200, Response(404, body=PAGES.body), [("webhooks.other", Severity.WARN)]),
+    ],
+)
+def test_the_dashboards_port_is_no_platforms(
+    hook: str, backend: Backend | None, port: int, said: Response, expected: list[tuple[str, Severity]]
+) -> None:
+    wanted = replace(OURS, backend=backend, webhooks=Webhooks(parse_hooks([hook])))
+    assert seen(Machine([at(port)] if port else [], {port: said}), wanted) == expected
 
 
 # -- the names in the certificate ---------------------------------------------------------------------------------------

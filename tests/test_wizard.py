@@ -413,6 +413,16 @@ def test_the_webhooks_own_name_is_no_name_for_the_dashboard() -> None:
 LISTENING = parse_hooks(["webhook", "sms"])
 
 
+def test_an_earlier_name_is_no_name_for_webhooks_unless_it_is_let_go_of() -> None:
+    old = Answers(Domain.parse("old.example.com"), Issuer.parse("self-signed"), (User("alice"),))
+    asked = replace(FULL, webhooks=Webhooks(LISTENING), hooked="own", redirect=True)
+    draft, _, script = converse("old.example.com", "hooks.example.com", draft=asked, known=Known(previous=old))
+    assert "an earlier name" in script.asked[1][1]
+    assert draft.answers(old).names[1:] == (Domain.parse("hooks.example.com"),)
+    gone, _, _ = converse("old.example.com", draft=replace(asked, redirect=False), known=Known(previous=old))
+    assert gone.answers(old).names[1:] == (old.domain,)
+
+
 @pytest.mark.parametrize(
     ("replies", "told"),
     [
@@ -539,3 +549,15 @@ def test_a_new_password_for_somebody() -> None:
     assert not isinstance(made, Back)
     assert passwords.verify_password(GOOD, made[0].hash)
     assert new_password("alice", Script(BACK)) == BACK
+
+
+def test_the_record_is_to_point_to_an_address_that_the_world_reaches() -> None:
+    def pointed(*addresses: str) -> str:
+        question = next_question(Draft(), Known(addresses=addresses))
+        assert question
+        return question.help
+
+    assert "(198.51.100.10 or 2001:db8::10)" in pointed(
+        "10.20.0.1", "172.17.0.1", "198.51.100.10", "2001:db8::10", "fd00::1"
+    )
+    assert "(10.20.0.1)" in pointed("10.20.0.1"), "behind NAT there is nothing better"

@@ -12,7 +12,7 @@ from hermes_setup import docker, hermes, nginx, service
 from hermes_setup.answers import DEFAULT_BACKEND, Answers
 from hermes_setup.changes import Change
 from hermes_setup.findings import Finding, block, note, warn
-from hermes_setup.host import Host, Listener, Request, Response
+from hermes_setup.host import File, Host, Listener, Request, Response
 
 PORT = DEFAULT_BACKEND.port
 PUBLISHERS = ("docker-proxy", "rootlessport", "rootlesskit")  # what listens for a container
@@ -44,6 +44,9 @@ class Facts:
     containers: tuple[docker.Container, ...] = ()
     service: service.Facts | None = None  # None: not asked for
     people: tuple[str, ...] = ()  # who can log in to this server, root left out
+    unit: str = ""  # a service that would run Hermes where it is looked for, and does not now
+    left: bool = False  # a service of ours, which the answers do not ask for
+    was: wishes.Backend | None = None  # where the site sends requests now
 
     def chosen(self, answers: Answers) -> wishes.Backend | None:
         """The dashboard to pass requests to; None when none is found."""
@@ -103,6 +106,9 @@ class Backend:
                 for name, _, shell in service.people(host)
                 if name != "root" and not shell.endswith(("/nologin", "/false"))
             ),
+            "" if found or not wanted.local else service.there(host, answers.backend.port if answers.backend else None),
+            not answers.service and service.left(host),
+            _was(host),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
@@ -116,12 +122,10 @@ class Backend:
         chosen, at = facts.chosen(answers), answers.backend or DEFAULT_BACKEND
         proved = next((each for each in facts.dashboards if each.at == chosen), None)
         # one process on 127.0.0.1 and on ::1 is one dashboard
-        local = list(
-            {each.listener.pid or each.at: each for each in reversed(facts.dashboards) if each.at.local}.values()
-        )
+        local = list({_whose(each): each for each in reversed(facts.dashboards) if each.at.local}.values())
         local.reverse()
         if not answers.backend and len(local) > 1:
-            names = " and ".join(f"{each.at}{_who(each.listener)}" for each in local)
+            names = " and ".join(f"{each.at}{_who(each.listener, each.status.version)}" for each in local)
             found.append(
                 block(
                     "backend.two",
@@ -130,10 +134,19 @@ class Backend:
                     f'Say it in the answers: backend = "{local[0].at}"; or stop the other one.',
                 )
             )
-        elif proved is None and not (facts.service and service.plan(facts.service, at, running=False)):
+        elif proved is None and ((facts.answer and facts.answer.status) or not self.plan(answers, facts)):
             found += self._unproved(answers, facts)
         if facts.service:
-            found += service.check(facts.service, running=proved is not None)
+            found += service.check(facts.service, at, running=bool(facts.dashboards))
+        if facts.left:
+            found.append(
+                note(
+                    "service.left",
+                    f"{service.NAME} is there from an earlier run, and the answers do not ask for it any more.",
+                    "A service that may be in use is not stopped for you.",
+                    f"To end it: sudo systemctl disable --now {service.NAME} ; sudo rm {service.UNIT} . To keep it: service = true",
+                )
+            )
         if proved and proved.status.login and proved.at.local:
             found.append(
                 note(
@@ -144,7 +157,7 @@ class Backend:
                 )
             )
         others = [name for name in facts.people if proved and name != proved.listener.user]
-        if proved and proved.at.local and not proved.status.login and len(others) > 1:
+        if proved and proved.at.local and not proved.status.login and len(others) > (not proved.listener.user):
             found.append(
                 note(
                     "backend.local-users",
@@ -176,6 +189,10 @@ class Backend:
     def _unproved(self, answers: Answers, facts: Facts) -> list[Finding]:
         at = answers.backend or DEFAULT_BACKEND
         answer = facts.answer
+        if not answers.backend and facts.was and not (answer and answer.status):
+            at = facts.was  # where the site sends requests is where it is missed
+        start = f"hermes dashboard --host {at.address} --port {at.port} --no-open"
+        begin = f"Start it when you like: {start}" if at.local else "Start it on that machine."
         if answer and answer.status:
             return [
                 block(
@@ -189,9 +206,12 @@ class Backend:
         return [
             warn(
                 "backend.none",
-                f"Hermes does not answer at {at} ({answer.error if answer else 'not asked'}).",
+                f"Hermes does not answer at {at} ({(answer.error if answer else '') or 'nobody listens'}).",
                 "The site is set up all the same, and shows a friendly page until Hermes runs.",
-                f"Start it when you like: {hermes.START}",
+                f"Start it when you like: sudo systemctl start {facts.unit} ; if it does not come up, this says why: sudo "
+                f"systemctl status {facts.unit} ; sudo journalctl -u {facts.unit} -n 50"
+                if facts.unit
+                else begin,
             )
         ]
 
@@ -199,8 +219,13 @@ class Backend:
         """Nothing: Hermes is its owner's. Unless the answers want it as a service."""
         if not facts.service:
             return ()
-        running = bool(facts.dashboards)
-        return service.plan(facts.service, answers.backend or DEFAULT_BACKEND, running=running)
+        at = answers.backend or DEFAULT_BACKEND
+        return service.plan(
+            facts.service,
+            at,
+            lambda host: _status(_ask(host, at, hermes.STATUS, SECONDS)) is not None,
+            running=bool(facts.dashboards),
+        )
 
 
 def proved(host: Host, *, everywhere: bool = False) -> tuple[wishes.Backend, ...]:
@@ -213,6 +238,21 @@ def proved(host: Host, *, everywhere: bool = False) -> tuple[wishes.Backend, ...
     if everywhere:
         return tuple(wishes.Backend(each.listener.address, each.listener.port) for each in found)
     return tuple(each.at for each in found if each.at.local)
+
+
+def _was(host: Host) -> wishes.Backend | None:
+    """The upstream of our site as it is; None where there is none."""
+    node = host.look("/etc/nginx/sites-available/hermes")
+    text = node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""
+    upstream = nginx.upstream(text) if text.startswith(nginx.OURS) else ""
+    return wishes.Backend.parse(upstream) if upstream else None
+
+
+def _whose(each: Dashboard) -> object:
+    """What makes two addresses one dashboard: the process, or (of a container) the port."""
+    if each.listener.process in PUBLISHERS:
+        return each.at.port
+    return each.listener.pid or each.at
 
 
 def _looks_like_hermes(each: Listener) -> bool:
@@ -256,8 +296,13 @@ def _dashboard(facts: Facts, listener: Listener) -> Dashboard | None:
     return next((each for each in proved if each.listener == listener or each.at == _target(listener)), None)
 
 
-def _who(each: Listener) -> str:
-    parts = [each.process, f"unit {each.unit}" if each.unit else "", f"process {each.pid}" if each.pid else ""]
+def _who(each: Listener, version: str = "") -> str:
+    parts = [
+        f"version {version}" if version else "",
+        each.process + (f" of {each.user}" if each.user and each.user != "root" else ""),
+        f"unit {each.unit}" if each.unit else "",
+        f"process {each.pid}" if each.pid else "",
+    ]
     told = ", ".join(part for part in parts if part)
     return f" ({told})" if told else ""
 
@@ -280,17 +325,17 @@ def _of_docker(each: Listener, containers: Sequence[docker.Container]) -> str:
     if each.process in PUBLISHERS and ports:
         container, place = ports[0]
         line = f'"127.0.0.1:{place.port}:{place.inner}"'
-        if container.file:
+        if container.files:
             return (
-                f"In {container.file}, at the service {container.service}, under ports, write: - {line}\nthen: "
-                f"sudo docker compose -f {container.file} up -d"
+                f"In {' or '.join(container.files)}, at the service {container.service}, under ports, write: - {line} (in the "
+                f"long form: host_ip: 127.0.0.1)\nthen: {container.up}"
             )
         return f"Start the container {container.name} anew with -p {line.strip(chr(34))} instead of what it has now."
     own = next((one for one in containers if one.on_host_network and each.unit == f"docker-{one.id}"), None)
-    if own and own.file:
+    if own and own.files:
         return (
-            f"In {own.file}, at the service {own.service} (network_mode: host), put --host 127.0.0.1 --port {each.port} behind "
-            f"hermes dashboard in its command, then: sudo docker compose -f {own.file} up -d"
+            f"In {' or '.join(own.files)}, at the service {own.service} (network_mode: host), put --host 127.0.0.1 --port "
+            f"{each.port} behind hermes dashboard in its command, then: {own.up}"
         )
     return ""
 

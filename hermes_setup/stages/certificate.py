@@ -119,7 +119,7 @@ class Certificate:
                     "certificate.self-signed",
                     f"The certificate is signed by this server itself{until}: every browser warns of it.",
                     "Nobody but you can know that it is yours. That is fine for a try on one machine.",
-                    'With a public name choose certificate = "letsencrypt" (sudo hermes-setup, "change").',
+                    'With a public name choose certificate = "letsencrypt" (sudo hermes-setup, "Certificate").',
                 )
             )
         elif "staging" in answers.issuer.text:
@@ -128,7 +128,7 @@ class Certificate:
                     "certificate.staging",
                     "The certificate is one of Let's Encrypt's staging: for practice; every browser warns of it.",
                     "Its limits are wide, so that one may try.",
-                    'When all works, choose certificate = "letsencrypt" (sudo hermes-setup, "change").',
+                    'When all works, choose certificate = "letsencrypt" (sudo hermes-setup, "Certificate").',
                 )
             )
         if len(facts.programs) > 1:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from hermes_setup.answers import LETSENCRYPT, LETSENCRYPT_STAGING, Answers
+from hermes_setup.answers import LETSENCRYPT, LETSENCRYPT_STAGING, Answers, worldwide
 from hermes_setup.changes import Change
 from hermes_setup.findings import Finding, Severity
 from hermes_setup.host import Absent, Host, Records
@@ -47,22 +47,6 @@ HOSTS = "ahosts"  # not a record: what this machine's own programs get to see, /
 DEFINITE = ("ok", "nodata", "nxdomain")
 FAILURES = ("servfail", "refused", "timeout", "error")  # the most telling first
 
-# Addresses that mean something only within one network. (ipaddress.is_private also counts those kept for examples.)
-INNER = tuple(
-    ipaddress.ip_network(net)
-    for net in (
-        "0.0.0.0/8",
-        "10.0.0.0/8",
-        "100.64.0.0/10",
-        "127.0.0.0/8",
-        "169.254.0.0/16",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "::/127",
-        "fc00::/7",
-        "fe80::/10",
-    )
-)
 # Never in the public DNS: RFC 6761, RFC 6762, RFC 8375, and ICANN's resolution of 29 July 2024 on .internal.
 NOT_PUBLIC = ("localhost", "local", "test", "invalid", "internal", "home.arpa", "lan", "home")
 
@@ -326,7 +310,7 @@ class Look:
             if not ours and self.here:
                 continue
             pointed = [value for value in self._values() if _version(value) == version]
-            if any(_outer(each) for each in ours) and all(value in ours for value in pointed):
+            if any(worldwide(each) for each in ours) and all(value in ours for value in pointed):
                 continue
             if self._seen_from_outside(version) or self.elapsed >= LATE:
                 continue
@@ -338,7 +322,7 @@ class Look:
         for mirror in MIRRORS[version]:
             said = self.known.get(Question(*mirror))
             found += [each for value in (said.values if said else ()) if (each := _address(value.strip('"')))]
-        return tuple(dict.fromkeys(each for each in found if _version(each) == version and _outer(each)))
+        return tuple(dict.fromkeys(each for each in found if _version(each) == version and worldwide(each)))
 
     def _outside(self) -> tuple[str, ...]:
         return (*self._seen_from_outside(4), *self._seen_from_outside(6))
@@ -473,7 +457,7 @@ class _Judge:
         self.warns = Severity.NOTE if self.trust == "self-signed" else Severity.WARN
         self.families = (facts.a, facts.aaaa)
         inner = facts.here if self.trust != "letsencrypt" else ()
-        outer = tuple(address for address in facts.here if _outer(address))
+        outer = tuple(address for address in facts.here if worldwide(address))
         self.ours = tuple(dict.fromkeys(self.told or (*outer, *facts.outside, *inner)))
         self.lagging, self.values = self.weighed()
 
@@ -612,7 +596,7 @@ class _Judge:
         wrong = [value for value in self.values if not self.mine(value)]
         good = tuple(value for value in self.values if self.mine(value))
         proxied = tuple(value for value in wrong if _cloudflares(value))
-        inner = tuple(value for value in wrong if not _outer(value))
+        inner = tuple(value for value in wrong if not worldwide(value))
         rest = [value for value in wrong if value not in proxied and value not in inner]
         found: list[Finding] = []
         if proxied:
@@ -698,7 +682,9 @@ class _Judge:
 
     def unknown(self, wrong: tuple[str, ...]) -> Finding:
         """It may be right: the server stands behind an address translation that could not be seen through."""
-        private = _and([each for each in self.facts.here if _version(each) == _version(wrong[0]) and not _outer(each)])
+        private = _and(
+            [each for each in self.facts.here if _version(each) == _version(wrong[0]) and not worldwide(each)]
+        )
         here = f"only private addresses ({private})" if private else "no address that could be seen"
         told = ", ".join(f'"{value}"' for value in wrong)
         return self.finding(
@@ -868,17 +854,17 @@ class _Judge:
 
     def candidates(self) -> tuple[str, ...]:
         """The addresses to put into records: one a family, if possible one that the internet can reach."""
-        usable = sorted(self.ours, key=lambda each: not _outer(each))
+        usable = sorted(self.ours, key=lambda each: not worldwide(each))
         return tuple(each for v in (4, 6) for each in [a for a in usable if _version(a) == v][:1])
 
     def has(self, version: int) -> bool:
         """True when this server has an address of that family which others can reach."""
-        outer = (each for each in self.facts.here if _outer(each))
+        outer = (each for each in self.facts.here if worldwide(each))
         return any(_version(each) == version for each in (*outer, *self.candidates()))
 
     def may_be_nat(self, version: int) -> bool:
         """True when this server may have a public address of that family which nobody could tell."""
-        if self.told or any(_version(each) == version and _outer(each) for each in self.ours):
+        if self.told or any(_version(each) == version and worldwide(each) for each in self.ours):
             return False
         # Address translation is rare for IPv6, and a private IPv6 address common: every VPN gives one.
         private = version == 4 and any(_version(each) == 4 for each in self.facts.here)
@@ -894,7 +880,7 @@ class _Judge:
     def corrections(self, wrong: tuple[str, ...]) -> str:
         """For each family in the records: the record to set, or to delete where this server has no such address."""
         parts: list[str] = []
-        known = {_version(each): each for each in self.candidates() if _outer(each) or self.trust != "letsencrypt"}
+        known = {_version(each): each for each in self.candidates() if worldwide(each) or self.trust != "letsencrypt"}
         for version in (4, 6):
             bad = tuple(each for each in wrong if _version(each) == version)
             if not bad:
@@ -1008,12 +994,7 @@ def _cloudflares(address: str) -> bool:
 
 def public_address(host: Host) -> str:
     """An address of this machine's interfaces that the internet can reach, IPv4 if possible; "" behind NAT."""
-    return next((each for each in host.addresses() if _outer(each)), "")
-
-
-def _outer(address: str) -> bool:
-    """True for an address that can be reached from other networks."""
-    return not any(ipaddress.ip_address(address) in net for net in INNER)
+    return next((each for each in host.addresses() if worldwide(each)), "")
 
 
 def _version(address: str) -> int:

@@ -179,7 +179,7 @@ class Staging:
                     meaning.message,
                     "The real order would fail the same way, and only five failures in an hour are allowed. None was used up.",
                     meaning.hint,
-                    error.output[-1500:],
+                    error.output,
                 )
             ]
         return ()

@@ -154,7 +154,7 @@ def fetch_lists(system: System) -> Sequence[Finding]:
                 "Not all lists of packages could be fetched.",
                 "A source in /etc/apt does not answer, or its key has expired. It goes on with the lists that are there.",
                 "Look at: sudo apt-get update",
-                error.output[-800:],
+                error.output,
             )
         ]
     return ()

@@ -253,7 +253,7 @@ class Rehearsal:
                 )
             last = Rehearsed(self.state, system.now(), meaning.message, hint)
             system.put(STAMP, File(last.text().encode(), 0o600))
-            return [last.finding(error.output[-1500:])]
+            return [last.finding(error.output)]
         system.put(STAMP, File(Rehearsed(self.state).text().encode(), 0o600))
         return ()
 

@@ -58,6 +58,7 @@ class Facts:
     unit_active: bool
     stamp: str
     real_ip: tuple[str, ...] = ()  # whose word about a visitor's address counts
+    hooks_real_ip: tuple[str, ...] = ()  # the same under the webhooks' own name
     redirects: tuple[tuple[Domain, certbot.Served | None], ...] = ()  # each earlier name, and its own certificate
     hooks_now: HooksNow | None = None  # where our site serves webhooks at the moment, while its certificate is there
 
@@ -124,6 +125,7 @@ class Site:
             unit_active=systemd and (started or host.ask(["systemctl", "is-active", "--quiet", "nginx"]).ok),
             stamp=stamp.content.decode() if isinstance(stamp, File) else "",
             real_ip=addresses.real_ip(answers, host, ours),
+            hooks_real_ip=addresses.hooks_real_ip(answers, host, ours),
             redirects=tuple((name, certbot.served(answers.about(name), host)) for name in answers.redirects),
             hooks_now=_hooks_now(host, ours),
         )
@@ -323,6 +325,7 @@ class Site:
             allow=answers.allow,
             here="" if not answers.allow or permits(answers.allow, "127.0.0.1") else "127.0.0.1",
             real_ip=facts.real_ip,
+            hooks_real_ip=facts.hooks_real_ip,
             hooks=_hooks(hooks, facts.backend) if hooks else (),
             hooks_allow=hooks.allow if hooks else (),
             hooks_here=seat is not None and not seat.host,
@@ -438,27 +441,31 @@ def _hooks_now(host: Host, ours: str) -> HooksNow | None:
 
 def load(facts: Facts, stamp: str) -> list[Change]:
     """nginx runs with what is on the disk: the stamp is cleared, nginx loads, the stamp says what it loaded."""
-    argv: tuple[str, ...]
-    reload = ("systemctl", "reload", "nginx") if facts.unit_active else ("nginx", "-s", "reload")
     if facts.running:
-        argv, why = reload, "have nginx load the new configuration, without dropping a connection"
+        run = reload(facts.config.pid, systemd=facts.unit_active)
     else:
+        again = reload(facts.config.pid, systemd=facts.systemd)
         argv = ("systemctl", "enable", "--now", "nginx") if facts.systemd else ("nginx",)
-        why = "start nginx"
-        reload = ("systemctl", "reload", "nginx") if facts.systemd else ("nginx", "-s", "reload")
-    pid = facts.config.pid
+        run = replace(again, argv=argv, why="start nginx")
+    return [
+        Stamp(STAMP, ABSENT, "what nginx has loaded"),
+        run,
+        Stamp(STAMP, File(stamp.encode(), 0o600), "what nginx has loaded"),
+    ]
+
+
+def reload(pid: str, *, systemd: bool) -> Run:
+    """The command after which nginx's new workers answer. Its way back is itself: the files are put back first."""
+    argv = ("systemctl", "reload", "nginx") if systemd else ("nginx", "-s", "reload")
     until = Until(
         "nginx's new workers answer",
         before=lambda host: nginx.workers(host, pid),
         holds=lambda host, before: nginx.reloaded(before, nginx.workers(host, pid)),
         hint="Look at: sudo nginx -t; sudo tail /var/log/nginx/error.log",
     )
-    hint = "Look at: sudo nginx -t; sudo systemctl status nginx" if facts.systemd else "Look at: sudo nginx -t"
-    return [
-        Stamp(STAMP, ABSENT, "what nginx has loaded"),
-        Run(argv, why, gives=RUNS, undo_argv=reload, until=until, seconds=60, hint=hint),
-        Stamp(STAMP, File(stamp.encode(), 0o600), "what nginx has loaded"),
-    ]
+    why = "have nginx load the new configuration, without dropping a connection"
+    hint = f"Look at: sudo nginx -t{'; sudo systemctl status nginx' if systemd else ''}"
+    return Run(argv, why, gives=RUNS, undo_argv=argv, until=until, seconds=60, hint=hint)
 
 
 def _ours(host: Host) -> str:

@@ -1,18 +1,22 @@
 """What the last run changed, put back: a run like any other, whose plan is the before-images of that one.
 
 A path that holds neither what that run left there nor what was there before has been edited since, and is left alone.
+What is put back is loaded as it is, whoever wrote it: nothing is rendered anew (`Loaded`).
 """
 
 from __future__ import annotations
 
+import posixpath
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hermes_setup import accounts, nginx
 from hermes_setup.answers import Answers
-from hermes_setup.changes import Change, Place, Run, Stamp, Until
-from hermes_setup.findings import Finding, note, warn
-from hermes_setup.host import ABSENT, File, Folder, Host, Node
+from hermes_setup.changes import Change, Place, Probe, Run, Stamp
+from hermes_setup.findings import Finding, block, note, warn
+from hermes_setup.host import ABSENT, Absent, File, Folder, Host, Node
+from hermes_setup.stages import site
 from hermes_setup.state import STATE
 
 DONE = f"{STATE}/stamps/undone"
@@ -25,7 +29,10 @@ class Facts:
 
     nodes: Mapping[str, Node] = field(repr=False)
     done: bool
-    pid: str
+    pid: str  # nginx's pid file
+    running: bool  # nginx
+    unit: bool  # it runs as systemd's unit
+    lost: tuple[str, ...] = ()  # certificates that the sites of before name, and that are not there any more
 
 
 class Undo:
@@ -52,13 +59,38 @@ class Undo:
                     self._commands[argv] = why
 
     def inspect(self, answers: Answers, host: Host) -> Facts:  # noqa: ARG002 - the same for every answer
-        """Reads the paths."""
+        """See `look`."""
+        return self.look(host)
+
+    def look(self, host: Host) -> Facts:
+        """Reads the paths, and which certificates the sites of before need."""
         stamp = host.look(DONE)
         done = isinstance(stamp, File) and stamp.content.decode("utf-8", "replace") == self._run
-        return Facts({path: host.look(path) for path in self._before}, done, nginx.read(host).pid)
+        pid = nginx.read(host).pid
+        running = bool(nginx.workers(host, pid).master)
+        return Facts(
+            {path: host.look(path) for path in self._before},
+            done,
+            pid,
+            running,
+            running and host.ask(("systemctl", "is-active", "--quiet", "nginx")).ok,
+            tuple(
+                path
+                for back in self._before.values()
+                for path in _certificates(back.node)
+                if isinstance(nginx.resolve(host, path), Absent)
+            ),
+        )
+
+    def leaves(self, facts: Facts) -> bool:
+        """True when something of that run is still there. A run that failed put its own files back."""
+        commands = [argv for argv in self._commands if not _loads(argv)]
+        return not facts.done and (
+            bool(commands) or any(facts.nodes[path] != back.node for path, back in self._before.items())
+        )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:  # noqa: ARG002
-        """What stays as it is, and why."""
+        """What stays as it is, and why; who can sign in then."""
         if facts.done:
             return ()
         edited = [path for path in self._before if self._edited(path, facts.nodes[path])]
@@ -71,61 +103,121 @@ class Undo:
             )
             for path in edited
         ]
-        if accounts.USERS_FILE in self._before and accounts.USERS_FILE not in edited:
-            found += _users(facts.nodes[accounts.USERS_FILE], self._before[accounts.USERS_FILE].node)
-        found.append(
-            note(
-                "undo.stays",
-                "Packages that were installed and certificates that were fetched stay.",
-                "They harm nobody, and a certificate counts against the authority's limits when it is fetched again.",
-                "To remove them: sudo apt-get remove nginx certbot ; sudo certbot delete --cert-name NAME",
+        if accounts.USERS_FILE in self._before:
+            now, before = facts.nodes[accounts.USERS_FILE], self._before[accounts.USERS_FILE].node
+            stay = accounts.USERS_FILE in edited
+            found += _still(now, before, self._after[accounts.USERS_FILE]) if stay else _users(now, before)
+        if facts.lost:
+            found.append(
+                block(
+                    "undo.certificate",
+                    f"The certificate of before is not there any more: {', '.join(facts.lost)}.",
+                    "nginx would not start with a site that names it.",
+                    "Change the answers instead, which fetches a new one: sudo hermes-setup (Domain, or Certificate)",
+                )
             )
-        )
+        if any(path in self._before for path in (site.AVAILABLE, f"{nginx.FOLDER}/sites-enabled/{site.LINK}")):
+            found.append(
+                note(
+                    "undo.stays",
+                    "Packages that were installed and certificates that were fetched stay.",
+                    "They harm nobody, and a certificate counts against the authority's limits when it is fetched again.",
+                    "To remove them: sudo apt-get remove nginx certbot ; sudo certbot delete --cert-name NAME",
+                )
+            )
         return found
 
     def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:  # noqa: ARG002
-        """Each file as it was, links first; then nginx tries and loads them; then the commands that take back commands."""
+        """Each file as it was, links first, tried by nginx on a copy; then nginx loads them; then the commands."""
         if facts.done:
             return ()
-        changes: list[Change] = [
+        places = [
             Place(
-                path, back.node, "as it was before the last run" if back.node != ABSENT else "it was not there before"
+                path,
+                back.node,
+                f"put {posixpath.basename(path)} back as it was"
+                if back.node != ABSENT
+                else f"remove {posixpath.basename(path)}; it was not there before",
             )
             for path, back in reversed(self._before.items())
             if facts.nodes[path] != back.node and not self._edited(path, facts.nodes[path])
         ]
-        commands = list(reversed(self._commands.items()))
-        if not changes and not commands:
-            return ()
-        changes += [Stamp(path, ABSENT, "forget what was seen then") for path in self._stamps]
-        if any("nginx" in argv for argv, _ in commands):
-            changes.append(
-                Run(
-                    ("nginx", "-t", "-q"), "have nginx try what is there now", hint="Look at: sudo nginx -t", seconds=60
-                )
-            )
-        for argv, why in commands:
-            until = None
-            if argv[-1] == "reload" or argv[1:] == ("reload", "nginx"):
-                until = Until(
-                    "nginx's new workers answer",
-                    before=lambda host: nginx.workers(host, facts.pid),
-                    holds=lambda host, before: nginx.reloaded(before, nginx.workers(host, facts.pid)),
-                    hint="Look at: sudo nginx -t; sudo tail /var/log/nginx/error.log",
-                )
-            changes.append(Run(argv, why, undo_argv=argv if until else (), until=until, seconds=60))
-        return [*changes, Stamp(DONE, File(self._run.encode(), 0o600), "which run was undone")]
+        commands = [
+            Run(argv, _plain(why), seconds=60)
+            for argv, why in reversed(self._commands.items())
+            if argv and not _loads(argv)
+        ]
+        served = {each.path: each.node for each in places if each.path.startswith(f"{nginx.FOLDER}/")}
+        loads = facts.running and bool(served or any(map(_loads, self._commands)))
+        done = Stamp(DONE, File(self._run.encode(), 0o600), "which run was undone")
+        if not places and not commands and not loads:
+            return (done,)
+        changes: list[Change] = [
+            Stamp(path, ABSENT, "forget what was seen then") for path in dict.fromkeys((*self._stamps, site.STAMP))
+        ]
+        if loads:
+            changes.append(Probe(nginx.Trial(served), "have nginx try on a copy what was there before"))
+        changes += places
+        if loads:
+            changes.append(site.reload(facts.pid, systemd=facts.unit))
+        return [*changes, *commands, done]
 
     def _edited(self, path: str, now: Node) -> bool:
         return now not in (self._before[path].node, self._after[path])
 
 
+class Loaded(site.Site):
+    """The site as it stands, by whomever, has been loaded: nothing is written."""
+
+    def plan(self, answers: Answers, facts: site.Facts) -> Sequence[Change]:  # noqa: ARG002
+        """nginx loads what is there, where it has not yet."""
+        node = facts.nodes.get(site.AVAILABLE, ABSENT)
+        if not isinstance(node, File):
+            return ()
+        stamp = nginx.digest(node.content.decode("utf-8", "surrogateescape"), facts.gate)
+        stale = facts.served is not None and facts.running and facts.shown != facts.served.fingerprint
+        return site.load(facts, stamp) if facts.stamp != stamp or not facts.running or stale else ()
+
+
+def _loads(argv: Sequence[str]) -> bool:
+    return "nginx" in argv and "reload" in argv
+
+
+def _plain(why: str) -> str:
+    """What is taken back for the second time is done again; nobody wants to read how often."""
+    return re.sub(r"^(take back: )+", "take back: ", why)
+
+
+def _certificates(node: Node) -> list[str]:
+    text = node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""
+    if not text.startswith(nginx.OURS):
+        return []
+    return re.findall(r"^ *ssl_certificate(?:_key)? ([^;\s]+);", text, re.MULTILINE)
+
+
+def _still(now: Node, before: Node, after: Node) -> list[Finding]:
+    """Whom that run let in, and who stays because the file was edited since."""
+    here, then, by_run = (accounts.hashes(_text(node)) for node in (now, before, after))
+    stay = [name for name in by_run if name not in then and name in here]
+    if not stay:
+        return []
+    return [
+        warn(
+            "undo.users",
+            f"{accounts.named(stay)} can still sign in.",
+            "That run added them, and the users' file was edited since, so it stays as it is.",
+            f"If that is not meant: sudo hermes-setup users remove {stay[0]}",
+        )
+    ]
+
+
+def _text(node: Node) -> str:
+    return node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""
+
+
 def _users(now: Node, then: Node) -> list[Finding]:
     """Who gets in again, or with which password: nobody should be let in by an undoing without knowing it."""
-    here, before = (
-        accounts.hashes(node.content.decode("utf-8", "surrogateescape")) if isinstance(node, File) else {}
-        for node in (now, then)
-    )
+    here, before = accounts.hashes(_text(now)), accounts.hashes(_text(then))
     back = [name for name in before if name not in here]
     older = [name for name in before if name in here and here[name] != before[name]]
     found: list[Finding] = []

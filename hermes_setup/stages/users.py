@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from hermes_setup import accounts, nginx
 from hermes_setup.accounts import GATE_FILE, USERS_FILE
 from hermes_setup.answers import Answers
-from hermes_setup.changes import Change, Place, Probe
+from hermes_setup.changes import Change, Place, Probe, Stamp
 from hermes_setup.findings import Finding, block, note, warn
 from hermes_setup.host import ABSENT, File, Host, Node, Special
 from hermes_setup.passwords import make_token
+from hermes_setup.stages.site import STAMP
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,8 @@ class Users:
         changes: list[Change] = []
         if facts.gate_file != gate:
             if facts.gate_is_loaded_by:
+                # Cleared first: it must not fit again once these are exchanged for others that nginx has never loaded.
+                changes.append(Stamp(STAMP, ABSENT, "what nginx has loaded"))
                 changes.append(Probe(nginx.Trial({GATE_FILE: gate}), "have nginx try the new cookies on a copy"))
             changes.append(Place(GATE_FILE, gate, _cookies_why(have, wanted)))
         if facts.users_file != users:

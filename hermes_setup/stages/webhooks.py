@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from hermes_setup.answers import Answers
+from hermes_setup import hermes
+from hermes_setup.answers import DEFAULT_BACKEND, Answers
 from hermes_setup.changes import Change
-from hermes_setup.findings import Finding, note, warn
+from hermes_setup.findings import Finding, block, note, warn
 from hermes_setup.host import Host, Listener, Request
 from hermes_setup.webhooks import PLATFORMS, Hook
 
@@ -18,7 +19,7 @@ SERVERS = ("aiohttp", "tornadoserver")  # what Hermes's adapters call themselves
 
 @dataclass(frozen=True)
 class Seen:
-    """What is at a platform's port: Hermes ("hermes"), something else ("other"), or nobody ("")."""
+    """What is at a platform's port: it ("hermes"), Hermes's pages ("dashboard"), something else ("other"), or nobody ("")."""
 
     hook: Hook
     who: str
@@ -41,7 +42,7 @@ class Webhooks:
     title = "Webhooks"
 
     def inspect(self, answers: Answers, host: Host) -> Facts:
-        """Asks each platform that is wanted, or whose port has a listener, side by side; 2 s at most."""
+        """Asks each platform that is wanted, or whose port has a listener, side by side; 3 s at most."""
         named = answers.webhooks.hooks if answers.webhooks else ()
         remote = answers.backend is not None and not answers.backend.local
         if remote:
@@ -57,12 +58,22 @@ class Webhooks:
             tuple(each for each in found if each.hook not in named and each.who == "hermes" and each.wide),
         )
 
-    def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:  # noqa: ARG002 - a stage's shape
-        """Each platform that is let in listens, and listens to nginx alone. Nothing here stops a set-up."""
+    def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
+        """Each platform that is let in listens, and listens to nginx alone; none has the dashboard's port."""
         found: list[Finding] = []
         for seen in facts.asked:
             hook = seen.hook
-            if not seen.who:
+            if _of_the_dashboard(seen, answers):
+                found.append(
+                    block(
+                        "webhooks.backend",
+                        f"{hook} names port {hook.port}, and that is the dashboard's, not {hook.platform.name}'s.",
+                        f"Whoever sends to {hook.platform.path} would reach the dashboard there, without a password.",
+                        f"Name the port on which the gateway has {hook.platform.name}: "
+                        f'"{hook.platform.name}:PORT"; usual is {hook.platform.port}, which need not be named.',
+                    )
+                )
+            elif not seen.who:
                 found.append(
                     warn(
                         "webhooks.none",
@@ -91,6 +102,15 @@ class Webhooks:
         return ()
 
 
+def _of_the_dashboard(seen: Seen, answers: Answers) -> bool:
+    """True for the port of any dashboard that answers, of the one that is named, or of the one that is looked for."""
+    if seen.who == "dashboard":
+        return True
+    if answers.backend:
+        return seen.hook.port == answers.backend.port
+    return seen.hook.port == DEFAULT_BACKEND.port and seen.who != "hermes"
+
+
 def _wide(seen: Seen, *, asked: bool) -> Finding:
     platform, port = seen.hook.platform, seen.hook.port
     where = "on all addresses" if any(each.everywhere for each in seen.wide) else f"on {seen.wide[0].address}"
@@ -114,7 +134,7 @@ def _wide(seen: Seen, *, asked: bool) -> Finding:
 
 
 def look(host: Host, named: Sequence[Hook] = ()) -> list[Seen]:
-    """What is at the port of each platform named, and of each other whose usual port has a listener. Never slower than 2 s."""
+    """What is at the port of each platform named, and of each other whose usual port has a listener. Never slower than 3 s."""
     listeners = host.listeners()
     ports = {each.port for each in listeners}
     known = {hook.platform for hook in named}
@@ -142,7 +162,12 @@ def _who(host: Host, hook: Hook, listeners: Sequence[Listener]) -> str:
     if not said.status:
         return "" if said.error == "refused" else "other"
     server = said.header("Server").lower()
-    return "hermes" if said.status != 404 and any(each in server for each in SERVERS) else "other"
+    if said.status != 404 and any(each in server for each in SERVERS):
+        return "hermes"
+    pages = host.fetch(
+        replace(asked, path=hermes.STATUS, headers=(("Host", f"127.0.0.1:{hook.port}"),), seconds=SECONDS / 2)
+    )
+    return "dashboard" if pages.status == 200 and hermes.parse_status(pages.body) else "other"
 
 
 def _loopback(address: str) -> bool:

@@ -7,6 +7,7 @@ import errno
 import grp
 import os
 import pwd
+import resource
 import selectors
 import signal
 import stat
@@ -82,21 +83,33 @@ class Local:
 
     def ask(self, argv: Sequence[str], *, seconds: float = 4.0) -> Ran:
         """See `Host.ask`."""
-        try:
-            done = subprocess.run(
-                list(argv),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=seconds,
-                check=False,
-                env=_environment({}),
-                start_new_session=True,
-            )
-        except subprocess.TimeoutExpired:
-            return Ran(124, "", f"no answer within {seconds:g} s")
-        except OSError as error:
-            return Ran(127 if error.errno == errno.ENOENT else 126, "", os.strerror(error.errno or 0))
-        return Ran(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+        with open(os.memfd_create("out"), "w+b") as out, open(os.memfd_create("err"), "w+b") as err:
+            try:
+                process = subprocess.Popen(
+                    list(argv),
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    env=_environment({}),
+                    start_new_session=True,
+                )
+            except OSError as error:
+                return Ran(127 if error.errno == errno.ENOENT else 126, "", os.strerror(error.errno or 0))
+            with contextlib.suppress(ProcessLookupError):  # it has ended already
+                # Somebody else's program may be asked (node of a user's), and say more than there is memory.
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (LARGEST, LARGEST))
+            try:
+                process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                return Ran(124, "", f"no answer within {seconds:g} s")
+            finally:
+                if process.returncode is None:  # the time is over, or ^C
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+            out.seek(0)
+            err.seek(0)
+            return Ran(process.returncode, out.read().decode(errors="replace"), err.read().decode(errors="replace"))
 
     def listeners(self) -> tuple[Listener, ...]:
         """See `Host.listeners`."""

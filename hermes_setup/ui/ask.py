@@ -10,12 +10,11 @@ is typed ahead is an answer.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import textwrap
 from typing import TYPE_CHECKING, TextIO
 
-from hermes_setup.ui.terminal import Terminal, one_line
+from hermes_setup.ui.terminal import Terminal, columns, one_line
 from hermes_setup.wizard import BACK, Asker, Back, Choice, Question
 
 if TYPE_CHECKING:
@@ -39,12 +38,14 @@ def asker(terminal: Terminal | None = None) -> Asker:
 
 
 class Lines:
-    """Asks line by line and moves no cursor; a choice is a number."""
+    """Asks line by line and moves no cursor; a choice is a number, or how its label begins."""
 
     def __init__(self, terminal: Terminal, stream: TextIO | None = None) -> None:
         self._terminal = terminal
         self._stream = stream or sys.stderr
         self._introduced = False
+        self._said = ""
+        """The text before, which is not offered again once it is wrong: Enter would repeat it for ever."""
 
     def tell(self, line: str) -> None:
         """The line stands on the screen, wrapped at words."""
@@ -64,7 +65,7 @@ class Lines:
                 marks = {"yes": " [Y/n]", "no": " [y/N]"}.get(question.default, " [y/n]")
                 text = self._line(f"? {self._safe(question.text)}{marks} ") or question.default
             case "text":
-                text = self._text(question)
+                text = self._said = self._text(question, self._said if error else "")
         return BACK if text.strip() == _BACK_WORD else text
 
     def _about(self, question: Question, error: str) -> None:
@@ -83,10 +84,11 @@ class Lines:
             self._stream.write(f"\n    {question.secret}\n\n")
         self._stream.flush()
 
-    def _text(self, question: Question) -> str:
-        shown = self._safe(question.typed or question.default)
-        text = self._line(f"? {self._safe(question.text)}{f' [{shown}]' if shown else ''}: ")
-        return text if text.strip() else question.typed or question.default
+    def _text(self, question: Question, wrong: str) -> str:
+        proposal = next((text for text in (question.typed, question.default) if text and text != wrong), "")
+        shown = f" [{self._safe(proposal)}]" if proposal else ""
+        text = self._line(f"? {self._safe(question.text)}{shown}: ")
+        return text if text.strip() else proposal
 
     def _choose(self, question: Question) -> str:
         keys = _keys(question)
@@ -98,7 +100,7 @@ class Lines:
         text = self._line(f"? {self._safe(question.text)}{f' [{proposal}]' if proposal else ''}: ").strip()
         if not text:
             return question.default
-        found = keys.get(text.lower())
+        found = keys.get(text.lower()) or _begins(question, text)
         return found.value if found else text
 
     def _line(self, prompt: str) -> str:
@@ -122,7 +124,7 @@ class Lines:
         return one_line(text, unicode=self._terminal.unicode)
 
     def _width(self) -> int:
-        return max(20, shutil.get_terminal_size().columns - 1)
+        return max(20, columns(self._stream) - 1)
 
 
 class Keyboard(Lines):
@@ -161,7 +163,7 @@ class Keyboard(Lines):
             return BACK
         if question.kind in ("text", "confirm") and not question.typed and not answer.strip():
             return question.default
-        return answer
+        return answer.removesuffix("\n") if question.kind == "password" else answer  # pasted with its line end
 
     def _list(self, question: Question, text: str, style: Style, output: Output) -> questionary.Question:
         import questionary
@@ -177,7 +179,7 @@ class Keyboard(Lines):
             default=question.default if question.default in values else None,
             qmark="?",
             pointer=">",
-            instruction="(number or arrow keys, then Enter)",
+            instruction="(arrow keys, letter or number, then Enter)",
             use_jk_keys=False,
             style=style,
             output=output,
@@ -185,13 +187,21 @@ class Keyboard(Lines):
         for window in asked.application.layout.find_all_windows():
             window.wrap_lines = _always()
         keys = [*(key for key, _, _ in lines), *([_BACK_WORD] if question.back else [])]
-        _list_keys(asked.application, keys)
+        _list_keys(asked.application, keys, [choice.label for choice in question.choices])
         return asked
 
 
 def _keys(question: Question) -> dict[str, Choice]:
     """The choices by what is typed for them: a letter where they have one, else their number."""
     return {choice.key or str(number): choice for number, choice in enumerate(question.choices, 1)}
+
+
+def _begins(question: Question, text: str) -> Choice | None:
+    """The one choice whose label begins so, None where it is none or more; a number, a value or "<" is no beginning."""
+    if not text[:1].isalpha() or text in (choice.value for choice in question.choices):
+        return None
+    found = [choice for choice in question.choices if choice.label.casefold().startswith(text.casefold())]
+    return found[0] if len(found) == 1 else None
 
 
 def _style() -> Style:
@@ -237,8 +247,8 @@ def _back_key(typed: str) -> KeyBindings:
     return keys
 
 
-def _list_keys(application: Application[object], keys: Sequence[str]) -> None:
-    """A key moves to its line; ^D, and a SIGINT from elsewhere, stop.
+def _list_keys(application: Application[object], keys: Sequence[str], labels: Sequence[str]) -> None:
+    """A key moves to its line, any other letter to the next line that begins with it; ^D, and a SIGINT from elsewhere, stop.
 
     questionary's own shortcuts know no "<", and it binds only the key ^C.
     """
@@ -259,9 +269,19 @@ def _list_keys(application: Application[object], keys: Sequence[str]) -> None:
         def _(event: KeyPressEvent) -> None:  # noqa: ARG001 - prompt_toolkit's shape of a handler
             lines.pointed_at = index
 
+    def point_at_next(letter: str, those: Sequence[int]) -> None:
+        @bindings.add(letter)
+        def _(event: KeyPressEvent) -> None:  # noqa: ARG001 - likewise
+            lines.pointed_at = next((index for index in those if index > lines.pointed_at), those[0])
+
     for index, key in enumerate(keys):
         if len(key) == 1:
             point(index)
+    first = [label[:1].lower() for label in labels]
+    for letter in {each for each in first if each.isalpha()}:
+        for typed in {letter, letter.upper()} - {*keys}:
+            if len(typed) == 1:
+                point_at_next(typed, [index for index, each in enumerate(first) if each == letter])
     present = application.key_bindings
     application.key_bindings = merge_key_bindings([*([present] if present else []), bindings])
 

@@ -29,7 +29,7 @@ from hermes_setup.engine import Blocked, Did, Doing, Event, Finished, Seen, Stag
 from hermes_setup.errors import CommandFailed, HermesSetupError
 from hermes_setup.findings import Finding, Severity
 from hermes_setup.host import Absent, File, Folder, Link, Node, Special
-from hermes_setup.ui.terminal import Terminal, one_line, printable
+from hermes_setup.ui.terminal import Terminal, columns, one_line, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,7 +44,8 @@ _WORDS = {
     Severity.NOTE: ("note", "bold"),
 }
 _TAIL = 200  # lines of a failed command's output: all, of nearly every one; the reason is at its end
-_EVIDENCE = 8  # lines
+_EVIDENCE = 40  # lines of what was seen, likewise
+_INDENT = 12  # columns that the rows below a long head leave free at least; a quarter of a wider screen
 _ENDLESS = 100_000  # columns, of what is no terminal
 
 JSON_VERSION = 1
@@ -58,6 +59,7 @@ class Screen:
     ) -> None:
         stream = stream or sys.stderr
         self.terminal = terminal or Terminal.here(stderr=stream)
+        self._bare = stream
         self._stream = _Patient(stream)
         self._width = width or (None if self.terminal.screen else _ENDLESS)
         self._seen: set[Finding] = set()
@@ -78,6 +80,11 @@ class Screen:
             legacy_windows=False,
         )
 
+    @property
+    def width(self) -> int:
+        """How many columns a row has, as the window is now. (rich takes every dumb terminal for one of 80.)"""
+        return self._width or (self.console.width if self.terminal.moves else columns(self._bare))
+
     # ---- lines ----
 
     def say(self, text: str = "", style: str = "") -> None:
@@ -91,24 +98,25 @@ class Screen:
             self.hang("  ", error.hint)
 
     def hang(self, first: str, text: str, style: str = "", body: str = "") -> None:
-        """`first`, then the text; its further lines stand below the text, not below `first`."""
+        """`first`, then the text; its further rows stand below the text, where `first` leaves enough room for that."""
         if self._width == _ENDLESS:  # nothing to wrap or to colour: a file, or a pipe, does not wait for rich
             rows = self.clean_text(text).split("\n")
-            heads = [first, *[" " * min(len(first), 12)] * (len(rows) - 1)]
+            heads = [first, *[" " * min(len(first), _INDENT)] * (len(rows) - 1)]
             self._stream.write("".join(f"{head}{row.rstrip()}\n" for head, row in zip(heads, rows, strict=True)))
             return
         from rich.cells import cell_len
         from rich.text import Text
 
-        indent = min(cell_len(first), 12)
+        width = self.width
+        at = max(_INDENT, width // 4)
+        head, rest = first[:at], first[at:]  # the rest of a long head is wrapped with the text
+        indent = cell_len(head)
         for number, part in enumerate(self.clean_text(text).split("\n")):
-            head = first if number == 0 else " " * indent
-            room = max(10, self.console.width - max(indent, cell_len(head)))
-            for index, row in enumerate(
-                Text(part, body).wrap(self.console, room, overflow="fold", tab_size=4) or [Text()]
-            ):
+            whole = Text.assemble((rest if number == 0 else "", style), (part, body))
+            wrapped = whole.wrap(self.console, max(10, width - indent), overflow="fold", tab_size=4) or [Text()]
+            for index, row in enumerate(wrapped):
                 row.rstrip()
-                line = Text(head if index == 0 else " " * cell_len(head), style if index == 0 else "")
+                line = Text(head, style) if number == index == 0 else Text(" " * indent)
                 self._row(line.append_text(row))
 
     def _row(self, text: Text) -> None:
@@ -137,8 +145,8 @@ class Screen:
                 self.hang("  do:  ", finding.do)
             if finding.evidence:
                 lines = finding.evidence.strip("\n").split("\n")
-                more = [f"({len(lines) - _EVIDENCE} more lines)"] if len(lines) > _EVIDENCE else []
-                self.hang("  seen: ", "\n".join([*lines[:_EVIDENCE], *more]), "dim", "dim")
+                before = [f"({len(lines) - _EVIDENCE} lines before)"] if len(lines) > _EVIDENCE else []
+                self.hang("  seen: ", "\n".join([*before, *lines[-_EVIDENCE:]]), "dim", "dim")
 
     # ---- the forecast ----
 
@@ -273,7 +281,7 @@ class Screen:
             self.say()
             self.say(trust)
         self.say()
-        self._pairs(
+        self._commands(
             ("Add a user", "sudo hermes-setup users add NAME"),
             ("New password", "sudo hermes-setup users passwd NAME"),
             ("Check", "sudo hermes-setup doctor"),
@@ -285,6 +293,18 @@ class Screen:
         for name, text in pairs:
             self.hang(f"{name:{width}}  ", text)
 
+    def _commands(self, *pairs: tuple[str, str]) -> None:
+        """What to type for what; below it, where not all fit beside it: a command that is broken cannot be copied."""
+        from rich.text import Text
+
+        beside = max(len(name) for name, _ in pairs) + 2
+        if all(beside + len(typed) <= self.width for _, typed in pairs):
+            self._pairs(*pairs)
+            return
+        for name, typed in pairs:
+            self.say(name)
+            self._row(Text(f"    {typed}"))
+
     # ---- what there is ----
 
     def overview(self, pairs: Sequence[tuple[str, str]]) -> None:
@@ -295,13 +315,13 @@ class Screen:
     def users_table(self, rows: Sequence[tuple[str, str]]) -> None:
         """(name, where it comes from), a row each: aligned on a terminal, with a tab between where it is not one.
 
-        It is data: make the Screen with sys.stdout.
+        It is data: make the Screen with sys.stdout. In a pipe or a file the locale of a terminal does not matter.
         """
         from rich.cells import cell_len
         from rich.text import Text
 
-        names = [self.clean(name) for name, _ in rows]
-        width = min(max(map(cell_len, names), default=0), max(8, self.console.width - 24))
+        names = [self.clean(name) if self.terminal.screen else one_line(name) for name, _ in rows]
+        width = min(max(map(cell_len, names), default=0), max(8, self.width - 24))
         for name, (_, note) in zip(names, rows, strict=True):
             if self.terminal.screen:
                 self._row(Text(f"{name}{' ' * max(2, width - cell_len(name) + 2)}{self.clean(note)}"))
@@ -332,24 +352,26 @@ class Screen:
 
 
 class _Patient:
-    """A stream whose disk may be full: what cannot be told is no reason to fail. A reader who has gone is another matter."""
+    """A stream that may have no room (a full disk), or no way in at all: sudo makes a closed one of ours one that is only
+    read. What cannot be told is no reason to fail. A reader who has gone is another matter.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """The text is written, where there is room."""
-        return self._where_there_is_room(lambda: self._stream.write(text), len(text))
+        """The text is written, where that is possible."""
+        return self._where_possible(lambda: self._stream.write(text), len(text))
 
     def flush(self) -> None:
         """Likewise."""
-        self._where_there_is_room(self._stream.flush, None)
+        self._where_possible(self._stream.flush, None)
 
-    def _where_there_is_room(self, act: Callable[[], T], otherwise: T) -> T:
+    def _where_possible(self, act: Callable[[], T], otherwise: T) -> T:
         try:
             return act()
         except OSError as error:
-            if error.errno != errno.ENOSPC:
+            if error.errno not in (errno.ENOSPC, errno.EBADF):
                 raise
             return otherwise
 

@@ -60,6 +60,17 @@ def says_utf8(environ: Mapping[str, str]) -> bool:
     return locale.lower().partition(".")[2].partition("@")[0].replace("-", "") == "utf8"
 
 
+def columns(stream: TextIO, environ: Mapping[str, str] = os.environ) -> int:
+    """How wide the stream's terminal is now, or COLUMNS says it is; 80 where neither tells (a serial console says 0)."""
+    told = environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told):
+        return int(told)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):  # no terminal, or closed
+        return 80
+
+
 def printable(text: str, *, unicode: bool = True) -> str:
     r"""The text on one line or more, without anything that a terminal obeys.
 

@@ -71,6 +71,7 @@ class Dns:
     def set(self, name: str, type: str, *values: str, at: str | None = None, ttl: int = 60) -> None:
         """The name has these records of this type and no others; no values: none of the type, but the name exists.
 
+        A failure that was set for that name and type is over.
         `at` limits it to one of our addresses, which then differs from the rest. Values are in zone-file form
         (TXT in quotes, CAA as `0 issue "letsencrypt.org"`).
         """
@@ -78,6 +79,7 @@ class Dns:
             dns.rdata.from_text("IN", type, value, origin=dns.name.root, relativize=False)
         with self._lock:
             self._records[at, _key(name), type.upper()] = (ttl, values)
+            self._failures.pop((at, _key(name), type.upper()), None)
 
     def host(self, name: str, v4: str | None = None, v6: str | None = None) -> None:
         """The name has exactly these addresses."""

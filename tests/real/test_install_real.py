@@ -174,6 +174,14 @@ TYPED = {
     "hermes-setup users sig": "sign-out",
     "hermes-setup users add bob --gen": "--generate",
     "hermes-setup apply --ans": "--answers",
+    "hermes-setup --al": "--allow-lockout",
+    # a flag is offered once
+    "hermes-setup --dry-run --": "--allow-lockout",
+    "hermes-setup apply --answers s.toml --a": "--allow-lockout",
+    "hermes-setup apply --answers=s.toml --yes --a": "--allow-lockout",
+    # a file, in both ways to write it
+    "hermes-setup apply --answers /opt/her": "/opt/hermes-setup/",
+    "hermes-setup users add --from=/opt/her": "--from=/opt/hermes-setup/",
 }
 
 
@@ -186,6 +194,7 @@ def test_the_man_page_and_the_completions_of_real_shells(bare: Machine) -> None:
     page = bare.run(["man", "--pager=cat", "-M", "/usr/local/share/man", "hermes-setup"], env={"MANWIDTH": "80"}).out
     assert "users sign-out NAME" in page
     assert "a stage failed, its files were put back" in page
+    assert "--from FILE\n" in page
     assert bare.run(["lexgrog", "/usr/local/share/man/man8/hermes-setup.8"]).out.startswith("/usr/local/share/man")
     for name, (argv, prepare) in SHELLS.items():
         here = Terminal(bare, *argv[1:], command=argv[0], columns=120, env={"LANG": "C.UTF-8", "HOME": "/tmp"})

@@ -111,6 +111,8 @@ def test_dns_answers_and_fails_as_it_is_told(world: World) -> None:
     for how in ("SERVFAIL", "REFUSED", "NXDOMAIN"):
         world.dns.fail("www.example.com", "A", how)
         assert dns.rcode.to_text(ask(world, "www.example.com", "A").rcode()) == how
+    world.dns.set("www.example.com", "A", "198.51.100.12")  # values again: the failure is over
+    assert ask(world, "www.example.com", "A").answer[0].to_text().endswith("198.51.100.12")
     world.dns.fail("www.example.com", None, "silence", at="9.9.9.9")
     with pytest.raises(dns.exception.Timeout):
         ask(world, "www.example.com", "A", at="9.9.9.9")

@@ -81,7 +81,7 @@ def test_the_pictures_are_of_today(world: World, machine: Machine) -> None:
     waits(here, "? Another user? [y/N]")
     made["questions"] = picture(here, "The questions: domain, certificate, e-mail, user, password")
     here.type("\r")
-    here.waits(lambda text: "4) Stop here" in text)
+    here.waits(lambda text: "5) Stop here" in text)
     made["no-record-yet"] = picture(here, "The name has no record yet: what to set, the ssh line meanwhile, and a wait")
     world.dns.host(DOMAIN, *machine.addresses)
     here.type("2\r")
@@ -132,7 +132,7 @@ def test_the_pictures_are_of_today(world: World, machine: Machine) -> None:
         "domain",
         "The menu, domain: the new name, and what becomes of the old one",
         4,
-        ("? Domain:", "\x15chat.example.com\r"),
+        ("? Domain: hermes.example.com", "\x15chat.example.com\r"),
         last="? Lead hermes.example.com to chat.example.com? [Y/n]",
     )
     shows("certificate", "The menu, certificate: who is to sign", 5, last="<) go back")

@@ -9,7 +9,7 @@ import pytest
 from conftest import BOTH, DOMAIN
 from hermes_setup import accounts
 from lab import Machine, World, snapshot_diff
-from real.program import apply, hermes_setup, install, users
+from real.program import COMMAND, apply, hermes_setup, install, users
 from real.terminal import Terminal
 from real.test_interrupted import by_signal
 
@@ -71,7 +71,7 @@ def test_the_first_run_undone_leaves_the_server_as_it_was_and_once_more_brings_i
     assert "Nothing is set up here yet" in hermes_setup(vps, "doctor", code=4).err
     assert "/etc/letsencrypt/renewal-hooks/deploy/hermes-setup" not in vps.snapshot()
 
-    assert "Undone" in hermes_setup(vps, "undo", "--last", "--yes").err
+    assert "Done again" in hermes_setup(vps, "undo", "--last", "--yes").err
     assert status(world, ("alice", GOOD)) == 502
     apply(vps, ANSWERS, "--yes")  # the renewal is rehearsed again
     assert "Nothing to do" in apply(vps, ANSWERS, "--yes").err
@@ -112,3 +112,70 @@ def test_stopped_in_the_middle_the_same_again_completes(world: World, vps: Machi
     told = hermes_setup(vps, "undo", "--last", "--yes").err
     assert "Nothing is set up here any more" in told
     assert {path for path in snapshot_diff(before, vps.snapshot()) if not STAYS.fullmatch(path)} == set()
+
+
+MOVED = ANSWERS.replace(DOMAIN, "chat.example.com")
+
+
+def names(vps: Machine) -> list[str]:
+    """Those that our site serves over HTTPS."""
+    site = vps.text("/etc/nginx/sites-available/hermes")
+    return re.findall(r"server_name (\S+);", site[site.index("listen 443") :])
+
+
+def test_a_run_that_was_stopped_and_gone_on_with_is_undone_whole(world: World, vps: Machine) -> None:
+    vps.write("/root/answers.toml", ANSWERS, mode=0o600)
+    here = Terminal(vps, "apply", "--answers", "/root/answers.toml", "--yes")
+    here.has_said("Users: 2 changes")
+    by_signal(9)(here, vps)
+    apply(vps, ANSWERS, "--yes")
+    assert status(world, ("alice", GOOD)) == 502
+    world.dns.host("chat.example.com", *vps.addresses)
+    vps.write("/root/answers.toml", MOVED, mode=0o600)
+    here = Terminal(vps, "apply", "--answers", "/root/answers.toml", "--yes")
+    here.has_said("Site over HTTP: ")
+    by_signal(9)(here, vps)
+    apply(vps, MOVED, "--yes")
+    assert names(vps) == ["chat.example.com"]
+    assert "before the last run" in hermes_setup(vps, "undo", "--last", "--yes").err
+    assert names(vps) == [DOMAIN]
+    assert status(world, ("alice", GOOD)) == 502
+    hermes_setup(vps, "undo", "--last", "--yes")
+    assert names(vps) == ["chat.example.com"]
+    hermes_setup(vps, "undo", "--last", "--yes")
+    hermes_setup(vps, "undo", "--last", "--yes")
+    hermes_setup(vps, "undo", "--last", "--yes")
+    assert names(vps) == [DOMAIN], "to and fro"
+
+
+def test_what_somebody_wrote_into_the_site_comes_back_and_a_cookie_that_was_taken_stays_out(
+    world: World, vps: Machine
+) -> None:
+    apply(vps, ANSWERS, "--yes")
+    site = vps.text("/etc/nginx/sites-available/hermes").replace("110m", "500m")
+    vps.write("/etc/nginx/sites-available/hermes", site)
+    apply(vps, ANSWERS, "--yes")
+    assert "110m" in vps.text("/etc/nginx/sites-available/hermes")
+    hermes_setup(vps, "undo", "--last", "--yes")
+    assert vps.text("/etc/nginx/sites-available/hermes") == site
+    apply(vps, ANSWERS, "--yes")
+    # Killed before its reload; the reload is somebody else's; then the removal is killed before its reload, too.
+    vps.write("/root/bob.pw", GOOD + "\n", mode=0o600)
+    here = Terminal(vps, "-c", f"{COMMAND} users add bob --password-stdin --yes </root/bob.pw", command="sh")
+    here.has_said("Users: 2 changes")
+    by_signal(9)(here, vps)
+    vps.run(["nginx", "-s", "reload"])
+    (token,) = [each for each in accounts.tokens(vps.text(accounts.GATE_FILE)) if each.name == "bob"]
+    cookie = {"Cookie": f"hermes_gate={token.value}"}
+
+    def opens() -> bool:
+        return world.fetch(f"https://{DOMAIN}/", headers=cookie, roots=world.acme.roots()).status == 502
+
+    vps.wait_for(opens, "the new workers know bob")
+    here = Terminal(vps, "users", "remove", "bob", "--yes")
+    here.has_said("Users: 2 changes")
+    by_signal(9)(here, vps)
+    assert "reload" in hermes_setup(vps, "doctor", code=4).err
+    hermes_setup(vps, "users", "remove", "bob", "--yes")  # the same again, as it was told
+    assert not opens()
+    assert users(vps) == ["alice"]

@@ -294,6 +294,26 @@ def test_a_dry_run_asks_the_same_and_writes_nothing_not_even_the_answers(vps: Ma
     assert "kept" not in here.raw
 
 
+def test_the_wish_for_a_still_screen_and_the_review_under_sudo(vps: Machine) -> None:
+    sudo = "env -u HERMES_SETUP_PLAIN SUDO_USER=admin hermes-setup --dry-run; :"  # all of it that matters here
+    here = Terminal(
+        vps, "-c", sudo, command="sh", columns=40, env={"HERMES_SETUP_PLAIN": "1", "TERM": "xterm-256color"}
+    )
+    for shown, keys in [
+        *(("? Domain:", "hermes.localhost\r"), ("? Certificate [3]:", "s\r"), ("? User name [admin]:", "\r")),
+        *(("[1]:", "i type\r"), ("? Password for admin:", f"{GOOD}\r"), ("? Again, for admin:", f"{GOOD}\r")),
+        ("? Another user? [y/N]", "\r"),
+    ]:
+        here.until(shown)
+        here.type(keys)
+    assert here.ended() == 0
+    assert "\x1b" not in here.raw
+    lines = here.raw.splitlines()
+    at = lines.index("Your answers:")
+    assert lines[at - 1] == ""
+    assert lines[at + 1] == "Domain       hermes.localhost"
+
+
 @pytest.mark.parametrize("argv", [(), ("--dry-run",)])
 def test_without_a_terminal_the_way_without_questions_is_named(vps: Machine, argv: tuple[str, ...]) -> None:
     ran = hermes_setup(vps, *argv, code=2)
@@ -322,7 +342,7 @@ def test_before_the_record_is_there_it_tells_what_to_set_waits_and_goes_on(
     here = Terminal(vps, env={"SUDO_USER": "admin"})
     answer(here, [*LETSENCRYPT[:3], ("? User name [admin]:", "alice\r"), *LETSENCRYPT[4:7]])
     answer(here, [("? Another user? [y/N]", "\r")])
-    screen = here.waits(lambda text: "4) Stop here" in text)
+    screen = here.waits(lambda text: "5) Stop here" in text)
     words = " ".join(here.raw.split())
     assert f"{DOMAIN}. A {vps.addresses[0]}" in words
     assert f"ssh -L 9119:127.0.0.1:9119 admin@{vps.addresses[0]}" in words
@@ -339,7 +359,7 @@ def test_before_the_record_is_there_it_tells_what_to_set_waits_and_goes_on(
     assert here.ended() == 130
     world.dns.host(DOMAIN)
     again = Terminal(vps, env={"SUDO_USER": "admin"})
-    again.waits(lambda text: "4) Stop here" in text)
+    again.waits(lambda text: "5) Stop here" in text)
     assert f"Domain: {DOMAIN} (from last time)" in again.raw
     again.interrupt()
     assert again.ended() == 130

@@ -1,0 +1,173 @@
+"""Whose Hermes runs as a service: never somebody's who merely put one there; and the ways back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hermes_setup import service
+from hermes_setup.answers import Backend
+from hermes_setup.changes import Place, Run
+from hermes_setup.engine import put_back
+from hermes_setup.host import ABSENT, File, Folder, Link
+from machines import Machine
+
+AT = Backend("127.0.0.1", 9119)
+PEOPLE = """\
+root:x:0:0:root:/root:/bin/bash
+www-data:x:33:33::/var/www:/usr/sbin/nologin
+hermesagent:x:998:998::/var/lib/hermesagent:/usr/sbin/nologin
+bob:x:1000:1000::/home/bob:/bin/bash
+mallory:x:1001:1001::/home/mallory:/bin/bash
+locked:x:1002:1002::/home/locked:/usr/sbin/nologin
+"""
+SHARED = "/opt/hermes/bin/hermes"
+
+
+def program(owner: str = "root") -> File:
+    return File(b"#!/bin/sh\n", 0o755, owner)
+
+
+def own(user: str) -> str:
+    return f"/home/{user}/.local/bin/hermes"
+
+
+def server(nodes: dict[str, File | Link | Folder], unit: str = "") -> Machine:
+    """With systemd, these programs and, if one is given, the unit of ours that runs (program, user)."""
+    machine = Machine()
+    machine.put("/etc/passwd", File(PEOPLE.encode()))
+    machine.put("/run/systemd/system", Folder())
+    for path, node in nodes.items():
+        machine.put(path, node)
+    if unit:
+        path, user = unit.split()
+        found = service.Installation(path, user, f"/home/{user}")
+        machine.put(service.UNIT, File(service.unit(found, AT).encode()))
+        machine.put(service.WANTED, Link(service.UNIT))
+    return machine
+
+
+def chosen(machine: Machine) -> tuple[str, str] | None:
+    found = service.look(machine).chosen
+    return (found.program, found.user) if found else None
+
+
+def codes(machine: Machine, at: Backend = AT) -> list[str]:
+    return [
+        each.code for each in service.check(service.look(machine), at, running=False) if each.code != "service.node"
+    ]
+
+
+def plan(machine: Machine, *, active: bool = False, at: Backend = AT) -> list[Place | Run]:
+    facts = service.look(machine)
+    if active:
+        facts = replace(facts, active=True)
+    return list(service.plan(facts, at, lambda _host: True, running=False))  # type: ignore[arg-type]  # no others in it
+
+
+DOT = Folder(0o755, "bob")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected"),
+    [
+        ({own("bob"): program("bob")}, (own("bob"), "bob")),
+        ({own("bob"): Link("../x"), "/home/bob/.local/x": program("bob")}, (own("bob"), "bob")),
+        ({"/home/bob/.hermes/hermes-agent/venv/bin/hermes": program("bob")}, None),
+        # a shared one: its owner's, also where that is no person; of root's, the one's who uses it; root's own
+        ({SHARED: program("hermesagent")}, (SHARED, "hermesagent")),
+        ({SHARED: program(), "/home/bob/.hermes": DOT}, (SHARED, "bob")),
+        ({SHARED: program()}, (SHARED, "root")),
+        ({SHARED: program(), "/usr/local/bin/hermes": Link(SHARED)}, ("/usr/local/bin/hermes", "root")),
+        # the shared one under a name of the user's own counts once
+        ({SHARED: program(), own("bob"): Link(SHARED), "/home/bob/.hermes": DOT}, (own("bob"), "bob")),
+    ],
+)
+def test_the_one_that_is_there_is_its_owners(
+    nodes: dict[str, File | Link | Folder], expected: tuple[str, str] | None
+) -> None:
+    path = "/home/bob/.hermes/hermes-agent/venv/bin/hermes"
+    assert chosen(server(nodes)) == (expected or (path, "bob"))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "codes_"),
+    [
+        ({SHARED: program("bob"), own("mallory"): program("mallory")}, ["service.several"]),
+        ({SHARED: program(), own("mallory"): Link(SHARED)}, ["service.several"]),
+        ({SHARED: program(), "/home/bob/.hermes": DOT, "/home/mallory/.hermes": DOT}, ["service.several"]),
+        ({own("bob"): program("bob"), own("mallory"): program("mallory")}, ["service.several"]),
+        ({own("mallory"): Link("gone")}, ["service.not-installed"]),
+        ({own("mallory"): File(b"", 0o644, "mallory")}, ["service.not-installed"]),
+        ({own("locked"): program("locked")}, ["service.not-installed"]),
+        ({SHARED: program()}, ["service.root"]),
+    ],
+)
+def test_nobody_is_chosen_where_it_could_be_somebody_else(
+    nodes: dict[str, File | Link | Folder], codes_: list[str]
+) -> None:
+    machine = server(nodes)
+    assert codes(machine) == codes_
+    assert bool(plan(machine)) == (codes_ == ["service.root"])
+    assert (service.idle(machine) is None) == (codes_ != ["service.root"])
+
+
+@pytest.mark.parametrize("other", [program("mallory"), Link(SHARED), Link("gone")])
+def test_a_unit_of_ours_keeps_its_user_and_its_program(other: File | Link) -> None:
+    nodes: dict[str, File | Link | Folder] = {SHARED: program("bob"), own("mallory"): other}
+    machine = server(nodes, f"{SHARED} bob")
+    assert chosen(machine) == (SHARED, "bob")
+    assert codes(machine) == []
+    assert not [each for each in plan(machine) if isinstance(each, Place)]
+    machine.put(SHARED, ABSENT)
+    assert codes(machine) == ["service.lost"]
+    assert plan(machine) == []
+
+
+def test_a_home_with_a_space_can_be_named_and_stranger_ones_are_told() -> None:
+    path = "/home/bob smith/.local/bin/hermes"
+    machine = server({path: program("bob")})
+    machine.put("/etc/passwd", File(b"bob:x:1000:1000::/home/bob smith:/bin/bash\n"))
+    (place,) = [each for each in plan(machine) if isinstance(each, Place) and each.path == service.UNIT]
+    assert isinstance(place.node, File)
+    assert f'ExecStart="{path}" dashboard --host'.encode() in place.node.content
+    assert b'Environment="PATH=/home/bob smith/' in place.node.content
+    machine.put(service.UNIT, place.node)
+    assert chosen(machine) == (path, "bob")
+    machine = server({"/home/50%/.local/bin/hermes": program("bob")})
+    machine.put("/etc/passwd", File(b"bob:x:1000:1000::/home/50%:/bin/bash\n"))
+    assert codes(machine) == ["service.odd-path"]
+    assert plan(machine) == []
+
+
+def test_another_machine_cannot_have_a_service_here() -> None:
+    machine = server({own("bob"): program("bob")})
+    assert codes(machine, Backend("10.20.0.2", 9119)) == ["service.remote"]
+    assert plan(machine, at=Backend("10.20.0.2", 9119)) == []
+
+
+def test_the_way_back_of_a_restart_is_a_restart_with_the_old_unit_read_first() -> None:
+    machine = server({own("bob"): program("bob")}, f"{own('bob')} bob")
+    steps = plan(machine, active=True, at=Backend("127.0.0.1", 9130))
+    remembered = [(step, undo) for step in steps if (undo := step.undo(machine))]
+    for step in steps:
+        if isinstance(step, Place):
+            step.apply(machine)
+    machine.ran.clear()
+    assert put_back([(step, _at_once(undo)) for step, undo in remembered], machine) == []
+    assert machine.ran == [("systemctl", "daemon-reload"), ("systemctl", "restart", service.NAME)]
+    assert b"--port 9119" in machine.look(service.UNIT).content  # type: ignore[union-attr]  # it is a file
+    fresh = plan(server({own("bob"): program("bob")}))
+    assert [step.undo_argv for step in fresh if isinstance(step, Run)][-1] == ("systemctl", "stop", service.NAME)
+
+
+def _at_once(undo: object) -> Place | Run:
+    """Without the look at what comes of it: nothing answers here."""
+    assert isinstance(undo, (Place, Run))
+    return Run(undo.argv, undo.why) if isinstance(undo, Run) else undo
+
+
+def test_a_unit_that_the_answers_do_not_ask_for_is_seen() -> None:
+    assert service.left(server({}, f"{SHARED} bob"))
+    assert not service.left(server({}))
