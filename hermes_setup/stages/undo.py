@@ -32,6 +32,8 @@ class Facts:
     pid: str  # nginx's pid file
     running: bool  # nginx
     unit: bool  # it runs as systemd's unit
+    site: Node = field(repr=False)
+    gate: Node = field(repr=False)
     lost: tuple[str, ...] = ()  # certificates that the sites of before name, and that are not there any more
 
 
@@ -74,6 +76,8 @@ class Undo:
             pid,
             running,
             running and host.ask(("systemctl", "is-active", "--quiet", "nginx")).ok,
+            host.look(site.AVAILABLE),
+            host.look(accounts.GATE_FILE),
             tuple(
                 path
                 for back in self._before.values()
@@ -160,6 +164,11 @@ class Undo:
         changes += places
         if loads:
             changes.append(site.reload(facts.pid, systemd=facts.unit))
+            both = ((site.AVAILABLE, facts.site), (accounts.GATE_FILE, facts.gate))
+            stands = [_text(served.get(path, now)) for path, now in both]
+            if all(stands):
+                loaded = File(nginx.digest(*stands).encode(), 0o600)
+                changes.append(Stamp(site.STAMP, loaded, "what nginx has loaded"))
         return [*changes, *commands, done]
 
     def _edited(self, path: str, now: Node) -> bool:

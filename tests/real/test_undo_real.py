@@ -86,7 +86,9 @@ def test_a_user_who_came_goes_and_what_somebody_edited_stays(world: World, vps: 
     (token,) = [each for each in accounts.tokens(vps.text(accounts.GATE_FILE)) if each.name == "bob"]
     cookie = f"hermes_gate={token.value}"
     assert status(world, ("bob", bob)) == 502
-    assert "Undone" in hermes_setup(vps, "undo", "--last", "--yes").err
+    told = hermes_setup(vps, "undo", "--last", "--yes").err
+    assert "Undone" in told
+    assert told.count("have nginx load the new configuration, without dropping a connection ...") == 1
     assert status(world, ("bob", bob)) == 401
     known = world.fetch(f"https://{DOMAIN}/", headers={"Cookie": cookie}, roots=world.acme.roots())
     assert known.status == 401, "his cookie is good no more"
