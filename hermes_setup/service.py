@@ -7,6 +7,7 @@ The unit has the name that later versions of `hermes update` restart. Hermes's o
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -155,7 +156,8 @@ def find(host: Host) -> tuple[Installation, ...]:
     for user, home, shell in people(host):
         own = (f"{home}/.local/bin/hermes", f"{home}/.hermes/hermes-agent/venv/bin/hermes")
         if user == "root" or not shell.endswith(("/nologin", "/false")):
-            found += [Installation(path, user, home) for path in own if _program(host, path)][:1]
+            there = [path for path in own if (program := _program(host, path)) and _may_run(host, user, program)]
+            found += [Installation(path, user, home) for path in there[:1]]
     homes = _homes(host)
     ends: set[str] = set()
     for path in SHARED:
@@ -163,7 +165,7 @@ def find(host: Host) -> tuple[Installation, ...]:
         if not program or program[0] in ends:
             continue
         ends.add(program[0])
-        owner = program[1].owner
+        owner = _owner(host, program)
         if owner == "root":
             holders = [user for user, home, _ in people(host) if isinstance(host.look(f"{home}/.hermes"), Folder)]
             owner = "root" if not holders else holders[0] if len(holders) == 1 else ""
@@ -199,6 +201,21 @@ def _program(host: Host, path: str) -> tuple[str, File] | None:
     return (path, node) if isinstance(node, File) and node.mode & 0o111 else None
 
 
+def _owner(host: Host, program: tuple[str, File]) -> str:
+    """Who can exchange the program: its owner, or where that is root that of the first folder above which is not."""
+    path, file = program
+    owners = [file.owner]
+    while path != "/":
+        path = posixpath.dirname(path)
+        owners += [node.owner] if isinstance(node := host.look(path), Folder) else []
+    return next((owner for owner in owners if owner != "root"), "root")
+
+
+def _may_run(host: Host, user: str, program: tuple[str, File]) -> bool:
+    """False for a program in root's home that somebody else could exchange: root would run it."""
+    return user != "root" or _owner(host, program) == "root"
+
+
 def _with_node(host: Host, installed: Installation) -> Installation:
     told = host.ask(("runuser", "-u", installed.user, "--", "env", f"PATH={installed.path}", "node", "--version"))
     version = told.out.strip().lstrip("v") if told.ok else ""
@@ -216,7 +233,7 @@ def check(facts: Facts, at: Backend, *, running: bool) -> Sequence[Finding]:
                 f'Take one of the two out of the answers: service = true, or backend = "{at}".',
             )
         ]
-    if running and not (facts.unit and facts.ours):
+    if running and not (facts.unit and facts.ours and facts.active):
         return [
             note(
                 "service.running",
@@ -313,7 +330,7 @@ def plan(facts: Facts, at: Backend, answers: Callable[[Host], bool], *, running:
     installed = facts.chosen
     if not facts.systemd or not installed or not installed.usable or not facts.ours or not at.local:
         return ()
-    if running and facts.unit is None:
+    if running and not (facts.unit and facts.active):  # somebody runs it otherwise: two would be two dashboards
         return ()
     text = File(unit(installed, at).encode())
     changes: list[Change] = []

@@ -373,3 +373,17 @@ def test_one_container_on_both_families_is_one_dashboard() -> None:
     ]
     machine = Machine(proxies, {"127.0.0.1:9119": says(), "[::1]:9119": says()})
     assert "backend.two" not in codes(machine)
+
+
+def test_what_answers_where_the_site_leads_to_counts_also_where_hermes_is_gone() -> None:
+    site = File(b"# Written by hermes-setup.\nupstream hermes_dashboard {\n    server 127.0.0.1:9120;\n}\n")
+
+    class Led(Machine):
+        def look(self, path: str) -> Node:
+            return site if path == "/etc/nginx/sites-available/hermes" else super().look(path)
+
+    other = Led([local(port=9120, process="flask")], {"127.0.0.1:9120": Response(404, (("Server", "Werkzeug"),))})
+    assert "backend.not-hermes" in codes(other)
+    (gone,) = Backend().check(answers(), Backend().inspect(answers(), Led()))
+    assert "127.0.0.1:9120" in gone.what
+    assert "--port 9120" in gone.do

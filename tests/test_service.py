@@ -77,6 +77,7 @@ DOT = Folder(0o755, "bob")
         ({"/home/bob/.hermes/hermes-agent/venv/bin/hermes": program("bob")}, None),
         # a shared one: its owner's, also where that is no person; of root's, the one's who uses it; root's own
         ({SHARED: program("hermesagent")}, (SHARED, "hermesagent")),
+        ({SHARED: program(), "/opt/hermes": Folder(0o755, "hermesagent")}, (SHARED, "hermesagent")),
         ({SHARED: program(), "/home/bob/.hermes": DOT}, (SHARED, "bob")),
         ({SHARED: program()}, (SHARED, "root")),
         ({SHARED: program(), "/usr/local/bin/hermes": Link(SHARED)}, ("/usr/local/bin/hermes", "root")),
@@ -101,6 +102,7 @@ def test_the_one_that_is_there_is_its_owners(
         ({own("mallory"): Link("gone")}, ["service.not-installed"]),
         ({own("mallory"): File(b"", 0o644, "mallory")}, ["service.not-installed"]),
         ({own("locked"): program("locked")}, ["service.not-installed"]),
+        ({"/root/.local/bin/hermes": Link("/home/bob/x"), "/home/bob/x": program("bob")}, ["service.not-installed"]),
         ({SHARED: program()}, ["service.root"]),
     ],
 )
@@ -171,3 +173,9 @@ def _at_once(undo: object) -> Place | Run:
 def test_a_unit_that_the_answers_do_not_ask_for_is_seen() -> None:
     assert service.left(server({}, f"{SHARED} bob"))
     assert not service.left(server({}))
+
+
+def test_one_that_somebody_runs_by_hand_is_not_joined_by_a_second() -> None:
+    facts = service.look(server({own("bob"): program("bob")}, f"{own('bob')} bob"))
+    assert service.plan(facts, AT, lambda _host: True, running=True) == ()
+    assert [each.code for each in service.check(facts, AT, running=True)] == ["service.running"]

@@ -74,8 +74,8 @@ class Backend:
         containers = docker.containers(host)
         every = _with_published(host.listeners(), containers)
         maybe = [each for each in every if each.port == PORT or _looks_like_hermes(each)]
-        wanted = answers.backend or DEFAULT_BACKEND
-        targets = list(dict.fromkeys([*(_target(each) for each in maybe), wanted]))
+        wanted, was = answers.backend or DEFAULT_BACKEND, _was(host)
+        targets = list(dict.fromkeys([*(_target(each) for each in maybe), wanted, was or wanted]))
         with ThreadPoolExecutor(max_workers=len(targets)) as pool:
             told = dict(zip(targets, pool.map(lambda at: _ask(host, at, hermes.STATUS, SECONDS), targets), strict=True))
             sure = {at: status for at in targets if (status := _status(told[at]))}
@@ -85,12 +85,14 @@ class Backend:
         proved = [Dashboard(held[at], at, status) for at, status in sure.items()]
         found = [each for each in proved if not hermes.headless(pages[each.at].status, pages[each.at].body)]
         found.sort(key=lambda each: (each.at != wanted, each.at.port != PORT, not each.at.local, each.at.port))
+        # Where nothing is found the site goes on to lead where it did: what answers there counts.
+        place = wanted if answers.backend or found or not was else was
         near = {each.listener for each in proved if each.listener in every} | {e for e in every if e.port == PORT}
         return Facts(
             tuple(found),
             tuple(sorted(near, key=str)),
             answers.backend,
-            told[wanted],
+            told[place],
             host.addresses(),
             tuple(each for each in proved if each not in found),
             tuple(
@@ -98,7 +100,7 @@ class Backend:
                 for each in maybe
                 if told[_target(each)].status and _target(each) not in sure and not _shy(told[_target(each)])
             ),
-            _holder(every, wanted),
+            _holder(every, place),
             containers,
             service.look(host) if answers.service else None,
             tuple(
@@ -108,7 +110,7 @@ class Backend:
             ),
             "" if found or not wanted.local else service.there(host, answers.backend.port if answers.backend else None),
             not answers.service and service.left(host),
-            _was(host),
+            was,
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
@@ -189,7 +191,7 @@ class Backend:
     def _unproved(self, answers: Answers, facts: Facts) -> list[Finding]:
         at = answers.backend or DEFAULT_BACKEND
         answer = facts.answer
-        if not answers.backend and facts.was and not (answer and answer.status):
+        if not answers.backend and facts.was:
             at = facts.was  # where the site sends requests is where it is missed
         start = f"hermes dashboard --host {at.address} --port {at.port} --no-open"
         begin = f"Start it when you like: {start}" if at.local else "Start it on that machine."
