@@ -279,7 +279,8 @@ def test_the_example_stage_does_what_is_said_of_it() -> None:
 
 
 def test_the_example_stage_is_typed_and_short(tmp_path: Path) -> None:
-    api = pytest.importorskip("mypy.api")
+    from mypy import api
+
     code = tmp_path / "greeting.py"
     code.write_text(f"{example()}\nfrom hermes_setup.stage import Stage\n\n_: Stage[Node] = Greeting()\n")
     out, err, status = api.run(["--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(tmp_path), str(code)])
