@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from hermes_setup.answers import User, UserEntry, parse_user
@@ -24,6 +23,7 @@ from hermes_setup.passwords import (
     make_password,
     verify_password,
 )
+from hermes_setup.values import dataclass, field
 
 USERS_FILE = "/etc/nginx/.htpasswd-hermes"
 GATE_FILE = "/etc/nginx/hermes-gate.conf"

@@ -10,12 +10,12 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from hermes_setup.errors import WrongInput
+from hermes_setup.values import dataclass, field, replace
 from hermes_setup.webhooks import DASHBOARD, Hook, parse_hooks
 
 LETSENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"

@@ -9,14 +9,16 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from urllib.parse import urlsplit
 
 from hermes_setup import nginx
 from hermes_setup.answers import LETSENCRYPT, LETSENCRYPT_STAGING, Answers, Domain
 from hermes_setup.errors import CommandFailed, HermesSetupError
 from hermes_setup.host import Absent, File, Folder, Host, Link
+from hermes_setup.side_by_side import Later
+from hermes_setup.values import dataclass, field
 
 FOLDER = "/etc/letsencrypt"
 OWN = "/etc/ssl/hermes-setup"
@@ -110,8 +112,15 @@ def parse_leaf(text: str) -> Leaf | None:
         return None
 
 
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
 def _time(text: str) -> datetime:
-    return datetime.strptime(text.strip(), "%b %d %H:%M:%S %Y GMT").replace(tzinfo=timezone.utc)
+    """Of "Nov 24 10:00:00 2026 GMT" (ASN1_TIME_print(3)). Raises ValueError for anything else."""
+    month, day, clock, year, zone = text.split()
+    if zone != "GMT":
+        raise ValueError(zone)
+    return datetime.fromisoformat(f"{year}-{_MONTHS.index(month) + 1:02}-{int(day):02}T{clock}+00:00")
 
 
 def leaf(host: Host, path: str) -> Leaf | None:
@@ -125,10 +134,10 @@ def leaf(host: Host, path: str) -> Leaf | None:
     return parse_leaf(told.out) if told.ok else None
 
 
-def key_fits(host: Host, path: str, certificate: Leaf) -> bool:
-    """True when the private key in that file is the certificate's."""
+def public_key(host: Host, path: str) -> str | None:
+    """The public half (PEM) of the private key in that file; None when there is none."""
     told = host.ask(["openssl", "pkey", "-in", path, "-pubout"])
-    return told.ok and told.out.strip() == certificate.public_key
+    return told.out.strip() if told.ok else None
 
 
 def trusted(host: Host, path: str) -> bool:
@@ -279,19 +288,20 @@ def _own(answers: Answers, host: Host) -> list[Served]:
 def _acme(answers: Answers, host: Host) -> list[Served]:
     found = []
     for lineage in lineages(host, answers.domain):
+        vouched = Later(partial(trusted, host, lineage.fullchain))  # meanwhile, as below
         whole = _whole(answers, host, lineage.fullchain, lineage.key)
         if whole:
-            vouched = trusted(host, lineage.fullchain)
-            found.append(Served(lineage.fullchain, lineage.key, vouched, whole.fingerprint, whole, lineage))
+            found.append(Served(lineage.fullchain, lineage.key, vouched.value(), whole.fingerprint, whole, lineage))
     return found
 
 
 def _whole(answers: Answers, host: Host, certificate: str, key: str) -> Leaf | None:
     """The leaf, when it is for this name and the key is its own."""
+    fits = Later(lambda: public_key(host, key))  # meanwhile: openssl takes longer to start than to look
     found = leaf(host, certificate)
     if not found or not found.covers(answers.domain):
         return None
-    return found if key_fits(host, key, found) else None
+    return found if found.public_key == fits.value() else None
 
 
 def next_number(host: Host, domain: Domain) -> int:

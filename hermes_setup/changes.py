@@ -7,12 +7,12 @@ progress and in the log. A change can be applied again after any interruption: i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from hermes_setup.errors import CommandFailed, HermesSetupError
 from hermes_setup.findings import Finding
 from hermes_setup.host import ABSENT, Absent, File, Folder, Host, Link, Node, Special, System
+from hermes_setup.values import dataclass, field
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import json
 import posixpath
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from hermes_setup.host import Absent, Host
+from hermes_setup.values import dataclass
 
 SOCKET = "/run/docker.sock"
 

@@ -10,8 +10,6 @@ The engine knows no screen: it yields what happens as Events, and its caller dra
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from hermes_setup.answers import Answers
@@ -19,8 +17,10 @@ from hermes_setup.changes import Change, Place, Probe, Run, Stamp
 from hermes_setup.errors import HermesSetupError
 from hermes_setup.findings import Finding, Severity
 from hermes_setup.host import Host, Node, System
+from hermes_setup.side_by_side import side_by_side
 from hermes_setup.stage import Stage
 from hermes_setup.system.moment import Moment
+from hermes_setup.values import dataclass
 
 AnyStage = Stage[Any]
 
@@ -132,13 +132,13 @@ class Preflight:
 
 def preflight(stages: Sequence[AnyStage], answers: Answers, host: Host) -> Preflight:
     """Every stage has looked, side by side, and its checks have been asked. Changes nothing."""
-    with ThreadPoolExecutor(max_workers=max(1, len(stages))) as pool:
-        moment = Moment(host)
-        # Site stands in the story twice. Stages hold no state, so two of a kind see the same.
-        kinds = [(type(stage), {**vars(stage), "name": "", "title": ""}) for stage in stages]
-        first = [kinds.index(kind) for kind in kinds]
-        looks = {number: pool.submit(stages[number].inspect, answers, moment) for number in dict.fromkeys(first)}
-        facts = {number: looks[kind].result() for number, kind in enumerate(first)}
+    moment = Moment(host)
+    # Site stands in the story twice. Stages hold no state, so two of a kind see the same.
+    kinds = [(type(stage), {**vars(stage), "name": "", "title": ""}) for stage in stages]
+    first = [kinds.index(kind) for kind in kinds]
+    once = tuple(dict.fromkeys(first))
+    looks = dict(zip(once, side_by_side(lambda number: stages[number].inspect(answers, moment), once), strict=True))
+    facts = {number: looks[kind] for number, kind in enumerate(first)}
     found: list[tuple[str, Finding]] = []
     for number, stage in enumerate(stages):
         for finding in stage.check(answers, facts[number]):
@@ -159,9 +159,10 @@ def run(
     if before.blocked:
         raise Blocked(before.blocked)
     fresh = True
+    moment = Moment(system)  # it lasts from one change to the next
     for number, stage in enumerate(stages):
         yield Started(stage.name, stage.title, number + 1, len(stages))
-        facts = before.facts[number] if fresh else stage.inspect(answers, system)
+        facts = before.facts[number] if fresh else stage.inspect(answers, moment)
         findings = tuple(stage.check(answers, facts))
         yield Seen(stage.name, findings)
         if any(finding.severity is Severity.BLOCK for finding in findings):
@@ -173,7 +174,9 @@ def run(
                 yield Doing(stage.name, change, system.look(change.path) if isinstance(change, Place) else None)
                 yield from _apply(stage, change, system, journal)
                 yield Did(stage.name, change)
-            if changes and system.touches() and (left := stage.plan(answers, stage.inspect(answers, system))):
+            if changes:
+                moment = Moment(system)
+            if changes and system.touches() and (left := stage.plan(answers, stage.inspect(answers, moment))):
                 raise HermesSetupError(
                     f"Done, but it does not hold afterwards: {left[0].why}.",
                     hint="Something else on this machine changes it back. Look at: hermes-setup doctor",

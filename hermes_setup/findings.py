@@ -6,8 +6,9 @@ docs/reference/findings.md and what scripts look for in `doctor --json`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+
+from hermes_setup.values import dataclass
 
 
 class Severity(IntEnum):

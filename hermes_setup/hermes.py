@@ -7,7 +7,8 @@ page at `/` holds the session token, which is also the credential of its WebSock
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+
+from hermes_setup.values import dataclass
 
 STATUS = "/api/status"
 START = "hermes dashboard --host 127.0.0.1 --port 9119 --no-open"

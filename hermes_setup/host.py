@@ -7,9 +7,10 @@ one Node. Owners are names ("root", "www-data"), or numbers as text where the ma
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
+
+from hermes_setup.values import dataclass, field
 
 
 @dataclass(frozen=True)

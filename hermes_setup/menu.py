@@ -8,13 +8,13 @@ Back in a question leads to the one before it, at last to the menu, and in the m
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from hermes_setup import accounts, certbot
 from hermes_setup.answers import Answers, Backend, Domain, Issuer, User, Webhooks, parse_allow, permits, webhooks_host
 from hermes_setup.errors import WrongInput
 from hermes_setup.session import Session
+from hermes_setup.values import dataclass, field, replace
 from hermes_setup.webhooks import Hook, parse_hooks
 from hermes_setup.wizard import (
     BACK,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from hermes_setup import accounts, certbot
 from hermes_setup.answers import Answers
 from hermes_setup.stages import addresses, backend, certificate, renewal
+from hermes_setup.values import dataclass
 
 
 def lines(answers: Answers, facts: Iterable[Any], users: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from hermes_setup.answers import DEFAULT_BACKEND, Answers, Issuer, worldwide
 from hermes_setup.engine import Blocked, NoJournal, StageFailed
@@ -18,6 +17,7 @@ from hermes_setup.stage import Stage
 from hermes_setup.system.local import Local
 from hermes_setup.system.rehearsal import Part, Rehearsal
 from hermes_setup.ui.show import Screen
+from hermes_setup.values import replace
 
 ELSEWHERE = "203.0.113.10"  # RFC 5737
 GONE = "The copy is gone, and nothing on this server was changed."

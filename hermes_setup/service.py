@@ -10,13 +10,13 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 
 from hermes_setup import nginx
 from hermes_setup.answers import DEFAULT_BACKEND, Backend
 from hermes_setup.changes import Change, Place, Run, Until
 from hermes_setup.findings import Finding, block, note, warn
 from hermes_setup.host import Absent, File, Folder, Host, Link
+from hermes_setup.values import dataclass, replace
 
 NAME = "hermes-dashboard.service"
 UNITS = "/etc/systemd/system"

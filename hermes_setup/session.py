@@ -12,9 +12,9 @@ import ipaddress
 import os
 import sys
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 
 from hermes_setup.host import File, Host
+from hermes_setup.values import dataclass
 
 ESTABLISHED = "01"  # include/net/tcp_states.h
 DEEPEST = 64  # processes above ours; more is a loop

@@ -5,6 +5,7 @@
         answers.json                  0600  what was last agreed to at "Go ahead?"
         draft.json                    0600  answers given so far, not agreed to yet
         lines.json                    0600  when lines of the users' file were written, as far as it is known
+        rendered.json                 0600  what the files of the last run were rendered to, so that it is known at once
         open.json                     0600  runs since it was last finished, and the answers that held before them
         stamps/                       effects that nobody can see afterwards
         runs/<utc>/journal.jsonl      one line a change, on disk before the change happens
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 STATE = "/var/lib/hermes-setup"
 RUNS_KEPT = 20
+LONGEST_RENDERED = 256 * 1024
 
 
 class State:
@@ -128,6 +130,24 @@ class State:
         if lines != self.lines():
             self._save("lines.json", {mark: [each.at.isoformat(), each.exact] for mark, each in lines.items()})
 
+    def rendered(self) -> dict[str, str]:
+        """Texts by their marks, as the last run kept them; {} where it kept none, or they cannot be read."""
+        try:
+            table = self._load("rendered.json") or {}
+        except HermesSetupError:
+            return {}
+        return {mark: text for mark, text in table.items() if isinstance(text, str)}
+
+    def keep_rendered(self, texts: Mapping[str, str]) -> None:
+        """These are kept, without those that are as quickly rendered as read, and no others. A full disk keeps none."""
+        texts = {mark: text for mark, text in texts.items() if len(text) <= LONGEST_RENDERED}
+        if not texts:
+            self._drop("rendered.json")
+        elif texts != self.rendered():
+            with contextlib.suppress(HermesSetupError):
+                # the names of users made by hand may be no UTF-8
+                self._save("rendered.json", texts, ascii_only=True)
+
     def _load(self, name: str) -> dict[str, Any] | None:
         path = os.path.join(self.folder, name)
         try:
@@ -145,11 +165,11 @@ class State:
             raise HermesSetupError(f"{path} holds no answers.", hint=f"Move it away: mv {path} {path}.broken")
         return table
 
-    def _save(self, name: str, table: dict[str, Any]) -> None:
+    def _save(self, name: str, table: dict[str, Any], *, ascii_only: bool = False) -> None:
         self._make()
         path = os.path.join(self.folder, name)
         try:
-            durable.write(path, json.dumps(table, indent=1, ensure_ascii=False).encode(), mode=0o600)
+            durable.write(path, json.dumps(table, indent=1, ensure_ascii=ascii_only).encode(), mode=0o600)
         except OSError as error:
             raise _cannot(path, error) from error
 

@@ -8,10 +8,10 @@ themselves are not here; nor is `api_server`, which is no webhook but Hermes its
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 from itertools import chain
 
 from hermes_setup.errors import WrongInput
+from hermes_setup.values import dataclass
 
 ROUTE = (
     r"/webhooks/[A-Za-z0-9_-][A-Za-z0-9_.-]*"  # more than `hermes webhook subscribe` takes: config.yaml may hold any

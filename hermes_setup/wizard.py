@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, TypeVar
 
 from hermes_setup import passwords
@@ -29,6 +28,7 @@ from hermes_setup.answers import (
     worldwide,
 )
 from hermes_setup.errors import WrongInput
+from hermes_setup.values import dataclass, field, replace
 from hermes_setup.webhooks import Hook
 
 T = TypeVar("T")

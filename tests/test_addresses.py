@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,7 @@ from hermes_setup.stages.dns import cloudflare
 from hermes_setup.stages.proof import LOOK, Look
 from hermes_setup.state import from_table, to_table
 from hermes_setup.system.overlay import Nothing, Overlay
+from hermes_setup.values import replace
 from hermes_setup.webhooks import parse_hooks
 from hermes_setup.wizard import BACK, Back, Draft
 from test_wizard import Script

@@ -146,13 +146,7 @@ HEAVY = (
 
 @pytest.mark.parametrize("argv", [["--version"], ["--help"]])
 def test_version_and_help_import_nothing_heavy(argv: list[str]) -> None:
-    code = (
-        "import sys\nfrom hermes_setup.cli import main\n"
-        f"sys.argv[1:] = {argv!r}\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "print(*sys.modules, file=sys.stderr)"
-    )
+    code = f"import sys\nfrom hermes_setup.cli import run\nrun({argv!r})\nprint(*sys.modules, file=sys.stderr)"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{code}"],
         capture_output=True,

@@ -7,18 +7,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from certificates import Server
 from hermes_setup.answers import Answers, Domain, Issuer, Webhooks
 from hermes_setup.findings import Finding, Severity
-from hermes_setup.host import Link, Node, Ran, Records
+from hermes_setup.host import ABSENT, File, Link, Node, Ran, Records
 from hermes_setup.stages import dns as stage
-from hermes_setup.stages.dns import Dns, Facts, Family, Look, Question, refusal
+from hermes_setup.stages.dns import Dns, Facts, Family, Look, Question, glance, refusal
 from hermes_setup.system import resolver
 from hermes_setup.system.overlay import Nothing
+from hermes_setup.values import replace
 from hermes_setup.webhooks import parse_hooks
 
 NAME = "hermes.example.com"
@@ -836,3 +838,84 @@ def test_each_name_of_the_certificate_has_to_lead_here() -> None:
     assert found[0].what.startswith("hooks.example.com does not exist")
     machine.zone[("hooks.example.com", "A")] = ok(V4)
     assert list(Dns().check(wish, Dns().inspect(wish, machine))) == []
+
+
+# ---- a glance, where nothing is to be asked for ----
+
+
+class Settled(Server):
+    """A server with a good certificate whose own resolver says `ahosts` (lines of getent's)."""
+
+    def __init__(
+        self, ahosts: str = f"{V4}  STREAM {NAME}\n{V4}  DGRAM\n{V6}  STREAM\n", here: Sequence[str] = (V4, V6)
+    ) -> None:
+        super().__init__()
+        self.lineage()
+        self.put("/var/lib/hermes-setup/stamps/renewal", File(b"0123"))
+        self.ahosts, self.here = ahosts, tuple(here)
+
+    def addresses(self) -> tuple[str, ...]:
+        return self.here
+
+    def ask(self, argv: Sequence[str], *, seconds: float = 4.0) -> Ran:
+        if argv[0] == "getent":
+            self.asked.append(tuple(argv))
+            assert argv[:5] == ("getent", "-s", "dns", "-A", "ahosts")
+            return Ran(0, self.ahosts, "") if self.ahosts else Ran(2, "", "")
+        return super().ask(argv, seconds=seconds)
+
+
+def test_a_glance_is_enough_where_the_certificate_is_good_and_the_name_leads_here() -> None:
+    found = glance(answers(), Settled())
+    assert [(facts.a.truth.values, facts.aaaa.truth.values) for facts in found] == [((V4,), (V6,))]
+    assert Dns().check(answers(), found) == []
+    assert Dns(glance=True).inspect(answers(), Settled()) == found
+    only4 = glance(answers(), Settled(ahosts=f"{V4} STREAM\n"))
+    assert only4[0].aaaa.truth == Records("nodata")
+    assert Dns().check(answers(), only4) == []
+
+
+@pytest.mark.parametrize(
+    ("server", "wish"),
+    [
+        (Settled(ahosts=f"{V4} STREAM\n{ELSE6} STREAM\n"), answers()),
+        (Settled(ahosts=f"{ELSE4} STREAM\n"), answers()),
+        (Settled(ahosts=""), answers()),
+        (Settled(here=("10.0.0.5",), ahosts="10.0.0.5 STREAM\n"), answers()),
+        (Settled(ahosts=f"{V4} STREAM\n"), answers(told=(ELSE4,))),
+        (Settled(), answers(STAGING)),  # the CA is to be asked
+        (Settled(), replace(answers(), webhooks=Webhooks(parse_hooks(["sms"]), Domain.parse("hooks.example.com")))),
+    ],
+    ids=["one wrong", "foreign", "gone", "behind NAT", "told otherwise", "another CA", "a name that is not in it"],
+)
+def test_more_is_asked_where_a_glance_does_not_find_all_well(server: Settled, wish: Answers) -> None:
+    assert glance(wish, server) == ()
+
+
+@pytest.mark.parametrize("path", ["/etc/hosts", "/etc/hostname", "/proc/sys/kernel/hostname"])
+def test_a_name_that_stands_in_a_file_here_is_asked_for_outside(path: str) -> None:
+    server = Settled()
+    server.put(path, File(f"127.0.1.1 {NAME.upper()} hermes\n".encode()))
+    assert glance(answers(), server) == ()
+
+
+@pytest.mark.parametrize("left", [0.3, 0.05, -0.1])
+def test_a_certificate_that_should_be_renewed_is_no_reason_for_a_glance(left: float) -> None:
+    server = Settled()
+    server.lineage(left=left)
+    assert glance(answers(), server) == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "node"),
+    [
+        (f"/etc/letsencrypt/renewal/{NAME}.conf", ABSENT),
+        ("/var/lib/hermes-setup/stamps/renewal", ABSENT),
+        ("/var/lib/hermes-setup/stamps/renewal", File(b'{"state": "0123", "failed": "2026-11-23T12:00:00+00:00"}')),
+    ],
+    ids=["no certificate", "never rehearsed", "rehearsal failed"],
+)
+def test_where_the_ca_is_to_be_asked_a_glance_is_not_enough(path: str, node: Node) -> None:
+    server = Settled()
+    server.put(path, node)
+    assert glance(answers(), server) == ()

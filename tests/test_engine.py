@@ -306,3 +306,25 @@ def test_two_stages_of_a_kind_look_once() -> None:
     known = preflight((Looks((), "one"), Looks(other, "other"), Looks((), "two")), ANSWERS, Overlay(Nothing()))
     assert sorted(looked) == ["one", "other"]
     assert known.facts[0] is known.facts[2]
+
+
+def test_what_was_read_is_read_once_until_something_is_changed() -> None:
+    read: list[str] = []
+
+    class Below(Nothing):
+        def look(self, path: str) -> Node:
+            read.append(path)
+            return super().look(path)
+
+    @dataclass(frozen=True)
+    class Reads(Files):
+        def inspect(self, answers: Answers, host: Host) -> dict[str, Node]:
+            host.look("/shared")
+            return super().inspect(answers, host)
+
+    wanted: dict[str, tuple[str, ...]] = {"a": ("/a",), "b": (), "c": (), "d": ("/d",)}
+    stages = [Reads(tuple((path, text("x")) for path in paths), name) for name, paths in wanted.items()]
+    machine = Overlay(Below())
+    list(run(stages, ANSWERS, machine, NoJournal(), None))
+    # before anything; once after a's change for b, c and d
+    assert read.count("/shared") == 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from hermes_setup.host import File, Node, Ran
 from hermes_setup.stages.filters import Chain, Fits, Newcomer, Step, firewalld, iptables, judge, nftables, ufw
 from hermes_setup.stages.firewall import Firewall, outside_interfaces
 from hermes_setup.system.overlay import Nothing, Overlay
+from hermes_setup.values import replace
 
 RECORDED = Path(__file__).parent / "recorded" / "firewall"
 ANSWERS = Answers(Domain.parse("hermes.example.com"), Issuer.parse("letsencrypt"), ())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import grp
 import os
 import pwd
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -19,6 +21,7 @@ from hermes_setup import durable
 from hermes_setup.errors import CommandFailed, HermesSetupError
 from hermes_setup.host import ABSENT, File, Folder, Link, Ran, Request, Special, System
 from hermes_setup.system.local import LARGEST, Local
+from hermes_setup.system.moment import Moment
 from hermes_setup.system.overlay import Nothing, Overlay
 from hermes_setup.system.rehearsal import Rehearsal
 
@@ -187,6 +190,41 @@ def test_a_question_has_a_deadline_and_never_raises(real: System) -> None:
     assert real.ask(["sh", "-c", "echo out; echo err >&2; exit 3"]) == real.ask(
         ["sh", "-c", "echo out; echo err >&2; exit 3"]
     )
+
+
+def test_an_answer_is_there_as_soon_as_the_command_has_ended(real: System) -> None:
+    """Whoever looks now and then looks at 113 and at 163 ms."""
+    taken = []
+    for _ in range(8):
+        began = time.monotonic()
+        assert real.ask(["sleep", "0.12"]).ok
+        taken.append(time.monotonic() - began)
+    assert 0.12 <= min(taken) < 0.155
+
+
+def test_on_a_kernel_without_handles_of_processes_it_is_waited_for_as_well(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_such_call(_pid: int) -> int:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(os, "pidfd_open", no_such_call)
+    assert local.ask(["sh", "-c", "sleep 0.1; echo out; exit 3"]) == Ran(3, "out\n", "")
+    assert local.ask(["sleep", "30"], seconds=0.2).code == 124
+
+
+def test_who_leaves_ends_what_its_threads_have_asked() -> None:
+    code = (
+        "import os\nfrom hermes_setup.side_by_side import Later\nfrom hermes_setup.system import local\n"
+        "Later(lambda: local.Local().ask(['sleep', '600'], seconds=500))\n"
+        "while not local._at_work: pass\n"
+        "(process,) = local._at_work\nlocal.end_questions()\nprint(process.pid, flush=True)\nos._exit(0)\n"
+    )
+    left = int(subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=True).stdout)
+    deadline = time.monotonic() + 5
+    while Path(f"/proc/{left}").exists() and "State:\tZ" not in Path(f"/proc/{left}/status").read_text("utf-8"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_command_that_fails_shows_what_it_said(real: System) -> None:
@@ -369,10 +407,19 @@ def test_a_command_that_says_too_much_is_ended_and_one_that_is_late_with_all_tha
     assert time.monotonic() - began < 20
 
 
+def test_at_one_moment_each_path_is_read_once() -> None:
+    below = Overlay(Nothing())
+    below.put("/etc/a", File(b"first"))
+    moment = Moment(below)
+    assert (moment.look("/etc/a"), moment.names("/etc"), moment.look("/etc/b")) == (File(b"first"), ("a",), ABSENT)
+    below.put("/etc/a", File(b"second"))
+    below.put("/etc/b", File(b"new"))
+    assert (moment.look("/etc/a"), moment.names("/etc"), moment.look("/etc/b")) == (File(b"first"), ("a",), ABSENT)
+    assert Moment(below).look("/etc/a") == File(b"second")
+
+
 def test_at_one_moment_each_question_is_asked_once_whoever_asks() -> None:
     from concurrent.futures import ThreadPoolExecutor
-
-    from hermes_setup.system.moment import Moment
 
     class Counting(Nothing):
         asked = 0

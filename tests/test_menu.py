@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import pytest
 
 from hermes_setup import passwords
 from hermes_setup.answers import Answers, Backend, Domain, Issuer, User, Webhooks
 from hermes_setup.menu import Visit, Wish, menu
+from hermes_setup.values import replace
 from hermes_setup.webhooks import parse_hooks
 from hermes_setup.wizard import BACK, Back
 from test_wizard import GOOD, Script

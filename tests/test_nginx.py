@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hermes_setup import nginx
+from hermes_setup import accounts, nginx
 from hermes_setup.host import ABSENT, File, Link
 from hermes_setup.nginx import BadConfig, Listen, parse
 from hermes_setup.system.overlay import Nothing, Overlay
@@ -156,3 +156,32 @@ def test_only_new_workers_that_accept_count_as_reloaded() -> None:
 def test_quoted_text_comes_back_as_one_argument(text: str) -> None:
     (directive,) = parse(f"x {nginx.quote(text)};")
     assert directive.args == (text,)
+
+
+# ---- rendering ----
+
+
+def test_what_was_rendered_before_is_not_rendered_again() -> None:
+    page = {"again": True, "title": "Here", "lines": ["one", "two"]}
+    text = nginx.render("page.html", **page)
+    assert "Here" in text
+    marks = dict(nginx.rendered.used)
+    nginx.rendered.known, nginx.rendered.used = {mark: f"kept: {each}" for mark, each in marks.items()}, {}
+    try:
+        assert nginx.render("page.html", **page) == f"kept: {text}"
+        assert f"kept: {text}" in nginx.rendered.used.values(), "and so the next run knows it, too"
+        for change in ({"again": False}, {"title": "There"}, {"lines": ["one, two"]}, {"lines": ["two", "one"]}):
+            assert not nginx.render("page.html", **{**page, **change}).startswith("kept"), change
+    finally:
+        nginx.rendered.known, nginx.rendered.used = {}, marks
+
+
+def test_a_value_that_hides_a_field_from_its_words_is_told_apart_by_it() -> None:
+    """repr leaves secrets out; what was rendered with one cookie is not what another gives."""
+    both = [accounts.render_gate([accounts.Token("alice", value, "0" * 16)]) for value in ("a" * 32, "b" * 32)]
+    assert both[0] != both[1]
+
+
+def test_what_has_no_plain_spelling_is_refused() -> None:
+    with pytest.raises(TypeError, match="set"):
+        nginx.render("page.html", again=True, title={"a"}, lines=[])

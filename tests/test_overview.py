@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -14,6 +13,7 @@ from hermes_setup.answers import Backend as Place
 from hermes_setup.certbot import Leaf, Served
 from hermes_setup.host import ABSENT, Listener
 from hermes_setup.stages import backend, certificate, renewal
+from hermes_setup.values import replace
 from hermes_setup.webhooks import parse_hooks
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)

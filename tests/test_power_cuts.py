@@ -6,7 +6,6 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 from hypothesis import example, given, settings
@@ -23,6 +22,7 @@ from hermes_setup.stages.site import Site
 from hermes_setup.stages.users import Users
 from hermes_setup.state import Journal
 from hermes_setup.system.overlay import Overlay
+from hermes_setup.values import replace
 from machines import Machine, PowerCut, Unsteady
 
 HASH = "$6$rounds=40000$aaaaaaaaaaaaaaaa$" + "x" * 86

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 
@@ -12,6 +12,7 @@ from hermes_setup.accounts import GATE_FILE
 from hermes_setup.answers import Domain, Webhooks
 from hermes_setup.host import File, Request, Response
 from hermes_setup.stages.proof import Look
+from hermes_setup.values import replace
 from hermes_setup.webhooks import parse_hooks
 
 OLD, OLDER = "old.example.com", "older.example.com"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -20,6 +19,7 @@ from hermes_setup.findings import Finding, Severity
 from hermes_setup.host import File, Folder
 from hermes_setup.stages.renewal import HOOK, STAMP, Rehearsed, Renewal, parse_units
 from hermes_setup.system.overlay import Overlay
+from hermes_setup.values import replace
 from machines import Machine
 
 OURS = answers()

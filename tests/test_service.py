@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from hermes_setup import service
@@ -11,6 +9,7 @@ from hermes_setup.answers import Backend
 from hermes_setup.changes import Place, Run
 from hermes_setup.engine import put_back
 from hermes_setup.host import ABSENT, File, Folder, Link
+from hermes_setup.values import replace
 from machines import Machine
 
 AT = Backend("127.0.0.1", 9119)

@@ -12,7 +12,6 @@ import struct
 import termios
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pyte
 import pytest
@@ -26,6 +25,7 @@ from hermes_setup.findings import Finding, block, note, warn
 from hermes_setup.host import ABSENT, File, Folder, Link, Node
 from hermes_setup.ui.show import Screen, command, difference, doctor_json
 from hermes_setup.ui.terminal import Terminal
+from hermes_setup.values import replace
 
 PLAIN = Terminal(keyboard=False, screen=False, moves=False, unicode=True)
 ASCII = Terminal(keyboard=False, screen=False, moves=False, unicode=False)

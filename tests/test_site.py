@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from hermes_setup.stages import addresses
 from hermes_setup.stages.dns import cloudflare
 from hermes_setup.stages.site import AVAILABLE, STAMP, Facts, HooksNow, Site
 from hermes_setup.system.overlay import Nothing
+from hermes_setup.values import replace
 from hermes_setup.webhooks import parse_hooks
 
 GOLDEN = Path(__file__).parent / "golden"

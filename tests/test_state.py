@@ -12,7 +12,7 @@ from hermes_setup.accounts import Written
 from hermes_setup.answers import Answers, Backend, Domain, Issuer, User
 from hermes_setup.changes import ABSENT, File, Folder, Link, Place, Run, Stamp
 from hermes_setup.errors import Busy, HermesSetupError
-from hermes_setup.state import State, from_table, to_table
+from hermes_setup.state import LONGEST_RENDERED, State, from_table, to_table
 
 ANSWERS = Answers(
     Domain.parse("bücher.example"),
@@ -116,3 +116,23 @@ def test_when_lines_were_written_comes_back_and_broken_notes_are_none(state: Sta
     for broken in ("", "[]", '{"a": 5}', '{"a": ["yesterday", true]}', '{"a": [1, true]}', '{"a": ["2026-03-04"]}'):
         path.write_text(broken)
         assert state.lines() == {}
+
+
+def test_what_was_rendered_is_kept_for_the_next_run_if_it_is_short(state: State) -> None:
+    assert state.rendered() == {}
+    state.keep_rendered({"mark": "text\udcff", "long": "x" * (LONGEST_RENDERED + 1)})
+    path = Path(state.folder, "rendered.json")
+    assert state.rendered() == {"mark": "text\udcff"}
+    assert path.stat().st_mode & 0o777 == 0o600
+    before = path.stat().st_ino
+    state.keep_rendered({"mark": "text\udcff"})
+    assert path.stat().st_ino == before, "nothing is written where nothing has changed"
+    state.keep_rendered({"other": "text"})
+    assert state.rendered() == {"other": "text"}
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"mark": 5}', "\0\0"])
+def test_kept_texts_that_cannot_be_read_are_rendered_again(state: State, content: str) -> None:
+    state.keep_rendered({"mark": "text"})
+    Path(state.folder, "rendered.json").write_text(content, "utf-8")
+    assert state.rendered() == {}

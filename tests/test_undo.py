@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from hermes_setup.host import ABSENT, File, Folder, Link
 from hermes_setup.stages.site import STAMP
 from hermes_setup.stages.undo import DONE, Undo
 from hermes_setup.state import Journal, State
+from hermes_setup.values import replace
 from machines import Machine
 
 ANSWERS = Answers(Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), (User("alice"),))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -21,6 +21,7 @@ from hermes_setup.stages.webhooks import Webhooks as Stage
 from hermes_setup.stages.webhooks import listening
 from hermes_setup.state import from_table, to_table
 from hermes_setup.system.overlay import Nothing
+from hermes_setup.values import replace
 from hermes_setup.webhooks import PLATFORMS, Hook, parse_hooks
 
 HOOKS = Domain.parse("hooks.example.com")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from hermes_setup import passwords
 from hermes_setup.answers import Answers, Backend, Domain, Issuer, User, Webhooks
 from hermes_setup.errors import WrongInput
+from hermes_setup.values import replace
 from hermes_setup.webhooks import parse_hooks
 from hermes_setup.wizard import (
     BACK,

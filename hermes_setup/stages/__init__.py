@@ -7,8 +7,8 @@ from typing import Any
 from hermes_setup.stage import Stage
 
 
-def story() -> tuple[Stage[Any], ...]:
-    """All stages, in the order in which they are done.
+def story(*, glance: bool = False) -> tuple[Stage[Any], ...]:
+    """All stages, in the order in which they are done. `glance`: no search for faults where nothing is to be done.
 
     What can be seen without touching anything is checked for all of them first. `Site` stands in it twice: plain HTTP
     while there is no certificate, HTTPS once there is one.
@@ -29,7 +29,7 @@ def story() -> tuple[Stage[Any], ...]:
 
     return (
         Backend(),
-        Dns(),
+        Dns(glance=glance),
         Addresses(),
         Webhooks(),
         Ports(),

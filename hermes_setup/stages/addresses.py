@@ -11,8 +11,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from hermes_setup import nginx, session
 from hermes_setup.answers import Answers, Domain, networks, permits
@@ -20,7 +18,9 @@ from hermes_setup.changes import Change
 from hermes_setup.findings import Finding, block, note
 from hermes_setup.host import File, Host, Records
 from hermes_setup.session import Session
+from hermes_setup.side_by_side import side_by_side
 from hermes_setup.stages.dns import DEFINITE, NOT_PUBLIC, cloudflare
+from hermes_setup.values import dataclass
 
 SECONDS = 2.0  # for one look-up; without an answer all stays as it was
 SITE = "/etc/nginx/sites-available/hermes"
@@ -288,8 +288,7 @@ def listed(site: str) -> tuple[str, ...]:
 def _look_up(names: Sequence[Domain], host: Host) -> dict[Domain, tuple[Records, Records]]:
     """The A and AAAA records of each name, asked for side by side."""
     asked = [(name, kind) for name in dict.fromkeys(names) for kind in ("A", "AAAA")]
-    with ThreadPoolExecutor(max_workers=max(len(asked), 1)) as pool:
-        said = list(pool.map(lambda one: _ask(one[0].ascii, host, one[1]), asked))
+    said = side_by_side(lambda one: _ask(one[0].ascii, host, one[1]), asked)
     return {name: (said[at], said[at + 1]) for at, (name, kind) in enumerate(asked) if kind == "A"}
 
 

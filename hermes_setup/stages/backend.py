@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from hermes_setup import answers as wishes
 from hermes_setup import docker, hermes, nginx, service
@@ -13,6 +11,8 @@ from hermes_setup.answers import DEFAULT_BACKEND, Answers
 from hermes_setup.changes import Change
 from hermes_setup.findings import Finding, block, note, warn
 from hermes_setup.host import File, Host, Listener, Request, Response
+from hermes_setup.side_by_side import side_by_side
+from hermes_setup.values import dataclass
 
 PORT = DEFAULT_BACKEND.port
 PUBLISHERS = ("docker-proxy", "rootlessport", "rootlesskit")  # what listens for a container
@@ -76,10 +76,10 @@ class Backend:
         maybe = [each for each in every if each.port == PORT or _looks_like_hermes(each)]
         wanted, was = answers.backend or DEFAULT_BACKEND, _was(host)
         targets = list(dict.fromkeys([*(_target(each) for each in maybe), wanted, was or wanted]))
-        with ThreadPoolExecutor(max_workers=len(targets)) as pool:
-            told = dict(zip(targets, pool.map(lambda at: _ask(host, at, hermes.STATUS, SECONDS), targets), strict=True))
-            sure = {at: status for at in targets if (status := _status(told[at]))}
-            pages = dict(zip(sure, pool.map(lambda at: _ask(host, at, "/", 1.0), sure), strict=True))
+        answered = side_by_side(lambda at: _ask(host, at, hermes.STATUS, SECONDS), targets)
+        told = dict(zip(targets, answered, strict=True))
+        sure = {at: status for at in targets if (status := _status(told[at]))}
+        pages = dict(zip(sure, side_by_side(lambda at: _ask(host, at, "/", 1.0), sure), strict=True))
         # Who holds a socket may be unseen, or be a proxy of any name: what answers counts.
         held = {at: next((each for each in maybe if _target(each) == at), None) or _holder(every, at) for at in sure}
         proved = [Dashboard(held[at], at, status) for at, status in sure.items()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from hermes_setup import certbot
@@ -12,6 +11,7 @@ from hermes_setup.certbot import OWN, Served
 from hermes_setup.changes import Change, Folder, Place, Run
 from hermes_setup.findings import Finding, block, warn
 from hermes_setup.host import Host
+from hermes_setup.values import dataclass
 
 DAYS = 825
 """Lifetime of a self-signed certificate: the longest that Apple's systems take (support.apple.com/103769)."""

@@ -12,19 +12,21 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import os
 import queue
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal, NamedTuple
 
+from hermes_setup import certbot
 from hermes_setup.answers import LETSENCRYPT, LETSENCRYPT_STAGING, Answers, worldwide
 from hermes_setup.changes import Change
 from hermes_setup.findings import Finding, Severity
-from hermes_setup.host import Absent, Host, Records
+from hermes_setup.host import Absent, File, Host, Records
+from hermes_setup.side_by_side import side_by_side
+from hermes_setup.state import STATE
+from hermes_setup.values import dataclass, field
 
 DEADLINE = 4.0  # seconds for all look-ups together
 QUICK = 1.5  # the same where the answer is only good to know
@@ -408,19 +410,61 @@ def _ask(
     inbox.put((question, said))
 
 
+def glance(answers: Answers, host: Host) -> tuple[Facts, ...]:
+    """Every name's addresses as this machine's resolver gives them, all of them this server's; () where more is to be asked.
+
+    More is asked where a CA is to be asked, now or soon: it looks past every cache, and for CAA. And where this server
+    knows its own address only from others, and where the name stands in a file of this machine. A family that cannot be
+    looked up counts as one without addresses. getent leaves no family out with -A (getent(1)); where it does not know that
+    flag it refuses, and then more is asked, too.
+    """
+    here = tuple(_address(address) or address for address in host.addresses())
+    ours = {*(answers.public_addresses or (each for each in here if worldwide(each)))}
+    files = [host.look(path) for path in ("/etc/hosts", "/etc/hostname", "/proc/sys/kernel/hostname")]
+    words = {
+        word.lower()
+        for file in files
+        if isinstance(file, File)
+        for word in file.content.decode(errors="replace").split()
+    }
+    if not ours or any(name.ascii in words for name in answers.names):
+        return ()
+    if not answers.issuer.self_signed:
+        rehearsed = host.look(f"{STATE}/stamps/renewal")
+        if not isinstance(rehearsed, File) or not rehearsed.content or rehearsed.content.startswith(b"{"):  # it failed
+            return ()
+    found: list[Facts] = []
+    for name in answers.names:
+        # With the dot at its end it is nobody's suffix (resolv.conf(5), "search").
+        said = host.ask(("getent", "-s", "dns", "-A", "ahosts", f"{name.ascii}."), seconds=QUICK)
+        values = {each for line in said.out.splitlines() if line.strip() and (each := _address(line.split()[0]))}
+        if not said.ok or not values or not values <= ours:
+            return ()
+        families = [tuple(sorted(each for each in values if _version(each) == version)) for version in (4, 6)]
+        a, aaaa = (Records("ok" if family else "nodata", family) for family in families)
+        found.append(Facts(Family("A", own=a), Family("AAAA", own=aaaa), here=here, certificate=True))
+    served, now = certbot.served(answers, host), host.now()
+    if not served or not served.leaf or served.leaf.left(now) < 1 / 3 or certbot.flaws(answers, served, now):
+        return ()  # from a third on certbot asks the CA; where it still does, something keeps it from being heard
+    return tuple(found)
+
+
 class Dns:
     """See the module."""
 
     name = "dns"
     title = "DNS records"
 
-    def __init__(self, seconds: float = DEADLINE) -> None:
+    def __init__(self, seconds: float = DEADLINE, *, glance: bool = False) -> None:
+        """`glance`: where no certificate is to be asked for, a look is enough that finds all names leading here."""
         self._seconds = seconds
+        self._glance = glance
 
     def inspect(self, answers: Answers, host: Host) -> tuple[Facts, ...]:
         """All that can be learned in the time, for each name; what could not be learned, the facts say."""
-        with ThreadPoolExecutor(max_workers=len(answers.names)) as pool:
-            return tuple(pool.map(lambda name: self._look(answers.about(name), host), answers.names))
+        if self._glance and (seen := glance(answers, host)):
+            return seen
+        return side_by_side(lambda name: self._look(answers.about(name), host), answers.names)
 
     def _look(self, answers: Answers, host: Host) -> Facts:
         trust = _trust(answers)
@@ -984,7 +1028,8 @@ def _parse_caa(record: str) -> tuple[int, str, str, dict[str, str]]:
 @functools.cache
 def cloudflare() -> tuple[AnyNetwork, ...]:
     """The ranges of Cloudflare's proxy, from the list that travels with the program."""
-    lines = Path(__file__).with_name("cloudflare.txt").read_text(encoding="ascii").splitlines()
+    with open(os.path.join(os.path.dirname(__file__), "cloudflare.txt"), encoding="ascii") as file:
+        lines = file.read().splitlines()
     return tuple(ipaddress.ip_network(line.strip()) for line in lines if line.strip() and not line.startswith("#"))
 
 

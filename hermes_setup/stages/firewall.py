@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from hermes_setup.answers import Answers
 from hermes_setup.changes import Change, Place, Run
 from hermes_setup.findings import Finding, note, warn
 from hermes_setup.host import Absent, File, Host, Ran
+from hermes_setup.side_by_side import side_by_side
 from hermes_setup.stages.filters import Door, Newcomer, Reading, firewalld, iptables, nftables, ufw
+from hermes_setup.values import dataclass
 
 PORTS = (80, 443)
 SECONDS = 4.0
@@ -55,10 +55,8 @@ class Firewall:
         questions = dict(_ASKED)
         if re.search(rb"^ENABLED=[\"']?yes", _content(host, "/etc/ufw/ufw.conf"), re.M):
             questions |= _UFW
-        with ThreadPoolExecutor(max_workers=len(questions)) as pool:
-            told = dict(
-                zip(questions, pool.map(lambda argv: host.ask(argv, seconds=SECONDS), questions.values()), strict=True)
-            )
+        answered = side_by_side(lambda argv: host.ask(argv, seconds=SECONDS), questions.values())
+        told = dict(zip(questions, answered, strict=True))
         packets = newcomers(host, self._ports)
         ipv6 = not re.search(rb"^IPV6=[\"']?no", _content(host, "/etc/default/ufw"), re.M)
         guarded = "ufw" in told and ufw.parse(told["ufw"].out).active

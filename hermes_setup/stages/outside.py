@@ -8,7 +8,6 @@ wide (letsencrypt.org/docs/staging-environment). A failed real order counts: fiv
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -21,6 +20,7 @@ from hermes_setup.findings import Finding, block, warn
 from hermes_setup.host import Host, Request, Response, System
 from hermes_setup.passwords import make_token
 from hermes_setup.state import STATE
+from hermes_setup.values import dataclass
 
 LOCAL = "127.0.0.1"
 

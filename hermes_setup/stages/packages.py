@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from hermes_setup import nginx
 from hermes_setup.answers import Answers
@@ -12,6 +11,7 @@ from hermes_setup.changes import Change, Probe, Run
 from hermes_setup.errors import CommandFailed, HermesSetupError
 from hermes_setup.findings import Finding, block, warn
 from hermes_setup.host import Absent, File, Host, System
+from hermes_setup.values import dataclass
 
 APT = {
     "DEBIAN_FRONTEND": "noninteractive",

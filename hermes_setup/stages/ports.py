@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from hermes_setup.answers import Answers
 from hermes_setup.changes import Change
@@ -11,6 +10,7 @@ from hermes_setup.findings import Finding, block
 from hermes_setup.host import Host, Listener
 from hermes_setup.stages.filters import iptables
 from hermes_setup.stages.firewall import newcomers
+from hermes_setup.values import dataclass
 
 PORTS = (80, 443)
 

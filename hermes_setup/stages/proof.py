@@ -6,7 +6,6 @@ import base64
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from hermes_setup import accounts, certbot, nginx
 from hermes_setup.accounts import GATE_FILE
@@ -16,6 +15,7 @@ from hermes_setup.findings import Finding, block, note, warn
 from hermes_setup.host import File, Host, Request, Response, System
 from hermes_setup.stages import site
 from hermes_setup.state import STATE
+from hermes_setup.values import dataclass
 
 STAMP = f"{STATE}/stamps/proof"
 LOOK = "X-Hermes-Look"  # from this machine itself, past the allowed addresses, as the site's template has it

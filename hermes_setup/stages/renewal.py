@@ -9,8 +9,6 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from hermes_setup import certbot, nginx
@@ -20,8 +18,10 @@ from hermes_setup.changes import ABSENT, Change, File, Place, Probe, Run
 from hermes_setup.errors import CommandFailed
 from hermes_setup.findings import Finding, note, warn
 from hermes_setup.host import Folder, Host, Node, System
+from hermes_setup.side_by_side import side_by_side
 from hermes_setup.stages.dns import DEFINITE
 from hermes_setup.state import STATE
+from hermes_setup.values import dataclass, replace
 
 HOOK = f"{certbot.FOLDER}/renewal-hooks/deploy/hermes-setup"
 STAMP = f"{STATE}/stamps/renewal"
@@ -291,8 +291,7 @@ def _earlier(moved: Sequence[tuple[Domain, Served | None]], host: Host) -> tuple
         told = [host.dns(name, kind) for kind in ("A", "AAAA")]
         return all(said.status in DEFINITE and not said.values for said in told)
 
-    with ThreadPoolExecutor(max_workers=len(names)) as pool:
-        gone = {name for name, is_lost in zip(names, pool.map(lost, names), strict=True) if is_lost}
+    gone = {name for name, is_lost in zip(names, side_by_side(lost, names), strict=True) if is_lost}
     return tuple(replace(each, lost=tuple(name for name in each.leaf.names if name in gone)) for each in found)
 
 

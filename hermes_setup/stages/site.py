@@ -10,7 +10,6 @@ import ipaddress
 import posixpath
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from hermes_setup import certbot, nginx
 from hermes_setup.accounts import GATE_FILE, USERS_FILE
@@ -23,6 +22,7 @@ from hermes_setup.nginx import Config, Server
 from hermes_setup.stages import addresses
 from hermes_setup.stages.backend import Backend as BackendStage
 from hermes_setup.state import STATE
+from hermes_setup.values import dataclass, replace
 
 AVAILABLE = "/etc/nginx/sites-available/hermes"
 NEXT = "-next"  # a second site for a new name, until its certificate is there; the old name is served meanwhile

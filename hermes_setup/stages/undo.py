@@ -9,7 +9,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from hermes_setup import accounts, nginx
 from hermes_setup.answers import Answers
@@ -18,6 +17,7 @@ from hermes_setup.findings import Finding, block, note, warn
 from hermes_setup.host import ABSENT, Absent, File, Folder, Host, Node
 from hermes_setup.stages import site
 from hermes_setup.state import STATE
+from hermes_setup.values import dataclass, field
 
 DONE = f"{STATE}/stamps/undone"
 """The name of the run that was put back last."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from hermes_setup import accounts, nginx
 from hermes_setup.accounts import GATE_FILE, USERS_FILE
@@ -13,6 +12,7 @@ from hermes_setup.findings import Finding, block, note, warn
 from hermes_setup.host import ABSENT, File, Host, Node, Special
 from hermes_setup.passwords import make_token
 from hermes_setup.stages.site import STAMP
+from hermes_setup.values import dataclass, field
 
 
 @dataclass(frozen=True)

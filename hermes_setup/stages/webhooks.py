@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 
 from hermes_setup import hermes
 from hermes_setup.answers import DEFAULT_BACKEND, Answers
 from hermes_setup.changes import Change
 from hermes_setup.findings import Finding, block, note, warn
 from hermes_setup.host import Host, Listener, Request
+from hermes_setup.side_by_side import side_by_side
+from hermes_setup.values import dataclass, replace
 from hermes_setup.webhooks import PLATFORMS, Hook
 
 SECONDS = 2.0
@@ -141,8 +141,7 @@ def look(host: Host, named: Sequence[Hook] = ()) -> list[Seen]:
     hooks = [*named, *(Hook(each, each.port) for each in PLATFORMS if each.port in ports and each not in known)]
     if not hooks:
         return []
-    with ThreadPoolExecutor(max_workers=len(hooks)) as pool:
-        who = list(pool.map(lambda hook: _who(host, hook, listeners), hooks))
+    who = side_by_side(lambda hook: _who(host, hook, listeners), hooks)
     return [
         Seen(hook, each, tuple(one for one in listeners if one.port == hook.port and not _loopback(one.address)))
         for hook, each in zip(hooks, who, strict=True)

@@ -8,6 +8,7 @@ import grp
 import os
 import pwd
 import resource
+import select
 import selectors
 import signal
 import stat
@@ -15,6 +16,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from functools import lru_cache
 
 from hermes_setup import durable
 from hermes_setup.errors import CommandFailed, HermesSetupError
@@ -95,14 +97,15 @@ class Local:
                 )
             except OSError as error:
                 return Ran(127 if error.errno == errno.ENOENT else 126, "", os.strerror(error.errno or 0))
+            _at_work.add(process)
             with contextlib.suppress(ProcessLookupError):  # it has ended already
                 # Somebody else's program may be asked (node of a user's), and say more than there is memory.
                 resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (LARGEST, LARGEST))
             try:
-                process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                return Ran(124, "", f"no answer within {seconds:g} s")
+                if not _ended(process, seconds):
+                    return Ran(124, "", f"no answer within {seconds:g} s")
             finally:
+                _at_work.discard(process)
                 if process.returncode is None:  # the time is over, or ^C
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)
@@ -258,6 +261,37 @@ def _in_memory(content: bytes) -> Iterator[int]:
         yield file.fileno()
 
 
+_at_work: set[subprocess.Popen[bytes]] = set()
+
+
+def end_questions() -> None:
+    """No command that was asked something is left: for a process that leaves while others of its threads still wait."""
+    for process in tuple(_at_work):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """True as soon as it has ended, False after so many seconds. (Popen.wait with a time looks now and then, up to 50 ms late.)"""
+    try:
+        handle = os.pidfd_open(process.pid)
+    except (OSError, AttributeError):  # kernels before 5.3, a Python built for one
+        handle = -1
+    try:
+        if handle >= 0:
+            watch = select.poll()
+            watch.register(handle, select.POLLIN)
+            if not watch.poll(max(0.0, seconds) * 1000):
+                return False
+        process.wait(seconds if handle < 0 else None)
+    except subprocess.TimeoutExpired:
+        return False
+    finally:
+        if handle >= 0:
+            os.close(handle)
+    return True
+
+
 def _says(process: subprocess.Popen[bytes], seconds: float) -> Iterator[bytes]:
     """What it says, as it comes; it has ended when this is exhausted. Raises TimeoutExpired after so many seconds."""
     end = time.monotonic() + seconds
@@ -339,16 +373,26 @@ def _hint(error: OSError, path: str) -> str:
             return f"Look at: ls -la {os.path.dirname(path)}"
 
 
+@lru_cache
+def _user_name(uid: int) -> str:
+    return pwd.getpwuid(uid).pw_name  # one that is not there raises, so it is looked for again
+
+
+@lru_cache
+def _group_name(gid: int) -> str:
+    return grp.getgrgid(gid).gr_name
+
+
 def _user(uid: int) -> str:
     try:
-        return pwd.getpwuid(uid).pw_name
+        return _user_name(uid)
     except KeyError:
         return str(uid)
 
 
 def _group(gid: int) -> str:
     try:
-        return grp.getgrgid(gid).gr_name
+        return _group_name(gid)
     except KeyError:
         return str(gid)
 

@@ -1,9 +1,8 @@
-"""A machine at one moment: what several stages ask of it side by side is asked once, and told to each."""
+"""A machine at one moment: what several stages ask of it, or read, side by side is asked once, and told to each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Future
 from datetime import datetime
 from threading import Lock
 from typing import Any, TypeVar
@@ -14,35 +13,34 @@ T = TypeVar("T")
 
 
 class Moment:
-    """Reads of `host`. Commands, sockets, addresses and requests are remembered for as long as this lives."""
+    """Reads of `host`. Commands, files, sockets, addresses and requests are remembered for as long as this lives."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._told: dict[Hashable, Future[Any]] = {}
         self._lock = Lock()
+        self._turns: dict[Hashable, Lock] = {}  # one asks, the others wait
+        self._told: dict[Hashable, Any] = {}
+        self._nodes: dict[str, Node] = {}
+        self._names: dict[str, tuple[str, ...]] = {}
 
     def _once(self, question: Hashable, ask: Callable[[], T]) -> T:
         with self._lock:
-            answer = self._told.get(question)
-            mine = answer is None
-            if answer is None:
-                answer = self._told[question] = Future()
-        if mine:
-            try:
-                answer.set_result(ask())
-            except BaseException as error:
-                answer.set_exception(error)
-                raise
-        told: T = answer.result()
+            turn = self._turns.setdefault(question, Lock())
+        with turn:
+            if question not in self._told:
+                self._told[question] = ask()
+            told: T = self._told[question]
         return told
 
     def look(self, path: str) -> Node:
-        """Not remembered: reading is as quick."""
-        return self._host.look(path)
+        """Read once; twice where two ask in the same instant, and then the first answer counts."""
+        node = self._nodes.get(path)
+        return node if node is not None else self._nodes.setdefault(path, self._host.look(path))
 
     def names(self, folder: str) -> tuple[str, ...]:
         """Likewise."""
-        return self._host.names(folder)
+        names = self._names.get(folder)
+        return names if names is not None else self._names.setdefault(folder, self._host.names(folder))
 
     def ask(self, argv: Sequence[str], *, seconds: float = 4.0) -> Ran:
         """The command has run once, whoever asked first."""

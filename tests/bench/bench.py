@@ -26,16 +26,14 @@ ANSWERS = 'domain = "hermes.example.com"\ncertificate = "{}"\n[[users]]\nname = 
 # Runs a command, and tells wall seconds, our own user and system seconds, those of its children, and its peak in KiB.
 # The program's own share is what RUSAGE_SELF says at its end; the commands it asks (nginx -T, openssl) count for themselves.
 MEASURE = """
-import json, os, resource, runpy, sys, time
+import json, os, resource, sys, time
 began = time.perf_counter()
 code = 0
 null = os.open(os.devnull, os.O_RDWR)
 keep = os.dup(2)
 os.dup2(null, 1), os.dup2(null, 2)
-try:
-    runpy.run_module("hermes_setup", run_name="__main__")
-except SystemExit as end:
-    code = end.code
+from hermes_setup.cli import run
+code = run(sys.argv[1:])
 wall = time.perf_counter() - began
 own, asked = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
 os.write(keep, json.dumps([code, wall, own.ru_utime + own.ru_stime, asked.ru_utime + asked.ru_stime, own.ru_maxrss]).encode())

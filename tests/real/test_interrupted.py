@@ -29,7 +29,7 @@ GO_ON = "sudo hermes-setup apply --answers /root/answers.toml --yes"
 
 # What differs from run to run, by its nature: salts and tokens (content only), and the program's own notes of runs.
 FRESH = re.compile(
-    r"/etc/nginx/(\.htpasswd-hermes|hermes-gate\.conf)|/etc/ssl/hermes-setup/.*\.pem|/var/lib/hermes-setup/(answers|lines)\.json|/var/lib/hermes-setup/lock"
+    r"/etc/nginx/(\.htpasswd-hermes|hermes-gate\.conf)|/etc/ssl/hermes-setup/.*\.pem|/var/lib/hermes-setup/(answers|lines|rendered)\.json|/var/lib/hermes-setup/lock"
     r"|/var/lib/hermes-setup/stamps/.*"
     # certbot: accounts and certificates have names and numbers of their own
     r"|/etc/letsencrypt/(accounts|archive|live|renewal|csr|keys)/.*"

@@ -289,7 +289,7 @@ def test_no_password_and_no_cookie_stands_anywhere_it_should_not(server: Server)
             ],
             check=False,
         )
-        allowed = {"/etc/nginx/hermes-gate.conf", "/root/alice.pw"}
+        allowed = {"/etc/nginx/hermes-gate.conf", "/root/alice.pw", "/var/lib/hermes-setup/rendered.json"}
         assert {path for path in found.out.split() if not path.startswith("/var/lib/hermes-setup/runs/")} <= allowed
     modes = server.machine.run(
         ["stat", "-c", "%a %U:%G %n", "/etc/nginx/.htpasswd-hermes", "/etc/nginx/hermes-gate.conf"]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from fnmatch import fnmatchcase
 
 from hermes_setup.changes import Change
+from hermes_setup.values import dataclass
 
 MARK = "hermes-setup"  # the comment on each rule of ours
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
 
 from hermes_setup.changes import Place, Run
 from hermes_setup.host import File, Node
@@ -25,6 +24,7 @@ from hermes_setup.stages.filters import (
     sent_to,
     turned,
 )
+from hermes_setup.values import dataclass, replace
 
 # The order in which netfilter asks them about a packet for this machine (nat only rewrites).
 BASES = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hermes_setup.changes import Place, Run
@@ -26,6 +25,7 @@ from hermes_setup.stages.filters import (
     sent_to,
     turned,
 )
+from hermes_setup.values import dataclass, field, replace
 
 CONF = "/etc/nftables.conf"
 OURS = "hermes_setup"  # a chain of our own in the table that shuts the port: it can be emptied without knowing a handle
@@ -51,7 +51,7 @@ _PORTS = {"http": 80, "https": 443, "ssh": 22}
 _TCP = ("tcp", 6, "6")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Table:
     """A table, with its rules as the JSON has them."""
 

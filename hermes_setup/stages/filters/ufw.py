@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from hermes_setup.changes import Run
 from hermes_setup.stages.filters import Chain, Door, Fits, Newcomer, Reading, Step, Verdict, arrives_at, judge, sent_to
+from hermes_setup.values import dataclass
 
 _ROW = re.compile(r"(.+?)\s+(ALLOW|DENY|REJECT|LIMIT)(?: (IN|OUT|FWD))?\s+(.+)")
 _DOES = {"ALLOW": "accept", "LIMIT": "accept", "DENY": "drop", "REJECT": "drop"}

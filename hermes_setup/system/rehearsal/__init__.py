@@ -21,13 +21,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from hermes_setup.errors import HermesSetupError
 from hermes_setup.host import File, Listener, Node, Ran, Records, Request, Response
 from hermes_setup.system.local import Local
+from hermes_setup.values import dataclass
 
 NAMESPACES = ("--mount", "--pid", "--ipc", "--uts", "--net")
 

@@ -18,9 +18,10 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from hermes_setup.values import dataclass
 
 HERE = ("169.254.1.1", "fe80::1")  # the copy's way out, on the cable between the two
 # What every other name leads to, and where the CA looks from: Let's Encrypt's own, for a firewall may well drop addresses
@@ -62,7 +63,7 @@ class Order:
 
     def text(self) -> str:
         """One line of JSON."""
-        return json.dumps(asdict(self)) + "\n"
+        return json.dumps(vars(self)) + "\n"
 
 
 def answer(order: Order, name: str, kind: str, six: bool) -> list[str]:
