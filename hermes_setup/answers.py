@@ -9,14 +9,16 @@ import difflib
 import ipaddress
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from hermes_setup.errors import WrongInput
 from hermes_setup.values import dataclass, field, replace
 from hermes_setup.webhooks import DASHBOARD, Hook, parse_hooks
+
+T = TypeVar("T")
 
 LETSENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 LETSENCRYPT_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
@@ -420,7 +422,7 @@ WEBHOOK_KEYS = ("platforms", "host", "allow")
 def read_table(table: Mapping[str, object]) -> AnswersFile:
     """The answers in a TOML document. Raises WrongInput, naming the key, for anything missing, unknown or wrong."""
     _known_keys(table, KEYS, "the answers file")
-    domain = Domain.parse(_text(table, "domain", required=True))
+    domain = _of_key("domain", Domain.parse, _text(table, "domain", required=True))
     firewall = _text(table, "firewall") or "open"
     if firewall not in ("open", "leave"):
         raise WrongInput(
@@ -430,10 +432,10 @@ def read_table(table: Mapping[str, object]) -> AnswersFile:
     redirects = _redirects(table.get("redirect_from", []), domain)
     return AnswersFile(
         domain=domain,
-        issuer=Issuer.parse(_text(table, "certificate") or "letsencrypt"),
+        issuer=_of_key("certificate", Issuer.parse, _text(table, "certificate") or "letsencrypt"),
         users=_users(table.get("users", [])),
-        email=parse_email(_text(table, "email")),
-        backend=Backend.parse(backend) if backend else None,
+        email=_of_key("email", parse_email, _text(table, "email")),
+        backend=_of_key("backend", Backend.parse, backend) if backend else None,
         firewall="open" if firewall == "open" else "leave",
         public_addresses=_addresses(table.get("public_addresses", [])),
         service=_switch(table, "service"),
@@ -445,6 +447,14 @@ def read_table(table: Mapping[str, object]) -> AnswersFile:
         webhooks=_webhooks(table["webhooks"], domain, redirects) if "webhooks" in table else None,
         redirects=redirects,
     )
+
+
+def _of_key(key: str, parse: Callable[[str], T], text: str) -> T:
+    """As `parse`; what is wrong is said with the key that it stands at."""
+    try:
+        return parse(text)
+    except WrongInput as error:
+        raise WrongInput(f"{key}: {error.message}", hint=error.hint, instead=error.instead) from None
 
 
 def _webhooks(value: object, domain: Domain, earlier: Sequence[Domain]) -> Webhooks:
@@ -484,7 +494,7 @@ def _redirects(value: object, domain: Domain) -> tuple[Domain, ...]:
         raise WrongInput("redirect_from is not a list of names in quotes.", hint=example)
     found: list[Domain] = []
     for text in value:
-        name = Domain.parse(text)
+        name = _of_key("redirect_from", Domain.parse, text)
         if name == domain:
             raise WrongInput(f"redirect_from holds {name}, which is the domain itself.", hint="Take it out there.")
         if name in found:
@@ -509,7 +519,7 @@ def _users(value: object) -> tuple[UserEntry, ...]:
             )
         _known_keys(table, USER_KEYS, f"users entry {number}")
         entry = UserEntry(
-            parse_user(_text(table, "name", required=True)),
+            _of_key(f"users entry {number}, name", parse_user, _text(table, "name", required=True)),
             _text(table, "password_file"),
             _text(table, "password_hash"),
         )

@@ -197,7 +197,7 @@ def damaged(host: Host, domain: Domain) -> tuple[str, ...]:
                 isinstance(node := nginx.resolve(host, path), File) and node.content.strip(b"\0 \n")
                 for path in (lineage.fullchain, lineage.key)
             )
-            if not whole:
+            if not whole or (lineage and not public_key(host, lineage.key)):
                 found.append(name)
     return tuple(found)
 
@@ -336,7 +336,8 @@ def cert_name(host: Host, answers: Answers) -> str:
         if isinstance(node, File):
             lineage = parse_renewal(name, node.content.decode(errors="replace"))
             found = leaf(host, lineage.fullchain) if lineage else None
-            if found and own(answers, found):
+            # certbot reads the old key, too, before it asks for anything, and falls over one that is none
+            if lineage and found and own(answers, found) and public_key(host, lineage.key):
                 return name
         elif not any(isinstance(host.look(f"{FOLDER}/{part}/{name}"), Folder) for part in ("live", "archive")):
             return name

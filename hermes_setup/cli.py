@@ -227,9 +227,10 @@ def _interrupted(code: int, words: str, argv: list[str]) -> int:
     with contextlib.suppress(OSError, ValueError):  # the terminal may be gone
         if _under_way:
             done = ", ".join(_under_way["done"]) or "nothing yet"
-            _say(
-                f"\n{words} during: {_under_way['now']}. Done so far: {done}. Everything on this server is in a sound state."
-            )
+            sound = "Everything on this server is in a sound state."
+            if _under_way["now"] == "Packages":
+                sound = "What apt had begun may be half installed; the same again finishes it."
+            _say(f"\n{words} during: {_under_way['now']}. Done so far: {done}. {sound}")
             _say(f"Go on: {again}")
         else:
             kept = "; answers given so far are kept" if _kept else ""
@@ -252,7 +253,7 @@ def _bug(argv: list[str]) -> int:
     kind = sys.exc_info()[0]
     _log(f"bug in: hermes-setup {shlex.join(argv)}\n{traceback.format_exc()}")
     _say(f"This is a bug in hermes-setup {__version__}, not a mistake of yours ({kind.__name__ if kind else '?'}).")
-    if os.access(LOG, os.R_OK):
+    if _logging and os.access(LOG, os.R_OK):
         _say(f"What happened stands at the end of {LOG}; it holds no password. Please report its last lines, with:")
     else:
         traceback.print_exc()
@@ -1080,7 +1081,7 @@ def _unless_blocked(answers: Answers, state: State, later: dict[str, str], *, dr
         if waiting:
             screen.say(dns_wait.meanwhile(answers, Local(), os.environ.get("SUDO_USER", "root")))
         unfit = any(finding.code.startswith("dns.") for finding in blocked.findings)
-        match wizard.what_now(_asker(), waiting=waiting, unfit=unfit):
+        match wizard.what_now(_asker(), waiting=waiting, unfit=unfit, kept=state.draft() is not None):
             case "wait":
                 dns_wait.wait(answers, Local(), screen)
                 return _unless_blocked(answers, state, later, dry=dry)

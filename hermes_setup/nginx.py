@@ -467,7 +467,11 @@ class Trial:
             try:
                 system.run(["nginx", "-t", "-q", "-c", f"{TRIAL}/nginx.conf"], seconds=60)
             except CommandFailed as error:
-                raise refused(error, self.changes) from error
+                links = {path: target(path, system.look(path)) for path in re.findall(r" in (/[^\s:]+):", error.output)}
+                own = [path for path, leads in links.items() if leads.replace(TRIAL, FOLDER) in self.changes]
+                raise refused(
+                    error, {**self.changes, **dict.fromkeys((p.replace(TRIAL, FOLDER) for p in own), ABSENT)}
+                ) from error
         finally:
             _clear(system, TRIAL)
         return ()

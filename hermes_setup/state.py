@@ -37,6 +37,7 @@ from hermes_setup.accounts import Written
 from hermes_setup.answers import Answers, Backend, Domain, Issuer, User, Webhooks, parse_allow, parse_email, parse_user
 from hermes_setup.errors import Busy, HermesSetupError, WrongInput
 from hermes_setup.host import ABSENT, Absent, File, Folder, Link, Node
+from hermes_setup.nginx import digest
 
 if TYPE_CHECKING:
     from hermes_setup.changes import Change
@@ -131,12 +132,13 @@ class State:
             self._save("lines.json", {mark: [each.at.isoformat(), each.exact] for mark, each in lines.items()})
 
     def rendered(self) -> dict[str, str]:
-        """Texts by their marks, as the last run kept them; {} where it kept none, or they cannot be read."""
+        """Texts by their marks, as the last run kept them; without those that were changed since, or cannot be read."""
         try:
             table = self._load("rendered.json") or {}
         except HermesSetupError:
             return {}
-        return {mark: text for mark, text in table.items() if isinstance(text, str)}
+        kept = [(mark, *entry) for mark, entry in table.items() if isinstance(entry, list) and len(entry) == 2]
+        return {mark: text for mark, text, seal in kept if isinstance(text, str) and seal == digest(mark, text)}
 
     def keep_rendered(self, texts: Mapping[str, str]) -> None:
         """These are kept, without those that are as quickly rendered as read, and no others. A full disk keeps none."""
@@ -146,7 +148,8 @@ class State:
         elif texts != self.rendered():
             with contextlib.suppress(HermesSetupError):
                 # the names of users made by hand may be no UTF-8
-                self._save("rendered.json", texts, ascii_only=True)
+                table = {mark: [text, digest(mark, text)] for mark, text in texts.items()}
+                self._save("rendered.json", table, ascii_only=True)
 
     def _load(self, name: str) -> dict[str, Any] | None:
         path = os.path.join(self.folder, name)

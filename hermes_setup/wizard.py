@@ -844,17 +844,18 @@ def agreed(asker: Asker, question: Question) -> bool | Back:
 
 
 def what_now(
-    asker: Asker, *, waiting: bool = False, unfit: bool = False
+    asker: Asker, *, waiting: bool = False, unfit: bool = False, kept: bool = True
 ) -> Literal["wait", "again", "domain", "back", "quit"]:
     """What is wanted after a check that blocks: look once more, go back to the answers, or stop here.
 
     `waiting`: or to wait for it to change by itself, which is proposed then. `unfit`: or to type another domain.
+    `kept`: the answers are on the disk, so that another run can go on with them.
     """
     wait = Choice("wait", "Wait here: look every half minute, and go on by itself")
     question = Question(
         "blocked",
         "What now?",
-        "Nothing has been changed. Your answers are kept.",
+        f"Nothing has been changed. {'Your answers are kept.' if kept else 'Stop here, and the change is forgotten.'}",
         "apply --answers FILE.toml",
         "choice",
         "wait" if waiting else "again",
@@ -863,7 +864,7 @@ def what_now(
             Choice("again", "I have mended it: look again"),
             *([Choice("domain", "Type another domain")] if unfit else []),
             Choice("back", "Change my answers"),
-            Choice("quit", "Stop here; hermes-setup goes on from here later"),
+            Choice("quit", "Stop here; hermes-setup goes on from here later" if kept else "Stop here"),
         ),
     )
     value = settled(asker, question, lambda text: chosen(question, text))

@@ -107,6 +107,8 @@ class Server(Machine):
         node = nginx.resolve(self, argv[-1] if argv[1] == "verify" else argv[3])
         content = node.content.decode(errors="replace") if isinstance(node, File) else ""
         if argv[1] == "pkey":
+            if content.startswith("garbage"):
+                return Ran(1, "", "Could not find private key")
             return Ran(0, f"-----BEGIN PUBLIC KEY-----\n{content}\n-----END PUBLIC KEY-----\n", "")
         try:
             told = json.loads(content)

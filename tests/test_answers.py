@@ -265,3 +265,21 @@ def test_the_printed_answers_are_an_answers_file_that_says_the_same() -> None:
 
 def test_a_hash_is_never_shown_by_repr() -> None:
     assert "$6$" not in repr(User("alice", "$6$secret"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ('domain = "a;}"', "domain: "),
+        ('domain = "a.example.com"\ncertificate = "nobody"', "certificate: "),
+        ('domain = "a.example.com"\nemail = "-x y@z"', "email: "),
+        ('domain = "a.example.com"\nbackend = "127.0.0.1:9119; }"', "backend: "),
+        ('domain = "a.example.com"\nredirect_from = ["a.b;}"]', "redirect_from: "),
+        ('domain = "a.example.com"\n[[users]]\nname = "x"\n[[users]]\nname = "a\\nb"', "users entry 2, name: "),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_key(lines: str, words: str) -> None:
+    with pytest.raises(WrongInput) as wrong:
+        read_table(tomllib.loads(lines if "users" in lines else f'{lines}\n[[users]]\nname = "alice"'))
+    assert wrong.value.message.startswith(words)
+    assert wrong.value.hint

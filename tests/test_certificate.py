@@ -128,7 +128,7 @@ def test_a_second_look_with_nothing_to_do_costs_three_processes() -> None:
 
 
 @pytest.mark.parametrize(
-    "what", ["conf torn", "conf empty", "live gone", "dangling", "certificate empty", "other key", "nuls"]
+    "what", ["conf torn", "conf empty", "live gone", "dangling", "certificate empty", "other key", "no key", "nuls"]
 )
 def test_what_a_power_cut_left_is_replaced_and_never_a_crash(what: str) -> None:
     server = Server()
@@ -148,6 +148,8 @@ def test_what_a_power_cut_left_is_replaced_and_never_a_crash(what: str) -> None:
             server.put(f"{archive}/fullchain.pem", File(b""))
         case "other key":
             server.put(f"{archive}/privkey.pem", File(b"another"))
+        case "no key":
+            server.put(f"{archive}/privkey.pem", File(b"garbage"))
         case "nuls":
             server.put(conf, File(b"\0" * 500))
     assert certbot.served(OURS, server) is None

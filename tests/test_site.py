@@ -509,3 +509,16 @@ if __name__ == "__main__":
         (GOLDEN / f"{case}.conf").write_text(
             rendered(its_facts, LONG.get(case, ANSWERS.domain), ALLOW.get(case, ()), **MORE.get(case, {})), "utf-8"
         )
+
+
+def test_a_folder_that_nginx_cannot_enter_is_opened_and_no_more_than_that() -> None:
+    closed = (("/var/www/letsencrypt", Folder(0o700, "root", "admins")),)
+    first = Site("site-http", "").plan(ANSWERS, replace(BARE, webroot=Folder(), closed=closed))[0]
+    assert isinstance(first, Place)
+    assert (first.path, first.node) == ("/var/www/letsencrypt", Folder(0o755, "root", "admins"))
+
+
+def test_a_site_whose_certificate_is_gone_serves_on_from_memory_until_there_is_another() -> None:
+    finished = done(SECURE)
+    assert Site("site-http", "").plan(ANSWERS, replace(finished, served=None, shown="aa")) == ()
+    assert Site("site-http", "").plan(ANSWERS, replace(finished, served=None, shown="")) != ()

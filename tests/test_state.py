@@ -129,6 +129,10 @@ def test_what_was_rendered_is_kept_for_the_next_run_if_it_is_short(state: State)
     assert path.stat().st_ino == before, "nothing is written where nothing has changed"
     state.keep_rendered({"other": "text"})
     assert state.rendered() == {"other": "text"}
+    path.write_text(path.read_text("utf-8").replace('"text"', '"test"'), "utf-8")
+    assert state.rendered() == {}, "somebody changed it"
+    state.keep_rendered({})
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"mark": 5}', "\0\0"])

@@ -54,7 +54,7 @@ class Proof:
             answers.domain.ascii,
         )
         stamp = host.look(STAMP)
-        proven = stamp.content.decode() if isinstance(stamp, File) else ""
+        proven = stamp.content.decode(errors="replace") if isinstance(stamp, File) else ""
         token = accounts.program_token(text)
         running = host.given(site.RUNS) or nginx.workers(host, config.pid).master > 0
         page = _through(host, answers, token, LOCAL) if running and token and proven == state else None

@@ -210,7 +210,9 @@ class Renewal:
             )
         hook = File(nginx.template("deploy-hook.sh").encode(), 0o755)
         if facts.hook != hook:
-            changes.append(Place(HOOK, hook, "have nginx load each renewed certificate (certbot alone does not)"))
+            same = isinstance(facts.hook, File) and facts.hook.content == hook.content
+            why = "have nginx load each renewed certificate (certbot alone does not)"
+            changes.append(Place(HOOK, hook, "root's, and a program that certbot may run" if same else why))
         state, last = _state(answers, facts.lineage), facts.rehearsed
         again = last.failed is not None and not timedelta(0) <= facts.now - last.failed < JUST_NOW
         if again or (last.state != state and not (facts.given and last.state)):

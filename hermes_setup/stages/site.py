@@ -61,6 +61,9 @@ class Facts:
     hooks_real_ip: tuple[str, ...] = ()  # the same under the webhooks' own name
     redirects: tuple[tuple[Domain, certbot.Served | None], ...] = ()  # each earlier name, and its own certificate
     hooks_now: HooksNow | None = None  # where our site serves webhooks at the moment, while its certificate is there
+    closed: tuple[
+        tuple[str, Folder], ...
+    ] = ()  # folders on the way to the challenges that nginx's workers cannot enter
 
     def certified(self, name: Domain) -> bool:
         """True when the certificate that is served holds that name, too. (A forecast has none to look into.)"""
@@ -99,7 +102,7 @@ class Site:
         shown = ""
         if served and started:
             shown = served.fingerprint  # whoever starts it, it reads what is there
-        elif served and workers.master:
+        elif workers.master and (served or _tls(answers.domain, ours)):
             request = Request("127.0.0.1", 443, answers.domain.ascii, method="", tls=True, seconds=3.0)
             shown = nginx.sha256(host.fetch(request).certificate)
         paths = {AVAILABLE, AVAILABLE + NEXT} | {server.path for server in config.servers}
@@ -120,10 +123,11 @@ class Site:
             nodes={path: host.look(path) for path in sorted(paths)},
             gate=gate.content.decode("utf-8", "surrogateescape") if isinstance(gate, File) else "",
             webroot=host.look(CHALLENGES),
+            closed=_closed(host),
             running=bool(workers.master) or started,
             systemd=systemd,
             unit_active=systemd and (started or host.ask(["systemctl", "is-active", "--quiet", "nginx"]).ok),
-            stamp=stamp.content.decode() if isinstance(stamp, File) else "",
+            stamp=stamp.content.decode(errors="replace") if isinstance(stamp, File) else "",
             real_ip=addresses.real_ip(answers, host, ours),
             hooks_real_ip=addresses.hooks_real_ip(answers, host, ours),
             redirects=tuple((name, certbot.served(answers.about(name), host)) for name in answers.redirects),
@@ -210,6 +214,9 @@ class Site:
 
     def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:
         """The site's file and link, tried on a copy first; then nginx loads them."""
+        if facts.served is None and facts.shown and _tls(answers.domain, _before(facts)):
+            # Its certificate is gone or damaged, and nginx has it in memory still: it serves on until there is another.
+            return ()
         sites = facts.config.sites
         text = self._render(answers, facts)
         moving = facts.served is None and _tls_for_another(answers.domain, facts)
@@ -265,6 +272,9 @@ class Site:
         changes: list[Change] = []
         if not isinstance(facts.webroot, Folder):
             changes.append(Place(CHALLENGES, Folder(), "where certbot puts the challenge's answers"))
+        for path, folder in facts.closed:
+            why = "nginx may enter it: the challenge's answers lie below"
+            changes.append(Place(path, replace(folder, mode=folder.mode | 0o555), why))
         if wanted:
             places = sorted(wanted.values(), key=lambda place: _rank(place.path, place.node))
             changes.append(
@@ -527,6 +537,21 @@ def _before(facts: Facts) -> str:
     """What stands at our site's place now, "" for nothing."""
     node = facts.nodes.get(AVAILABLE)
     return node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""
+
+
+def _closed(host: Host) -> tuple[tuple[str, Folder], ...]:
+    """The folders from the webroot down to the challenges that not everybody may enter."""
+    found = []
+    for path in (WEBROOT, posixpath.dirname(CHALLENGES), CHALLENGES):
+        node = host.look(path)
+        if isinstance(node, Folder) and not node.mode & 0o001:
+            found.append((path, node))
+    return tuple(found)
+
+
+def _tls(domain: Domain, text: str) -> bool:
+    """True when that text of our site serves the domain over HTTPS."""
+    return text.startswith(nginx.OURS) and "ssl_certificate" in text and f"\n# {domain} -> Hermes" in text
 
 
 def _tls_for_another(domain: Domain, facts: Facts) -> bool:

@@ -136,7 +136,9 @@ class Users:
                 # Cleared first: it must not fit again once these are exchanged for others that nginx has never loaded.
                 changes.append(Stamp(STAMP, ABSENT, "what nginx has loaded"))
                 changes.append(Probe(nginx.Trial({GATE_FILE: gate}), "have nginx try the new cookies on a copy"))
-            changes.append(Place(GATE_FILE, gate, _cookies_why(have, wanted)))
+            bare = isinstance(facts.gate_file, File) and facts.gate_file.content == gate.content
+            opened = "readable by root only; who could read the cookies is signed in with them: users sign-out --all"
+            changes.append(Place(GATE_FILE, gate, opened if bare else _cookies_why(have, wanted)))
         if facts.users_file != users:
             changes.append(Place(USERS_FILE, users, _lines_why(accounts.hashes(facts.text), lines, facts, users)))
         return changes

@@ -217,6 +217,23 @@ def test_another_ca_takes_over_without_a_moment_of_outage(world: World, vps: Mac
     assert "Nothing to do" in apply(vps, answers(then), "--yes").err
 
 
+def test_a_damaged_key_takes_nothing_off_the_air_and_a_closed_webroot_is_opened(world: World, vps: Machine) -> None:
+    apply(vps, answers(), "--yes")
+    vps.run(["chmod", "700", "/var/www/letsencrypt"])
+    assert "/var/www/letsencrypt" in apply(vps, answers(), "--yes").err
+    assert vps.run(["stat", "-c", "%a", "/var/www/letsencrypt"]).out.strip() == "755"
+    before = world.fetch(f"https://{DOMAIN}/").certificate
+    vps.run(["sh", "-c", f"echo garbage >$(readlink -f /etc/letsencrypt/live/{DOMAIN}/privkey.pem)"])
+    with asking(world, f"https://{DOMAIN}/") as seen:
+        world.acme.refuse(Problem("serverInternal", "try again later", status=500), LETSENCRYPT)
+        apply(vps, answers(), "--yes", code=1)
+        world.acme.accept(LETSENCRYPT)
+        apply(vps, answers(), "--yes")
+    assert set(seen) == {401}
+    assert world.fetch(f"https://{DOMAIN}/", roots=world.acme.roots()).certificate != before
+    assert "Nothing to do" in apply(vps, answers(), "--yes").err
+
+
 def test_a_new_name_takes_over_only_when_its_certificate_is_there(world: World, vps: Machine) -> None:
     apply(vps, answers(), "--yes")
     apply(vps, answers(domain="new.example.com"), "--yes", code=3)  # no DNS yet
