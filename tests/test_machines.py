@@ -7,6 +7,7 @@ import errno
 import grp
 import os
 import pwd
+import resource
 import signal
 import subprocess
 import sys
@@ -211,6 +212,18 @@ def test_on_a_kernel_without_handles_of_processes_it_is_waited_for_as_well(
     monkeypatch.setattr(os, "pidfd_open", no_such_call)
     assert local.ask(["sh", "-c", "sleep 0.1; echo out; exit 3"]) == Ran(3, "out\n", "")
     assert local.ask(["sleep", "30"], seconds=0.2).code == 124
+
+
+def test_a_root_that_may_not_limit_another_users_command_asks_it_all_the_same(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container without CAP_SYS_RESOURCE, where runuser has become the user already."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(resource, "prlimit", refused)
+    assert local.ask(["echo", "told"]) == Ran(0, "told\n", "")
 
 
 def test_who_leaves_ends_what_its_threads_have_asked() -> None:

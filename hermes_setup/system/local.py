@@ -98,7 +98,8 @@ class Local:
             except OSError as error:
                 return Ran(127 if error.errno == errno.ENOENT else 126, "", os.strerror(error.errno or 0))
             _at_work.add(process)
-            with contextlib.suppress(ProcessLookupError):  # it has ended already
+            # It has ended already; or is another user's by now, which a root without CAP_SYS_RESOURCE may not limit.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 # Somebody else's program may be asked (node of a user's), and say more than there is memory.
                 resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (LARGEST, LARGEST))
             try:
@@ -107,7 +108,7 @@ class Local:
             finally:
                 _at_work.discard(process)
                 if process.returncode is None:  # the time is over, or ^C
-                    with contextlib.suppress(ProcessLookupError):
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
                         os.killpg(process.pid, signal.SIGKILL)
                     process.wait()
             out.seek(0)
