@@ -20,6 +20,7 @@ from hermes_setup.nginx import Listen
 from hermes_setup.nginx import Server as Block
 from hermes_setup.stages import addresses
 from hermes_setup.stages.dns import cloudflare
+from hermes_setup.stages.proof import Proof
 from hermes_setup.stages.site import AVAILABLE, STAMP, Facts, HooksNow, Site
 from hermes_setup.system.overlay import Nothing
 from hermes_setup.values import replace
@@ -522,3 +523,13 @@ def test_a_site_whose_certificate_is_gone_serves_on_from_memory_until_there_is_a
     finished = done(SECURE)
     assert Site("site-http", "").plan(ANSWERS, replace(finished, served=None, shown="aa")) == ()
     assert Site("site-http", "").plan(ANSWERS, replace(finished, served=None, shown="")) != ()
+
+
+def test_a_stamp_that_is_no_text_is_one_that_does_not_fit() -> None:
+    server = Server()
+    server.lineage()
+    for path in (STAMP, "/var/lib/hermes-setup/stamps/proof"):
+        server.put(path, File(b"\xff\xfe\x00"))
+    assert Site("s", "S").inspect(ANSWERS, server).stamp
+    stage = Proof()
+    assert any(isinstance(change, Probe) for change in stage.plan(ANSWERS, stage.inspect(ANSWERS, server)))
