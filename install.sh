@@ -201,7 +201,7 @@ install_program() {
         pip install --no-deps --no-index "$work"/wheel/*.whl &&
         sed -i '1s/$/ -I/' "$new/bin/hermes-setup" &&
         PYTHONDONTWRITEBYTECODE='' "$new/bin/python" -m compileall -q -j 0 "$new/lib" &&
-        "$new/bin/python" -I -c 'from hermes_setup import nginx; nginx.compile_templates()' &&
+        "$new/bin/python" -I -c 'from hermes_setup.nginx import render; render.compile_templates()' &&
         chmod -R u+rwX,go+rX,go-w "$new" &&
         "$new/bin/hermes-setup" --version &&
         sync -f "$new" # a link to files that a power cut could still empty would not be a whole release

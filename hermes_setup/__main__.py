@@ -1,5 +1,5 @@
 """`python -m hermes_setup` is the command `hermes-setup`."""
 
-from hermes_setup.cli import main
+from hermes_setup.main import main
 
 main()

@@ -7,15 +7,17 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from hermes_setup import certbot, nginx
-from hermes_setup.answers import LETSENCRYPT, Answers, Domain, Issuer, User
+from hermes_setup.answers.answers import Answers, User
+from hermes_setup.answers.fields import LETSENCRYPT, Domain, Issuer
 from hermes_setup.errors import CommandFailed
 from hermes_setup.host import File, Folder, Link, Ran, Records, Request, Response
+from hermes_setup.nginx import tree
+from hermes_setup.stages.certificate import lineages, refusals
 from hermes_setup.system.overlay import Overlay
 from machines import Machine
 
 NAME = "hermes.example.com"
-LIVE = f"{certbot.FOLDER}/live/{NAME}"
+LIVE = f"{lineages.FOLDER}/live/{NAME}"
 NOW = Overlay(Machine()).now()
 LEAF = """notBefore={start:%b %d %H:%M:%S %Y} GMT
 notAfter={end:%b %d %H:%M:%S %Y} GMT
@@ -60,20 +62,20 @@ class Server(Machine):
         self.put(f"{folder}/privkey.pem", File(key.encode(), 0o600))
 
     def lineage(
-        self, name: str = NAME, *, server: str = LETSENCRYPT, webroot: str = certbot.WEBROOT, **pair: Any
+        self, name: str = NAME, *, server: str = LETSENCRYPT, webroot: str = lineages.WEBROOT, **pair: Any
     ) -> None:
         """As certbot 2.1 leaves it: archive, live links, renewal file."""
-        self.pair(f"{certbot.FOLDER}/archive/{name}/1", **pair)
-        self.put(f"{certbot.FOLDER}/live/{name}", Folder())
+        self.pair(f"{lineages.FOLDER}/archive/{name}/1", **pair)
+        self.put(f"{lineages.FOLDER}/live/{name}", Folder())
         for part in ("fullchain", "privkey"):
-            self.put(f"{certbot.FOLDER}/live/{name}/{part}.pem", Link(f"../../archive/{name}/1/{part}.pem"))
+            self.put(f"{lineages.FOLDER}/live/{name}/{part}.pem", Link(f"../../archive/{name}/1/{part}.pem"))
         self.renewal(name, server, webroot, pair.get("names", (NAME,)))
 
     def renewal(
         self,
         name: str = NAME,
         server: str = LETSENCRYPT,
-        webroot: str = certbot.WEBROOT,
+        webroot: str = lineages.WEBROOT,
         names: Sequence[str] = (NAME,),
     ) -> None:
         way = (
@@ -81,12 +83,12 @@ class Server(Machine):
             if webroot
             else "authenticator = nginx\ninstaller = nginx"
         )
-        live = f"{certbot.FOLDER}/live/{name}"
+        live = f"{lineages.FOLDER}/live/{name}"
         webroots = "\n".join(f"{each} = {webroot}" for each in names if webroot)
         self.put(
-            f"{certbot.FOLDER}/renewal/{name}.conf",
+            f"{lineages.FOLDER}/renewal/{name}.conf",
             File(
-                f"# renew_before_expiry = 30 days\nversion = 2.1.0\narchive_dir = {certbot.FOLDER}/archive/{name}\n"
+                f"# renew_before_expiry = 30 days\nversion = 2.1.0\narchive_dir = {lineages.FOLDER}/archive/{name}\n"
                 f"cert = {live}/cert.pem\nprivkey = {live}/privkey.pem\nchain = {live}/chain.pem\n"
                 f"fullchain = {live}/fullchain.pem\n\n# Options used in the renewal process\n[renewalparams]\n"
                 f"account = 0123\n{way}\nserver = {server}\nkey_type = ecdsa\n[[webroot_map]]\n"
@@ -96,7 +98,7 @@ class Server(Machine):
 
     def log(self, text: str, number: int = 0, server: str = LETSENCRYPT, ago: timedelta = timedelta(minutes=9)) -> None:
         """A log of certbot's, of a run that asked that CA for NAME."""
-        self.put(f"{certbot.LOG}.{number}" if number else certbot.LOG, File(ran(text, server, ago).encode()))
+        self.put(f"{refusals.LOG}.{number}" if number else refusals.LOG, File(ran(text, server, ago).encode()))
 
     def ask(self, argv: Sequence[str], *, seconds: float = 4.0) -> Ran:  # noqa: ARG002
         self.asked.append(tuple(argv))
@@ -104,7 +106,7 @@ class Server(Machine):
             return Ran(0, self.units, "")
         if argv[0] != "openssl" or argv[1] == "version":
             return Ran(127, "", "")
-        node = nginx.resolve(self, argv[-1] if argv[1] == "verify" else argv[3])
+        node = tree.resolve(self, argv[-1] if argv[1] == "verify" else argv[3])
         content = node.content.decode(errors="replace") if isinstance(node, File) else ""
         if argv[1] == "pkey":
             if content.startswith("garbage"):

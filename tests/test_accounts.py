@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hermes_setup import accounts, passwords
-from hermes_setup.accounts import (
-    Listed,
-    Written,
-    dated,
-    hashes,
-    mark,
-    named,
-    read_list,
-    render_gate,
-    tokens,
-    wanted_tokens,
-    with_users,
-)
-from hermes_setup.answers import Answers, Domain, Issuer, User, UserEntry
+from hermes_setup import passwords
+from hermes_setup.answers.answers import Answers, User
+from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.answers.file import UserEntry
 from hermes_setup.errors import WrongInput
 from hermes_setup.host import ABSENT, File, Node
-from hermes_setup.stages.users import Facts, Users
+from hermes_setup.phrases import listed
+from hermes_setup.stages.users.cookies import render_gate, tokens, wanted_tokens
+from hermes_setup.stages.users.entries import resolve
+from hermes_setup.stages.users.htpasswd import hashes, with_users
+from hermes_setup.stages.users.lists import Listed, read_list
+from hermes_setup.stages.users.stage import Facts, Users
+from hermes_setup.state.written import Written, dated, mark
 
 A, B = "$6$rounds=40000$aaaaaaaaaaaaaaaa$x", "$6$rounds=40000$bbbbbbbbbbbbbbbb$y"
 
@@ -35,7 +31,7 @@ A, B = "$6$rounds=40000$aaaaaaaaaaaaaaaa$x", "$6$rounds=40000$bbbbbbbbbbbbbbbb$y
 HEAD = "# Written by hermes-setup. One user a line; lines added by hand are kept.\n"
 
 
-def counting() -> accounts.Callable[[], str]:
+def counting() -> Callable[[], str]:
     numbers = itertools.count()
     return lambda: f"{next(numbers):032x}"
 
@@ -119,7 +115,7 @@ def test_names_that_differ_in_case_or_are_long_become_exact_expressions() -> Non
     ],
 )
 def test_a_password_file_is_one_line(raw: bytes, password: str) -> None:
-    assert accounts.password_from(raw, "/root/a.pw", "alice") == password
+    assert entries.password_from(raw, "/root/a.pw", "alice") == password
 
 
 @pytest.mark.parametrize(
@@ -137,7 +133,7 @@ def test_a_password_file_is_one_line(raw: bytes, password: str) -> None:
 )
 def test_a_bad_password_is_refused_and_never_repeated(raw: bytes) -> None:
     with pytest.raises(WrongInput) as refused:
-        accounts.password_from(raw, "/root/a.pw", "alice")
+        entries.password_from(raw, "/root/a.pw", "alice")
     said = refused.value.message + refused.value.hint
     assert "/root/a.pw" in said
     assert not raw.strip() or raw.decode("latin-1") not in said
@@ -155,7 +151,7 @@ def test_an_answers_file_leaves_lines_alone_that_already_say_so() -> None:
     ]
     files = {"/same": b"correct horse\n", "/changed": b"battery staple\n"}
     lines = dict.fromkeys(["same", "gone", "changed", "there", "hash"], hashed)
-    users, made_up = accounts.resolve(entries, lines, files.get)
+    users, made_up = resolve(entries, lines, files.get)
     by_name = {user.name: user.hash for user in users}
     assert [by_name[name] for name in ("same", "gone", "there", "hash")] == ["", "", "", ""]
     assert passwords.verify_password("battery staple", by_name["changed"])
@@ -165,7 +161,7 @@ def test_an_answers_file_leaves_lines_alone_that_already_say_so() -> None:
 
 def test_a_new_user_whose_password_file_is_gone_is_an_error() -> None:
     with pytest.raises(WrongInput, match="not there"):
-        accounts.resolve([UserEntry("new", password_file="/gone")], {}, lambda _path: None)
+        resolve([UserEntry("new", password_file="/gone")], {}, lambda _path: None)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +169,7 @@ def test_a_new_user_whose_password_file_is_gone_is_an_error() -> None:
 )
 def test_only_a_complete_hash_of_a_strong_kind_is_taken_from_an_answers_file(hashed: str) -> None:
     with pytest.raises(WrongInput):
-        accounts.resolve([UserEntry("a", password_hash=hashed)], {}, lambda _path: None)
+        resolve([UserEntry("a", password_hash=hashed)], {}, lambda _path: None)
 
 
 def test_one_check_costs_what_it_should() -> None:
@@ -305,10 +301,10 @@ def test_ten_thousand_users_take_no_time_but_for_their_hashes() -> None:
 
 
 def test_many_names_are_told_by_the_first() -> None:
-    assert named(["a", "b"]) == "a, b"
-    assert named(["a", "b", "c"], 2) == "a, b, c"
-    assert named([*"abcd"], 2) == "a, b and 2 more"
-    assert named([]) == ""
+    assert listed(["a", "b"]) == "a, b"
+    assert listed(["a", "b", "c"], 2) == "a, b, c"
+    assert listed([*"abcd"], 2) == "a, b and 2 more"
+    assert listed([]) == ""
 
 
 # -- since when -----------------------------------------------------------------------------------------------------------

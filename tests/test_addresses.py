@@ -10,37 +10,30 @@ from pathlib import Path
 
 import pytest
 
-from hermes_setup import nginx, session
-from hermes_setup.answers import (
-    Answers,
-    Domain,
-    Issuer,
-    User,
-    Webhooks,
-    parse_allow,
-    parse_network,
-    permits,
-    read_table,
-    to_toml,
-)
+from hermes_setup import ancestors
+from hermes_setup.answers.answers import Answers, User, Webhooks
+from hermes_setup.answers.fields import Domain, Issuer, parse_allow, parse_network, permits
+from hermes_setup.answers.file import read_table, to_toml
+from hermes_setup.answers.platforms import parse_endpoints
+from hermes_setup.engine.findings import Severity
 from hermes_setup.errors import WrongInput
-from hermes_setup.findings import Severity
 from hermes_setup.host import ABSENT, File, Node, Records, Request, Response
-from hermes_setup.menu import Visit, Wish, menu, typed_list
-from hermes_setup.session import Session
-from hermes_setup.stages import addresses
-from hermes_setup.stages.addresses import NOTHING, Addresses, Facts
-from hermes_setup.stages.dns import cloudflare
+from hermes_setup.nginx import tree
+from hermes_setup.questions.menu import Visit, Wish, menu, typed_list
+from hermes_setup.questions.wizard import BACK, Back, Draft
+from hermes_setup.stages.addresses import ssh
+from hermes_setup.stages.addresses import stage as addresses
+from hermes_setup.stages.addresses.ssh import SshSession
+from hermes_setup.stages.addresses.stage import NOTHING, Addresses, Facts
+from hermes_setup.stages.dns.stage import cloudflare
 from hermes_setup.stages.proof import LOOK, Look
-from hermes_setup.state import from_table, to_table
+from hermes_setup.state.table import from_table, to_table
 from hermes_setup.system.overlay import Nothing, Overlay
 from hermes_setup.values import replace
-from hermes_setup.webhooks import parse_hooks
-from hermes_setup.wizard import BACK, Back, Draft
 from test_wizard import Script
 
 ANSWERS = Answers(Domain.parse("hermes.example.com"), Issuer.parse("letsencrypt"), (User("alice"),))
-HERE = Session("203.0.113.9")
+HERE = SshSession("203.0.113.9")
 
 
 def listed(*allow: str, **more: bool) -> Answers:
@@ -212,20 +205,20 @@ OTHER = ("198.51.100.10", 22, "203.0.113.77", 50001)
                 "",
                 table(("2001:db8::10", 22, "2001:db8::9", 50000)),
             ),
-            Session("2001:db8::9"),
+            SshSession("2001:db8::9"),
         ),
         # an old tmux: its connection is closed, and the one that is open is somebody's, most likely ours
-        (Processes((SAID,), table(OTHER)), Session("203.0.113.77", sure=False)),
+        (Processes((SAID,), table(OTHER)), SshSession("203.0.113.77", sure=False)),
         (Processes((SAID,), table(OTHER, ("198.51.100.10", 22, "203.0.113.78", 5))), None),
         # the same address and another port: not sure
-        (Processes((SAID,), table(("198.51.100.10", 22, "203.0.113.9", 50009))), Session("203.0.113.9", sure=False)),
+        (Processes((SAID,), table(("198.51.100.10", 22, "203.0.113.9", 50009))), SshSession("203.0.113.9", sure=False)),
         # mosh: nothing is open
-        (Processes((SAID,), table()), Session("203.0.113.9", sure=False)),
-        (Processes((SAID,), table(OURS, state="06")), Session("203.0.113.9", sure=False)),
+        (Processes((SAID,), table()), SshSession("203.0.113.9", sure=False)),
+        (Processes((SAID,), table(OURS, state="06")), SshSession("203.0.113.9", sure=False)),
         # a web visitor is nobody's session
         (
             Processes((SAID,), table(("198.51.100.10", 443, "192.0.2.1", 7))),
-            Session("203.0.113.9", sure=False),
+            SshSession("203.0.113.9", sure=False),
         ),
         (Processes((SAID,), table(OURS, ("198.51.100.10", 443, "192.0.2.1", 7))), HERE),
         # no session, or none that a browser could share
@@ -238,8 +231,8 @@ OTHER = ("198.51.100.10", 22, "203.0.113.77", 50001)
         (Processes(("XSSH_CONNECTION=203.0.113.9 50000 198.51.100.10 22",), table(OURS)), None),
     ],
 )
-def test_where_the_session_comes_from(machine: Processes, found: Session | None) -> None:
-    assert session.find(machine) == found
+def test_where_the_session_comes_from(machine: Processes, found: SshSession | None) -> None:
+    assert ssh.find(machine) == found
 
 
 @pytest.mark.parametrize(
@@ -255,12 +248,12 @@ def test_where_the_session_comes_from(machine: Processes, found: Session | None)
     ],
 )
 def test_what_was_set_where_sudo_was_typed(environs: tuple[str, ...], found: dict[str, str]) -> None:
-    assert session.before_sudo(Processes(environs), ("PLAIN", "NO")) == found
+    assert ancestors.before_sudo(Processes(environs), ("PLAIN", "NO")) == found
 
 
 def test_of_ipv6_the_network_is_offered() -> None:
     assert HERE.network == "203.0.113.9"
-    assert Session("2001:db8:1:2:a:b:c:d").network == "2001:db8:1:2::/64"
+    assert SshSession("2001:db8:1:2:a:b:c:d").network == "2001:db8:1:2::/64"
 
 
 # -- what makes it a trap --------------------------------------------------------------------------------------------------
@@ -323,7 +316,7 @@ HOOKS = Domain.parse("hooks.example.com")
 
 
 def hooked(*allow: str, own: bool = False, dashboard: tuple[str, ...] = ()) -> Answers:
-    hooks = Webhooks(parse_hooks(["webhook"]), HOOKS if own else None, parse_allow(allow))
+    hooks = Webhooks(parse_endpoints(["webhook"]), HOOKS if own else None, parse_allow(allow))
     return replace(ANSWERS, webhooks=hooks, allow=dashboard)
 
 
@@ -501,10 +494,10 @@ def test_the_facts_of_a_machine() -> None:
         set_real_ip_from 10.0.0.1;
         server { listen 443 ssl proxy_protocol; server_name x; set_real_ip_from 0.0.0.0/0; }
         }"""
-    machine = Names({"AAAA": Records("ok", ("2606:4700::1",))}, {nginx.CONF: conf})
+    machine = Names({"AAAA": Records("ok", ("2606:4700::1",))}, {tree.CONF: conf})
     facts = Addresses().inspect(listed("203.0.113.9"), machine)
-    assert facts == Facts(None, (), ("2606:4700::1",), ("2606:4700::1",), ("10.0.0.1",), nginx.CONF)
-    elsewhere = Names(files={nginx.CONF: "http { server { listen 8443 ssl proxy_protocol; } }"})
+    assert facts == Facts(None, (), ("2606:4700::1",), ("2606:4700::1",), ("10.0.0.1",), tree.CONF)
+    elsewhere = Names(files={tree.CONF: "http { server { listen 8443 ssl proxy_protocol; } }"})
     assert Addresses().inspect(listed("203.0.113.9"), elsewhere) == NOTHING
 
 
@@ -582,7 +575,7 @@ def test_the_chats_token_is_sent_as_the_page_has_it(session: str, page: str) -> 
 
 # -- the menu --------------------------------------------------------------------------------------------------------------
 
-SIX = Session("2001:db8:1:2::9")
+SIX = SshSession("2001:db8:1:2::9")
 
 
 @pytest.mark.parametrize(
@@ -600,7 +593,7 @@ SIX = Session("2001:db8:1:2::9")
     ],
 )
 def test_the_menu_asks_for_the_list(
-    allow: tuple[str, ...], here: Session | None, replies: tuple[str | Back, ...], wanted: tuple[str, ...]
+    allow: tuple[str, ...], here: SshSession | None, replies: tuple[str | Back, ...], wanted: tuple[str, ...]
 ) -> None:
     script = Script(*replies)
     visit = Visit(listed(*allow), ("alice",), here)
@@ -609,7 +602,7 @@ def test_the_menu_asks_for_the_list(
 
 
 def test_this_session_is_offered_first_and_once() -> None:
-    def offered(here: Session | None, *allow: str) -> list[str]:
+    def offered(here: SshSession | None, *allow: str) -> list[str]:
         script = Script("addresses", BACK, "quit")
         menu(Visit(listed(*allow), ("alice",), here), script)
         question = script.asked[1][0]

@@ -6,17 +6,9 @@ import sys
 
 import pytest
 
-from hermes_setup.answers import (
-    Answers,
-    Backend,
-    Domain,
-    Issuer,
-    User,
-    parse_email,
-    parse_user,
-    read_table,
-    to_toml,
-)
+from hermes_setup.answers.answers import Answers, User
+from hermes_setup.answers.fields import Backend, Domain, Issuer, parse_email, parse_user
+from hermes_setup.answers.file import read_table, to_toml
 from hermes_setup.errors import WrongInput
 
 if sys.version_info >= (3, 11):

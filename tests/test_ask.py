@@ -21,15 +21,15 @@ import pyte
 import pytest
 
 from hermes_setup import passwords
+from hermes_setup.questions.wizard import BACK, Back, Choice, Question
 from hermes_setup.ui.ask import Lines
 from hermes_setup.ui.terminal import Terminal, columns, one_line, printable, says_utf8
-from hermes_setup.wizard import BACK, Back, Choice, Question
 
 DRIVER = """
 import json, sys
-from hermes_setup.answers import Backend
+from hermes_setup.answers.fields import Backend
 from hermes_setup.ui.ask import asker
-from hermes_setup.wizard import Draft, Known, walk
+from hermes_setup.questions.wizard import Draft, Known, walk
 known = Known(fqdn="vps.example.net", addresses=("203.0.113.5",), login="anna",
               backends=(Backend("127.0.0.1", 9119), Backend("127.0.0.1", 9200)))
 start = Draft.from_table(json.load(open(sys.argv[2]))) if len(sys.argv) > 2 else Draft()

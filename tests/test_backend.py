@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from hermes_setup import docker, hermes
-from hermes_setup.answers import Answers, Domain, Issuer
-from hermes_setup.answers import Backend as Place
-from hermes_setup.findings import Severity
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.fields import Backend as Place
+from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.engine.findings import Severity
 from hermes_setup.host import File, Folder, Link, Listener, Node, Ran, Request, Response, Special
-from hermes_setup.stages.backend import Backend, proved
+from hermes_setup.stages.hermes import api, docker
+from hermes_setup.stages.hermes.stage import Backend, proved
 from hermes_setup.system.overlay import Nothing
 
 STATUS = {"version": "0.19.0", "auth_required": False, "auth_providers": []}
@@ -352,7 +353,7 @@ def test_only_what_proved_to_be_hermes_on_loopback_is_offered() -> None:
     "body", [b"", b"{", b"[]", b"null", b'{"version": 5, "auth_required": true}', b'{"version": "1"}', b"\xff"]
 )
 def test_what_is_no_status_is_not_taken_for_one(body: bytes) -> None:
-    assert hermes.parse_status(body) is None
+    assert api.parse_status(body) is None
 
 
 def test_compose_is_started_anew_with_all_its_files_under_its_own_name() -> None:

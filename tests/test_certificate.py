@@ -10,15 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certificates import LIVE, NAME, NOW, Server, answers, ran, refuse
-from hermes_setup import certbot
-from hermes_setup.answers import LETSENCRYPT, LETSENCRYPT_STAGING, Answers, Domain
-from hermes_setup.certbot import OWN, WEBROOT
-from hermes_setup.changes import Place, Run
-from hermes_setup.engine import NoJournal, StageFailed, run
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.fields import LETSENCRYPT, LETSENCRYPT_STAGING, Domain
+from hermes_setup.engine.changes import Place, Run
+from hermes_setup.engine.findings import Severity
+from hermes_setup.engine.loop import StageFailed, run
+from hermes_setup.engine.undoing import NoJournal
 from hermes_setup.errors import CommandFailed
-from hermes_setup.findings import Severity
 from hermes_setup.host import ABSENT, File, Folder, Link
-from hermes_setup.stages.certificate import Certificate
+from hermes_setup.stages.certificate import certbot, lineages, refusals, serving, x509
+from hermes_setup.stages.certificate.lineages import WEBROOT
+from hermes_setup.stages.certificate.self_signed import OWN
+from hermes_setup.stages.certificate.stage import Certificate
 from hermes_setup.system.overlay import Overlay
 
 OURS = answers()
@@ -66,7 +69,7 @@ X509v3 Subject Alternative Name:
 
 @pytest.mark.parametrize("version", RECORDED)
 def test_a_certificate_is_read_from_what_openssl_prints(version: str) -> None:
-    leaf = certbot.parse_leaf(RECORDED[version])
+    leaf = x509.parse_leaf(RECORDED[version])
     assert leaf is not None
     assert leaf.names == ("hermes.example.com", "www.example.com")
     assert leaf.not_after == datetime(2027, 2, 21, 16, 59, 59, tzinfo=timezone.utc)
@@ -74,19 +77,19 @@ def test_a_certificate_is_read_from_what_openssl_prints(version: str) -> None:
 
 
 def test_a_name_in_the_issuer_is_no_name_of_the_certificate() -> None:
-    leaf = certbot.parse_leaf(RECORDED["openssl 3.5"].replace("CN=E7", "CN=DNS:evil.example"))
+    leaf = x509.parse_leaf(RECORDED["openssl 3.5"].replace("CN=E7", "CN=DNS:evil.example"))
     assert leaf is not None
     assert "evil.example" not in leaf.names
 
 
 @pytest.mark.parametrize("text", ["", "unable to load certificate", RECORDED["openssl 3.5"].partition("serial")[0]])
 def test_half_a_certificate_is_none(text: str) -> None:
-    assert certbot.parse_leaf(text) is None
+    assert x509.parse_leaf(text) is None
 
 
 @given(st.text())
 def test_no_renewal_file_is_too_strange_to_be_read(text: str) -> None:
-    certbot.parse_renewal("x", text)
+    lineages.parse_renewal("x", text)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +103,7 @@ def test_no_renewal_file_is_too_strange_to_be_read(text: str) -> None:
     ],
 )
 def test_the_webroot_is_read_as_certbot_writes_it(lines: str, webroot: str) -> None:
-    lineage = certbot.parse_renewal(
+    lineage = lineages.parse_renewal(
         NAME, f"fullchain = /f\nprivkey = /k\n[renewalparams]\nauthenticator = webroot\n{lines}\n"
     )
     assert lineage is not None
@@ -114,7 +117,7 @@ def test_the_webroot_is_read_as_certbot_writes_it(lines: str, webroot: str) -> N
 def test_a_good_certificate_is_served_and_reused() -> None:
     server = Server()
     server.lineage()
-    served = certbot.served(OURS, server)
+    served = serving.served(OURS, server)
     assert served is not None
     assert (served.certificate, served.key, served.trusted) == (f"{LIVE}/fullchain.pem", f"{LIVE}/privkey.pem", True)
     assert planned(server) == []
@@ -123,7 +126,7 @@ def test_a_good_certificate_is_served_and_reused() -> None:
 def test_a_second_look_with_nothing_to_do_costs_three_processes() -> None:
     server = Server()
     server.lineage()
-    certbot.served(OURS, server)
+    serving.served(OURS, server)
     assert sorted(argv[1] for argv in server.asked) == ["pkey", "verify", "x509"]
 
 
@@ -133,7 +136,7 @@ def test_a_second_look_with_nothing_to_do_costs_three_processes() -> None:
 def test_what_a_power_cut_left_is_replaced_and_never_a_crash(what: str) -> None:
     server = Server()
     server.lineage()
-    conf, archive = f"{certbot.FOLDER}/renewal/{NAME}.conf", f"{certbot.FOLDER}/archive/{NAME}/1"
+    conf, archive = f"{lineages.FOLDER}/renewal/{NAME}.conf", f"{lineages.FOLDER}/archive/{NAME}/1"
     match what:
         case "conf torn":
             server.put(conf, File(b"version = 2.1.0\nfullchain = /etc/lets"))
@@ -152,7 +155,7 @@ def test_what_a_power_cut_left_is_replaced_and_never_a_crash(what: str) -> None:
             server.put(f"{archive}/privkey.pem", File(b"garbage"))
         case "nuls":
             server.put(conf, File(b"\0" * 500))
-    assert certbot.served(OURS, server) is None
+    assert serving.served(OURS, server) is None
     (order,) = planned(server)
     assert "--cert-name" in order.argv
     name = order.argv[order.argv.index("--cert-name") + 1]
@@ -163,7 +166,7 @@ def test_what_a_power_cut_left_is_replaced_and_never_a_crash(what: str) -> None:
 def test_while_the_ca_is_changed_the_old_one_serves_on() -> None:
     server = Server()
     server.lineage(server=LETSENCRYPT_STAGING, key="fake")
-    served = certbot.served(OURS, server)
+    served = serving.served(OURS, server)
     assert served is not None
     assert not served.trusted
     (order,) = planned(server)
@@ -175,8 +178,8 @@ def test_of_two_the_one_from_the_wanted_ca_is_served_whatever_lives_longer() -> 
     server = Server()
     server.lineage(left=0.4)
     server.pair(f"{OWN}/{NAME}/1", left=0.9, days=825, key="own")
-    assert (served := certbot.served(OURS, server)) and served.certificate.startswith(certbot.FOLDER)
-    own = certbot.served(answers("self-signed"), server)
+    assert (served := serving.served(OURS, server)) and served.certificate.startswith(lineages.FOLDER)
+    own = serving.served(answers("self-signed"), server)
     assert own is not None
     assert own.certificate == f"{OWN}/{NAME}/1/fullchain.pem"
 
@@ -186,7 +189,7 @@ def test_the_newest_whole_self_signed_pair_is_served_and_half_a_pair_is_passed_o
     for number in (1, 2):
         server.pair(f"{OWN}/{NAME}/{number}", key=f"own{number}", days=825)
     server.put(f"{OWN}/{NAME}/3/privkey.pem", File(b"half"))
-    served = certbot.served(answers("self-signed"), server)
+    served = serving.served(answers("self-signed"), server)
     assert served is not None
     assert served.certificate == f"{OWN}/{NAME}/2/fullchain.pem"
 
@@ -194,7 +197,7 @@ def test_the_newest_whole_self_signed_pair_is_served_and_half_a_pair_is_passed_o
 def test_an_expired_one_serves_on_until_there_is_a_better() -> None:
     server = Server()
     server.lineage(left=-0.1)
-    assert certbot.served(OURS, server) is not None
+    assert serving.served(OURS, server) is not None
     (order,) = planned(server)
     assert "it has expired" in order.why
 
@@ -203,7 +206,7 @@ def test_a_good_one_from_another_ca_serves_before_an_expired_one_from_the_right(
     server = Server()
     server.lineage(left=-0.1)
     server.lineage(f"{NAME}-0001", server=LETSENCRYPT_STAGING, key="fake")
-    assert (served := certbot.served(OURS, server)) and served.lineage
+    assert (served := serving.served(OURS, server)) and served.lineage
     assert served.lineage.name == f"{NAME}-0001"
 
 
@@ -213,7 +216,7 @@ def test_one_from_the_right_ca_serves_before_a_longer_lived_self_signed_one_what
     server = Server()
     server.lineage(webroot="/srv")
     server.pair(f"{OWN}/{NAME}/1", days=825, key="own")
-    assert (served := certbot.served(OURS, server)) and served.trusted
+    assert (served := serving.served(OURS, server)) and served.trusted
 
 
 @pytest.mark.parametrize(
@@ -221,7 +224,7 @@ def test_one_from_the_right_ca_serves_before_a_longer_lived_self_signed_one_what
     [("*.example.com", True), ("*.hermes.example.com", False), ("*.com", False), ("example.com", False)],
 )
 def test_a_star_is_one_label(name: str, covered: bool) -> None:
-    leaf = certbot.parse_leaf(RECORDED["openssl 3.5"].replace("DNS:hermes.example.com", f"DNS:{name}"))
+    leaf = x509.parse_leaf(RECORDED["openssl 3.5"].replace("DNS:hermes.example.com", f"DNS:{name}"))
     assert leaf is not None
     assert leaf.covers(DOMAIN) == covered
 
@@ -276,7 +279,7 @@ def test_a_certificate_with_more_names_is_another_sites_and_left_alone() -> None
 
 def test_a_folder_in_certbots_way_is_walked_around() -> None:
     server = Server()
-    server.put(f"{certbot.FOLDER}/archive/{NAME}", Folder())
+    server.put(f"{lineages.FOLDER}/archive/{NAME}", Folder())
     (order,) = planned(server)
     assert order.argv[order.argv.index("--cert-name") + 1] == f"{NAME}-hermes"
 
@@ -342,7 +345,7 @@ def test_a_dry_run_goes_on_with_the_path_that_certbot_would_write() -> None:
     server = Overlay(Server())
     for _ in run((Certificate(),), OURS, server, NoJournal()):
         pass
-    served = certbot.served(OURS, server)
+    served = serving.served(OURS, server)
     assert served is not None
     assert served.certificate == f"{LIVE}/fullchain.pem"
     assert Certificate().plan(OURS, Certificate().inspect(OURS, server)) == ()
@@ -394,7 +397,7 @@ LATER = NOW + timedelta(hours=30)
 def test_a_limit_is_remembered_by_certbots_log_however_often_its_timer_ran_since(number: int) -> None:
     server = Server()
     for newer in range(number):
-        server.put(f"{certbot.LOG}.{newer}" if newer else certbot.LOG, File(b"no renewals were attempted"))
+        server.put(f"{refusals.LOG}.{newer}" if newer else refusals.LOG, File(b"no renewals were attempted"))
     server.log(LOGGED.format(TOO_MANY.format(time=LATER)), number)
     stage = Certificate()
     (finding,) = stage.check(OURS, stage.inspect(OURS, server))
@@ -422,7 +425,7 @@ def test_a_limit_of_one_ca_does_not_stop_another() -> None:
 def test_runs_in_one_log_as_debian_keeps_it_are_told_apart() -> None:
     server = Server()
     limit = LOGGED.format(TOO_MANY.format(time=LATER))
-    server.put(certbot.LOG, File((ran("all well", LETSENCRYPT_STAGING) + ran(limit) + ran("", OTHER_CA)).encode()))
+    server.put(refusals.LOG, File((ran("all well", LETSENCRYPT_STAGING) + ran(limit) + ran("", OTHER_CA)).encode()))
     assert codes(server) == ["certificate.rate-limited"]
     assert "certificate.rate-limited" not in codes(server, answers("letsencrypt-staging"))
     assert codes(server, answers(OTHER_CA)) == []
@@ -432,7 +435,7 @@ def test_runs_in_one_log_as_debian_keeps_it_are_told_apart() -> None:
 def test_one_renewal_of_certificates_from_two_cas_is_told_apart() -> None:
     server = Server()
     both = ran("all well", OTHER_CA) + ran(LOGGED.format(TOO_MANY.format(time=LATER))).partition("Arguments")[2]
-    server.put(certbot.LOG, File(both.encode()))
+    server.put(refusals.LOG, File(both.encode()))
     assert codes(server) == ["certificate.rate-limited"]
     assert codes(server, answers(OTHER_CA)) == []
 
@@ -440,10 +443,10 @@ def test_one_renewal_of_certificates_from_two_cas_is_told_apart() -> None:
 def test_a_log_that_was_put_away_is_read_and_a_torn_one_passed_over() -> None:
     server = Server()
     packed = gzip.compress(ran(LOGGED.format(TOO_MANY.format(time=LATER))).encode())
-    server.put(f"{certbot.LOG}.1.gz", File(packed))
+    server.put(f"{refusals.LOG}.1.gz", File(packed))
     assert codes(server) == ["certificate.rate-limited"]
     for torn in (packed[:20], packed[: len(packed) // 2], b"", b"no gzip"):
-        server.put(f"{certbot.LOG}.1.gz", File(torn))
+        server.put(f"{refusals.LOG}.1.gz", File(torn))
         assert codes(server) == []
 
 
@@ -473,7 +476,7 @@ def test_a_log_that_was_put_away_is_read_and_a_torn_one_passed_over() -> None:
     ],
 )
 def test_when_one_may_ask_again(text: str, until: bool) -> None:
-    assert certbot.retry_after(text, DOMAIN) == (LATER if until else None)
+    assert refusals.retry_after(text, DOMAIN) == (LATER if until else None)
 
 
 def test_failed_tries_of_the_last_hour_are_counted() -> None:
@@ -483,7 +486,7 @@ def test_failed_tries_of_the_last_hour_are_counted() -> None:
     server.log('"status": "invalid"', 2, ago=timedelta(minutes=70))
     server.log('"status": "invalid"', 3, server=LETSENCRYPT_STAGING)
     server.log('"status": "valid"', 4)
-    assert certbot.failed_tries(server, OURS) == 2
+    assert refusals.failed_tries(server, OURS) == 2
     assert codes(server) == ["certificate.tries"]
 
 
@@ -550,14 +553,14 @@ def test_a_refusal_is_explained_with_the_next_thing_to_do(output: str, code: int
 
 def test_the_name_that_certbot_speaks_of_is_the_one_to_mend() -> None:
     said = problem("dns", "DNS problem: NXDOMAIN looking up A for hooks.example.com")
-    told = certbot.explain(
+    told = refusals.explain(
         CommandFailed("x", output=said.replace(f"Domain: {NAME}", "Domain: hooks.example.com")), DOMAIN
     )
     assert "Set the A record of hooks.example.com" in told.hint
     said = 'Error creating new order :: Cannot issue for "hooks.localhost": not a valid public suffix'
-    assert "the name hooks.localhost" in certbot.explain(CommandFailed("x", output=said), DOMAIN).message
+    assert "the name hooks.localhost" in refusals.explain(CommandFailed("x", output=said), DOMAIN).message
 
 
 def test_a_certbot_that_cannot_be_started_is_not_blamed_on_the_ca() -> None:
     error = CommandFailed("certbot could not be started: No such file or directory.", code=127)
-    assert certbot.explain(error, DOMAIN).args == error.args
+    assert refusals.explain(error, DOMAIN).args == error.args

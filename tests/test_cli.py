@@ -146,7 +146,7 @@ HEAVY = (
 
 @pytest.mark.parametrize("argv", [["--version"], ["--help"]])
 def test_version_and_help_import_nothing_heavy(argv: list[str]) -> None:
-    code = f"import sys\nfrom hermes_setup.cli import run\nrun({argv!r})\nprint(*sys.modules, file=sys.stderr)"
+    code = f"import sys\nfrom hermes_setup.main import run\nrun({argv!r})\nprint(*sys.modules, file=sys.stderr)"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{code}"],
         capture_output=True,
@@ -156,12 +156,12 @@ def test_version_and_help_import_nothing_heavy(argv: list[str]) -> None:
     assert not set(HEAVY) & set(done.stderr.split())
     assert [name for name in done.stderr.split() if name.startswith("hermes_setup")] == [
         "hermes_setup",
-        "hermes_setup.cli",
+        "hermes_setup.main",
     ]
 
 
 def test_wrong_usage_does_not_wait_for_what_it_does_not_need() -> None:
-    code = "import sys\nfrom hermes_setup.cli import run\nrun(['aply'])\nprint(*sys.modules, file=sys.stdout)"
+    code = "import sys\nfrom hermes_setup.main import run\nrun(['aply'])\nprint(*sys.modules, file=sys.stdout)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not {"questionary", "prompt_toolkit", "jinja2", "dns", "passlib"} & set(done.stdout.split())
 

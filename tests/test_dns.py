@@ -13,15 +13,16 @@ from pathlib import Path
 import pytest
 
 from certificates import Server
-from hermes_setup.answers import Answers, Domain, Issuer, Webhooks
-from hermes_setup.findings import Finding, Severity
+from hermes_setup.answers.answers import Answers, Webhooks
+from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.answers.platforms import parse_endpoints
+from hermes_setup.engine.findings import Finding, Severity
 from hermes_setup.host import ABSENT, File, Link, Node, Ran, Records
-from hermes_setup.stages import dns as stage
-from hermes_setup.stages.dns import Dns, Facts, Family, Look, Question, glance, refusal
+from hermes_setup.stages.dns import stage
+from hermes_setup.stages.dns.stage import Dns, Facts, Family, Look, Question, glance, refusal
 from hermes_setup.system import resolver
 from hermes_setup.system.overlay import Nothing
 from hermes_setup.values import replace
-from hermes_setup.webhooks import parse_hooks
 
 NAME = "hermes.example.com"
 V4, V6 = "198.51.100.10", "2001:db8::10"
@@ -831,7 +832,7 @@ def test_an_outage_of_dns_does_not_keep_the_owner_of_a_certificate_from_mending_
 
 
 def test_each_name_of_the_certificate_has_to_lead_here() -> None:
-    wish = replace(answers(), webhooks=Webhooks(parse_hooks(["sms"]), Domain.parse("hooks.example.com")))
+    wish = replace(answers(), webhooks=Webhooks(parse_endpoints(["sms"]), Domain.parse("hooks.example.com")))
     machine = world()
     found = list(Dns().check(wish, Dns().inspect(wish, machine)))
     assert codes(found) == ["dns.missing"]
@@ -884,7 +885,7 @@ def test_a_glance_is_enough_where_the_certificate_is_good_and_the_name_leads_her
         (Settled(here=("10.0.0.5",), ahosts="10.0.0.5 STREAM\n"), answers()),
         (Settled(ahosts=f"{V4} STREAM\n"), answers(told=(ELSE4,))),
         (Settled(), answers(STAGING)),  # the CA is to be asked
-        (Settled(), replace(answers(), webhooks=Webhooks(parse_hooks(["sms"]), Domain.parse("hooks.example.com")))),
+        (Settled(), replace(answers(), webhooks=Webhooks(parse_endpoints(["sms"]), Domain.parse("hooks.example.com")))),
     ],
     ids=["one wrong", "foreign", "gone", "behind NAT", "told otherwise", "another CA", "a name that is not in it"],
 )

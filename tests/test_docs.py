@@ -12,10 +12,17 @@ from pathlib import Path
 import pytest
 import tomllib
 
-from hermes_setup import __version__, accounts, certbot, cli, nginx, passwords, service, state
-from hermes_setup.answers import KEYS, USER_KEYS, read_table
+from hermes_setup import __version__, main, passwords
+from hermes_setup.answers.file import KEYS, USER_KEYS, read_table
 from hermes_setup.host import ABSENT, File
-from hermes_setup.stages import certificate, renewal, site
+from hermes_setup.nginx import quoting
+from hermes_setup.stages.certificate import lineages, self_signed
+from hermes_setup.stages.certificate import stage as certificate
+from hermes_setup.stages.hermes import service
+from hermes_setup.stages.renewal import stage as renewal
+from hermes_setup.stages.site import stage as site
+from hermes_setup.stages.users import cookies, htpasswd
+from hermes_setup.state import places, store
 from hermes_setup.system.overlay import Overlay
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,7 +99,7 @@ def test_the_page_knows_the_severity(code: str, severity: str) -> None:
 
 
 def test_the_page_has_the_exit_codes_of_the_help_and_no_others() -> None:
-    told = set(re.findall(r"\b(\d+) [a-z^]", cli.HELP.partition("Exit:")[2]))
+    told = set(re.findall(r"\b(\d+) [a-z^]", main.HELP.partition("Exit:")[2]))
     assert told >= {"0", "1", "70", "130", "143"}
     rows = set(re.findall(r"^\| (\d+) \|", page("docs/reference/commands.md"), re.M))
     assert rows == told
@@ -103,7 +110,7 @@ def test_the_page_has_the_exit_codes_of_the_help_and_no_others() -> None:
     [f"users {do}" for do in ("list", "add", "passwd", "remove", "sign-out")] + ["answers", "rehearse", "undo --last"],
 )
 def test_each_command_is_on_the_page(words: str) -> None:
-    assert f"hermes-setup {words}" in cli.HELP
+    assert f"hermes-setup {words}" in main.HELP
     assert f"hermes-setup {words}" in page("docs/reference/commands.md")
 
 
@@ -117,14 +124,14 @@ def told_of_flags() -> dict[str, tuple[str, str]]:
 
 def test_help_and_page_say_the_same_of_a_flag() -> None:
     told = told_of_flags()
-    helped = re.findall(r"^  (--[a-z-]+) {2,}(\S.*)$", cli.HELP, re.MULTILINE)
+    helped = re.findall(r"^  (--[a-z-]+) {2,}(\S.*)$", main.HELP, re.MULTILINE)
     assert len(helped) > 3
     for flag, text in helped:
         assert told[flag][1].lower().rstrip(".") == text.lower()
 
 
 def test_each_flag_stands_on_the_page_with_the_commands_that_know_it() -> None:
-    every = re.findall(r"^  hermes-setup((?: [a-z-]+)*) *(.*)$", cli.HELP, re.MULTILINE)
+    every = re.findall(r"^  hermes-setup((?: [a-z-]+)*) *(.*)$", main.HELP, re.MULTILINE)
     knows: dict[str, set[str]] = {}
     for words, rest in every:
         verb = " ".join(word for word in words.split() if not word.startswith("-"))
@@ -150,7 +157,7 @@ def test_the_man_page_and_the_completions_are_what_the_help_says() -> None:
     assert made.returncode == 0, made.stderr
 
 
-@pytest.mark.parametrize("flag", sorted(set(re.findall(r"--[a-z-]+", cli.HELP))))
+@pytest.mark.parametrize("flag", sorted(set(re.findall(r"--[a-z-]+", main.HELP))))
 def test_each_flag_is_on_the_page(flag: str) -> None:
     assert flag in page("docs/reference/commands.md")
 
@@ -162,7 +169,7 @@ def test_pages_name_no_flag_and_no_command_that_is_not_there(text: Path) -> None
         if verbs:
             assert verbs[0] in ("apply", "users", "answers", "doctor", "rehearse", "undo"), line
         for flag in re.findall(r"--[a-z-]+", line):
-            assert flag in cli.HELP, line
+            assert flag in main.HELP, line
 
 
 @pytest.mark.parametrize("key", [*KEYS, *USER_KEYS])
@@ -188,8 +195,8 @@ def test_example_files_are_good_answers(path: Path) -> None:
     "path",
     [
         service.UNIT,
-        *(accounts.USERS_FILE, accounts.GATE_FILE, site.AVAILABLE, site.AVAILABLE + site.NEXT, site.LINK, site.STAMP),
-        *(renewal.HOOK, renewal.STAMP, certbot.OWN, certbot.CHALLENGES, cli.LOG, state.STATE),
+        *(htpasswd.USERS_FILE, cookies.GATE_FILE, site.AVAILABLE, site.AVAILABLE + site.NEXT, site.LINK, site.STAMP),
+        *(renewal.HOOK, renewal.STAMP, self_signed.OWN, lineages.CHALLENGES, main.LOG, places.STATE),
         *("/opt/hermes-setup", "/usr/local/bin/hermes-setup", "/var/log/nginx/hermes-access.log"),
     ],
 )
@@ -205,8 +212,8 @@ def test_each_path_that_is_written_is_on_the_page_of_files(path: str) -> None:
         (f"{passwords.SHORTEST} characters", "docs/reference/answers.md"),
         (f"{passwords.LONGEST} bytes", "docs/reference/answers.md"),
         ("5 requests a second", "docs/explanation/security.md"),
-        (f"{state.RUNS_KEPT} runs", "docs/reference/files.md"),
-        (f"longer than {nginx.LONGEST_KEY} bytes", "docs/explanation/decisions/0011-names-as-map-keys.md"),
+        (f"{store.RUNS_KEPT} runs", "docs/reference/files.md"),
+        (f"longer than {quoting.LONGEST_KEY} bytes", "docs/explanation/decisions/0011-names-as-map-keys.md"),
     ],
 )
 def test_numbers_are_those_of_the_source(words: str, where: str) -> None:
@@ -259,9 +266,12 @@ def example() -> str:
 
 
 def test_the_example_stage_does_what_is_said_of_it() -> None:
-    from hermes_setup.answers import Answers, Domain, Issuer
-    from hermes_setup.changes import Place
-    from hermes_setup.engine import Doing, NoJournal, preflight, run
+    from hermes_setup.answers.answers import Answers
+    from hermes_setup.answers.fields import Domain, Issuer
+    from hermes_setup.engine.changes import Place
+    from hermes_setup.engine.events import Doing
+    from hermes_setup.engine.loop import preflight, run
+    from hermes_setup.engine.undoing import NoJournal
     from hermes_setup.system.local import Local
 
     namespace: dict[str, object] = {"__name__": "hermes_setup.stages.greeting"}
@@ -282,7 +292,7 @@ def test_the_example_stage_is_typed_and_short(tmp_path: Path) -> None:
     from mypy import api
 
     code = tmp_path / "greeting.py"
-    code.write_text(f"{example()}\nfrom hermes_setup.stage import Stage\n\n_: Stage[Node] = Greeting()\n")
+    code.write_text(f"{example()}\nfrom hermes_setup.engine.stage import Stage\n\n_: Stage[Node] = Greeting()\n")
     out, err, status = api.run(["--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(tmp_path), str(code)])
     assert status == 0, out + err
     assert len([line for line in example().splitlines() if line.strip()]) <= 30

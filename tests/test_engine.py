@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hermes_setup.answers import Answers, Domain, Issuer, User
-from hermes_setup.changes import ABSENT, Change, Link, Place, Probe, Run, Stamp
-from hermes_setup.engine import Blocked, NoJournal, StageFailed, preflight, put_back, run
+from hermes_setup.answers.answers import Answers, User
+from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.engine.changes import Change, Place, Probe, Run, Stamp
+from hermes_setup.engine.findings import Finding, block, note
+from hermes_setup.engine.loop import Blocked, StageFailed, preflight, run
+from hermes_setup.engine.undoing import NoJournal, put_back
 from hermes_setup.errors import CommandFailed
-from hermes_setup.findings import Finding, block, note
-from hermes_setup.host import File, Folder, Host, Node, System
-from hermes_setup.state import Journal
+from hermes_setup.host import ABSENT, File, Folder, Host, Link, Node, System
+from hermes_setup.state.journal import Journal
 from hermes_setup.system.overlay import Nothing, Overlay
 from machines import Machine, PowerCut, Unsteady, text
 

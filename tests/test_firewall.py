@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from hermes_setup.answers import Answers, Domain, Issuer
-from hermes_setup.changes import Place, Run
-from hermes_setup.engine import Doing, NoJournal, run
-from hermes_setup.findings import Severity
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.engine.changes import Place, Run
+from hermes_setup.engine.events import Doing
+from hermes_setup.engine.findings import Severity
+from hermes_setup.engine.loop import run
+from hermes_setup.engine.undoing import NoJournal
 from hermes_setup.host import File, Node, Ran
-from hermes_setup.stages.filters import Chain, Fits, Newcomer, Step, firewalld, iptables, judge, nftables, ufw
-from hermes_setup.stages.firewall import Firewall, outside_interfaces
+from hermes_setup.stages.firewall import firewalld, iptables, nftables, ufw
+from hermes_setup.stages.firewall.rules import Chain, Fits, Newcomer, Step, judge
+from hermes_setup.stages.firewall.stage import Firewall, outside_interfaces
 from hermes_setup.system.overlay import Nothing, Overlay
 from hermes_setup.values import replace
 

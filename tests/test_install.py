@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from hermes_setup.answers import read_table
+from hermes_setup.answers.file import read_table
 
 if sys.version_info >= (3, 11):
     import tomllib

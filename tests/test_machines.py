@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 
 from hermes_setup import durable
+from hermes_setup.engine.cached import CachedHost
 from hermes_setup.errors import CommandFailed, HermesSetupError
 from hermes_setup.host import ABSENT, File, Folder, Link, Ran, Request, Special, System
 from hermes_setup.system.local import LARGEST, Local
-from hermes_setup.system.moment import Moment
 from hermes_setup.system.overlay import Nothing, Overlay
 from hermes_setup.system.rehearsal import Rehearsal
 
@@ -228,8 +228,8 @@ def test_a_root_that_may_not_limit_another_users_command_asks_it_all_the_same(
 
 def test_who_leaves_ends_what_its_threads_have_asked() -> None:
     code = (
-        "import os\nfrom hermes_setup.side_by_side import Later\nfrom hermes_setup.system import local\n"
-        "Later(lambda: local.Local().ask(['sleep', '600'], seconds=500))\n"
+        "import os\nfrom hermes_setup.parallel import Task\nfrom hermes_setup.system import local\n"
+        "Task(lambda: local.Local().ask(['sleep', '600'], seconds=500))\n"
         "while not local._at_work: pass\n"
         "(process,) = local._at_work\nlocal.end_questions()\nprint(process.pid, flush=True)\nos._exit(0)\n"
     )
@@ -423,12 +423,12 @@ def test_a_command_that_says_too_much_is_ended_and_one_that_is_late_with_all_tha
 def test_at_one_moment_each_path_is_read_once() -> None:
     below = Overlay(Nothing())
     below.put("/etc/a", File(b"first"))
-    moment = Moment(below)
+    moment = CachedHost(below)
     assert (moment.look("/etc/a"), moment.names("/etc"), moment.look("/etc/b")) == (File(b"first"), ("a",), ABSENT)
     below.put("/etc/a", File(b"second"))
     below.put("/etc/b", File(b"new"))
     assert (moment.look("/etc/a"), moment.names("/etc"), moment.look("/etc/b")) == (File(b"first"), ("a",), ABSENT)
-    assert Moment(below).look("/etc/a") == File(b"second")
+    assert CachedHost(below).look("/etc/a") == File(b"second")
 
 
 def test_at_one_moment_each_question_is_asked_once_whoever_asks() -> None:
@@ -442,9 +442,9 @@ def test_at_one_moment_each_question_is_asked_once_whoever_asks() -> None:
             return Ran(0, str(self.asked), "")
 
     below = Counting()
-    moment = Moment(below)
+    moment = CachedHost(below)
     with ThreadPoolExecutor(8) as pool:
         told = list(pool.map(lambda _: moment.ask(["nginx", "-v"]).out, range(50)))
     assert set(told) == {"1"}
     assert moment.ask(["other"]).out == "2"
-    assert Moment(below).ask(["nginx", "-v"]).out == "3"
+    assert CachedHost(below).ask(["nginx", "-v"]).out == "3"

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 import pytest
 
 from hermes_setup import passwords
-from hermes_setup.answers import Answers, Backend, Domain, Issuer, User, Webhooks
-from hermes_setup.menu import Visit, Wish, menu
+from hermes_setup.answers.answers import Answers, User, Webhooks
+from hermes_setup.answers.fields import Backend, Domain, Issuer
+from hermes_setup.answers.platforms import parse_endpoints
+from hermes_setup.questions.menu import Visit, Wish, menu
+from hermes_setup.questions.wizard import BACK, Back
 from hermes_setup.values import replace
-from hermes_setup.webhooks import parse_hooks
-from hermes_setup.wizard import BACK, Back
 from test_wizard import GOOD, Script
 
 OLD, NEW, HOOKS = (Domain.parse(f"{name}.example.com") for name in ("hermes", "chat", "hooks"))
@@ -21,7 +22,7 @@ BEFORE = Answers(
     (User("alice", "", "answers"), User("carol", "", "menu")),
     "me@example.com",
 )
-LISTENING = parse_hooks(["webhook", "sms"])
+LISTENING = parse_endpoints(["webhook", "sms"])
 RUNNING = (Backend("127.0.0.1", 9119), Backend("127.0.0.1", 9120))
 
 
@@ -170,7 +171,7 @@ def test_what_is_let_in() -> None:
     own = Webhooks(LISTENING, HOOKS, ("192.0.2.0/24",))
     assert hooks("webhooks", "these", "hooks.example.com") == own
     typed = hooks("webhooks", "type", "slack", "sms:8081, line", "HERMES.example.com.")
-    assert typed == Webhooks(parse_hooks(["sms:8081", "line"]), None, ("192.0.2.0/24",))
+    assert typed == Webhooks(parse_endpoints(["sms:8081", "line"]), None, ("192.0.2.0/24",))
     assert hooks("webhooks", "none") is None
     moved = visit(replace(BEFORE, redirects=(HOOKS,)))
     script = Script("webhooks", "these", "Hooks.example.com.", "in.example.com")

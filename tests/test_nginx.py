@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from hermes_setup import accounts, nginx
 from hermes_setup.host import ABSENT, File, Link
-from hermes_setup.nginx import BadConfig, Listen, parse
+from hermes_setup.nginx import processes, quoting, render, tree, trial
+from hermes_setup.nginx.syntax import BadConfig, parse
+from hermes_setup.nginx.tree import Listen
+from hermes_setup.stages.users import cookies
 from hermes_setup.system.overlay import Nothing, Overlay
 
 
@@ -75,7 +77,7 @@ def test_the_tree_is_read_through_its_includes_and_links() -> None:
     )
     made.put("/etc/nginx/sites-enabled/blog", Link("../sites-available/blog"))
     made.put("/etc/nginx/sites-enabled/gone", Link("/nowhere"))
-    config = nginx.read(made)
+    config = tree.read(made)
     assert [(server.names, server.listens) for server in config.servers] == [
         (("a.example",), (Listen("*", 80),)),
         (("blog.example",), (Listen("203.0.113.5", 443, ("ssl", "http2")),)),
@@ -91,11 +93,11 @@ def test_the_tree_is_read_through_its_includes_and_links() -> None:
 
 def test_an_include_of_itself_ends() -> None:
     made = machine(**{"/etc/nginx/nginx.conf": "http { include /etc/nginx/nginx.conf; }"})
-    assert nginx.read(made).problem == ""
+    assert tree.read(made).problem == ""
 
 
 def test_a_machine_without_nginx_has_no_files() -> None:
-    config = nginx.read(Overlay(Nothing()))
+    config = tree.read(Overlay(Nothing()))
     assert config.files == {}
     assert "nginx.conf" in config.problem
 
@@ -114,7 +116,7 @@ def test_a_machine_without_nginx_has_no_files() -> None:
     ],
 )
 def test_listen(args: list[str], listen: Listen) -> None:
-    assert nginx.parse_listen(args) == listen
+    assert tree.parse_listen(args) == listen
 
 
 def test_the_copy_points_into_itself_and_links_what_is_no_configuration() -> None:
@@ -126,7 +128,7 @@ def test_the_copy_points_into_itself_and_links_what_is_no_configuration() -> Non
             "/etc/nginx/sites-enabled/old": "server { ssl_certificate certs/x.pem; }",
         }
     )
-    laid = nginx.copy_of(
+    laid = trial.copy_of(
         made,
         {"/etc/nginx/sites-enabled/new": File(b"server { listen 81; }"), "/etc/nginx/sites-enabled/old": ABSENT},
         "/copy",
@@ -146,15 +148,15 @@ STAT = "42 (nginx) S 1 " + " ".join(str(n) for n in range(5, 23))
 
 def test_only_new_workers_that_accept_count_as_reloaded() -> None:
     old, new = frozenset({"10.5"}), frozenset({"11.9"})
-    assert nginx.reloaded(nginx.Workers(1, old), nginx.Workers(1, new))
-    assert nginx.reloaded(nginx.Workers(0, frozenset()), nginx.Workers(1, new))
-    assert not nginx.reloaded(nginx.Workers(1, old), nginx.Workers(1, old | new))
-    assert not nginx.reloaded(nginx.Workers(1, old), nginx.Workers(1, frozenset()))
+    assert processes.reloaded(processes.Workers(1, old), processes.Workers(1, new))
+    assert processes.reloaded(processes.Workers(0, frozenset()), processes.Workers(1, new))
+    assert not processes.reloaded(processes.Workers(1, old), processes.Workers(1, old | new))
+    assert not processes.reloaded(processes.Workers(1, old), processes.Workers(1, frozenset()))
 
 
 @pytest.mark.parametrize("text", ['say "hi"', "back\\slash", "a;b{c}$d", "two\nlines", "it's"])
 def test_quoted_text_comes_back_as_one_argument(text: str) -> None:
-    (directive,) = parse(f"x {nginx.quote(text)};")
+    (directive,) = parse(f"x {quoting.quote(text)};")
     assert directive.args == (text,)
 
 
@@ -163,25 +165,25 @@ def test_quoted_text_comes_back_as_one_argument(text: str) -> None:
 
 def test_what_was_rendered_before_is_not_rendered_again() -> None:
     page = {"again": True, "title": "Here", "lines": ["one", "two"]}
-    text = nginx.render("page.html", **page)
+    text = render.render("page.html", **page)
     assert "Here" in text
-    marks = dict(nginx.rendered.used)
-    nginx.rendered.known, nginx.rendered.used = {mark: f"kept: {each}" for mark, each in marks.items()}, {}
+    marks = dict(render.rendered.used)
+    render.rendered.known, render.rendered.used = {mark: f"kept: {each}" for mark, each in marks.items()}, {}
     try:
-        assert nginx.render("page.html", **page) == f"kept: {text}"
-        assert f"kept: {text}" in nginx.rendered.used.values(), "and so the next run knows it, too"
+        assert render.render("page.html", **page) == f"kept: {text}"
+        assert f"kept: {text}" in render.rendered.used.values(), "and so the next run knows it, too"
         for change in ({"again": False}, {"title": "There"}, {"lines": ["one, two"]}, {"lines": ["two", "one"]}):
-            assert not nginx.render("page.html", **{**page, **change}).startswith("kept"), change
+            assert not render.render("page.html", **{**page, **change}).startswith("kept"), change
     finally:
-        nginx.rendered.known, nginx.rendered.used = {}, marks
+        render.rendered.known, render.rendered.used = {}, marks
 
 
 def test_a_value_that_hides_a_field_from_its_words_is_told_apart_by_it() -> None:
     """repr leaves secrets out; what was rendered with one cookie is not what another gives."""
-    both = [accounts.render_gate([accounts.Token("alice", value, "0" * 16)]) for value in ("a" * 32, "b" * 32)]
+    both = [cookies.render_gate([cookies.Token("alice", value, "0" * 16)]) for value in ("a" * 32, "b" * 32)]
     assert both[0] != both[1]
 
 
 def test_what_has_no_plain_spelling_is_refused() -> None:
     with pytest.raises(TypeError, match="set"):
-        nginx.render("page.html", again=True, title={"a"}, lines=[])
+        render.render("page.html", again=True, title={"a"}, lines=[])

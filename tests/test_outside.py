@@ -7,12 +7,15 @@ from collections.abc import Callable
 import pytest
 
 from certificates import NAME, NOW, Server, answers, refuse
-from hermes_setup import certbot
-from hermes_setup.answers import LETSENCRYPT_STAGING, Answers
-from hermes_setup.changes import Probe, Stamp
-from hermes_setup.engine import Blocked, NoJournal, Seen, run
-from hermes_setup.findings import Finding, Severity
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.fields import LETSENCRYPT_STAGING
+from hermes_setup.engine.changes import Probe, Stamp
+from hermes_setup.engine.events import Seen
+from hermes_setup.engine.findings import Finding, Severity
+from hermes_setup.engine.loop import Blocked, run
+from hermes_setup.engine.undoing import NoJournal
 from hermes_setup.host import File, Request, Response
+from hermes_setup.stages.certificate import lineages
 from hermes_setup.stages.outside import Outside, Staging, Token, stamp
 from hermes_setup.system.overlay import Overlay
 
@@ -22,13 +25,13 @@ FOUR, SIX, LOCAL = "198.51.100.10", "2001:db8::10", "127.0.0.1"
 
 def tokens(server: Server) -> list[str]:
     return [
-        path for path, node in server.files().items() if path.startswith(certbot.CHALLENGES) and isinstance(node, File)
+        path for path, node in server.files().items() if path.startswith(lineages.CHALLENGES) and isinstance(node, File)
     ]
 
 
 def ours(server: Server, request: Request) -> Response:
     """nginx, with our site over HTTP."""
-    node = server.look(f"{certbot.WEBROOT}{request.path}")
+    node = server.look(f"{lineages.WEBROOT}{request.path}")
     return Response(200, body=node.content) if isinstance(node, File) else Response(404)
 
 

@@ -6,15 +6,20 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from hermes_setup import hermes, overview
-from hermes_setup.accounts import Written, mark
-from hermes_setup.answers import Answers, Domain, Issuer, User, Webhooks
-from hermes_setup.answers import Backend as Place
-from hermes_setup.certbot import Leaf, Served
+from hermes_setup.answers.answers import Answers, User, Webhooks
+from hermes_setup.answers.fields import Backend as Place
+from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.answers.platforms import parse_endpoints
+from hermes_setup.commands import status
 from hermes_setup.host import ABSENT, Listener
-from hermes_setup.stages import backend, certificate, renewal
+from hermes_setup.stages.certificate import stage as certificate
+from hermes_setup.stages.certificate.serving import Served
+from hermes_setup.stages.certificate.x509 import X509
+from hermes_setup.stages.hermes import api
+from hermes_setup.stages.hermes import stage as backend
+from hermes_setup.stages.renewal import stage as renewal
+from hermes_setup.state.written import Written, mark
 from hermes_setup.values import replace
-from hermes_setup.webhooks import parse_hooks
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 ALICE, BOB = User("alice", "", "answers"), User("bob", "", "menu")
@@ -28,7 +33,7 @@ def answers(issuer: str = "letsencrypt", **more: object) -> Answers:
 def cert(days: float | None) -> certificate.Facts:
     leaf = None
     if days is not None:
-        leaf = Leaf(("hermes.example.com",), NOW - timedelta(days=30), NOW + timedelta(days=days), "1", "i", "f", "k")
+        leaf = X509(("hermes.example.com",), NOW - timedelta(days=30), NOW + timedelta(days=days), "1", "i", "f", "k")
     served = Served("/c", "/k", True, leaf=leaf)
     return certificate.Facts(served, (), False, NOW, "n", None, "certbot", (), None, 1)
 
@@ -48,33 +53,33 @@ def renew(who: str) -> renewal.Facts:
     ],
 )
 def test_the_certificate(issuer: str, days: float | None, who: str, words: str) -> None:
-    told = dict(overview.lines(answers(issuer), [cert(days), renew(who)], {"alice": "h"}))
+    told = dict(status.lines(answers(issuer), [cert(days), renew(who)], {"alice": "h"}))
     assert words in told["Certificate"]
 
 
 def test_the_users_and_how_each_came() -> None:
-    told = dict(overview.lines(answers(), [], {"alice": "h", "bob": "h", "carol": "h"}))
+    told = dict(status.lines(answers(), [], {"alice": "h", "bob": "h", "carol": "h"}))
     assert told["Users"] == "alice (from the file), bob, carol (by hand)"
-    assert dict(overview.lines(answers(), [], {}))["Users"] == "nobody"
+    assert dict(status.lines(answers(), [], {}))["Users"] == "nobody"
 
 
 def test_the_users_with_where_from_and_since_when() -> None:
     found, known = Written(NOW, exact=False), {mark("alice", "h"): Written(NOW - timedelta(days=1), exact=True)}
-    who = overview.users(answers(), {"bob": "h", "alice": "h", "carol": "h"}, known, found)
+    who = status.users(answers(), {"bob": "h", "alice": "h", "carol": "h"}, known, found)
     assert [f"{each.name}: {each.words}" for each in who] == [
         "bob: by menu or command, changed 2026-11-23 12:00 UTC or before",
         "alice: from the answers file, changed 2026-11-22 12:00 UTC",
         "carol: by hand, changed 2026-11-23 12:00 UTC or before",
     ]
     assert who[1].table == {"name": "alice", "how": "answers", "changed": "2026-11-22T12:00:00Z", "exact": True}
-    (lost,) = overview.users(None, {"alice": "other"}, known, found)
+    (lost,) = status.users(None, {"alice": "other"}, known, found)
     assert (lost.how, lost.written) == ("hand", found), "the line is not the one that was noted"
 
 
 def test_the_answers_once_more_before_the_plan() -> None:
-    hooks = Webhooks(parse_hooks(["sms:8081"]), Domain.parse("hooks.example.com"))
+    hooks = Webhooks(parse_endpoints(["sms:8081"]), Domain.parse("hooks.example.com"))
     ours = replace(answers(), users=(User("alice", "$6$x"), User("bob")), webhooks=hooks)
-    told = dict(overview.review(ours, ""))
+    told = dict(status.review(ours, ""))
     assert told["Users"] == "alice (new password), bob (password as before)"
     assert "$6$" not in str(told)
     assert told["Hermes"] == "does not run yet"
@@ -84,11 +89,11 @@ def test_the_answers_once_more_before_the_plan() -> None:
 def test_hermes_and_who_may_come() -> None:
     at = Place("127.0.0.1", 9119)
     listener = Listener("127.0.0.1", 9119, 5, "hermes", "hermes-dashboard.service", "bob")
-    runs = backend.Dashboard(listener, at, hermes.Status("0.19.0", False))
+    runs = backend.Dashboard(listener, at, api.Status("0.19.0", False))
     facts = backend.Facts((runs,), (listener,), None, None, ())
-    told = dict(overview.lines(answers(allow=("203.0.113.0/24",)), [facts], {}))
+    told = dict(status.lines(answers(allow=("203.0.113.0/24",)), [facts], {}))
     assert told["Hermes"] == "0.19.0, running at 127.0.0.1:9119, unit hermes-dashboard.service"
     assert told["Open to"] == "203.0.113.0/24"
-    stopped = dict(overview.lines(answers(), [backend.Facts((), (), None, None, ())], {}))
+    stopped = dict(status.lines(answers(), [backend.Facts((), (), None, None, ())], {}))
     assert stopped["Hermes"] == "not running"
     assert stopped["Open to"] == "every address, with a password"

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from hermes_setup.answers import Answers, Domain, Issuer
-from hermes_setup.changes import Run
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.engine.changes import Run
 from hermes_setup.host import File, Ran
 from hermes_setup.stages.packages import Packages
 from hermes_setup.system.overlay import Nothing, Overlay

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from hermes_setup.answers import Answers, Domain, Issuer
-from hermes_setup.findings import Severity
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.engine.findings import Severity
 from hermes_setup.host import File, Listener, Node, Ran
 from hermes_setup.stages.ports import Facts, Ports
 from hermes_setup.system.overlay import Nothing

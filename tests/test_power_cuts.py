@@ -11,16 +11,20 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hermes_setup import accounts, nginx
-from hermes_setup.answers import Answers, Domain, Issuer, User
-from hermes_setup.engine import NoJournal, put_back, run
+from hermes_setup import digests
+from hermes_setup.answers.answers import Answers, User
+from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.engine.loop import run
+from hermes_setup.engine.undoing import NoJournal, put_back
 from hermes_setup.host import ABSENT, File, Folder, Link, Ran, Request, Response
+from hermes_setup.nginx import tree
 from hermes_setup.passwords import make_token
-from hermes_setup.stages import site
-from hermes_setup.stages.certificate import Certificate
-from hermes_setup.stages.site import Site
-from hermes_setup.stages.users import Users
-from hermes_setup.state import Journal
+from hermes_setup.stages.certificate.stage import Certificate
+from hermes_setup.stages.site import stage as site
+from hermes_setup.stages.site.stage import Site
+from hermes_setup.stages.users import cookies
+from hermes_setup.stages.users.stage import Users
+from hermes_setup.state.journal import Journal
 from hermes_setup.system.overlay import Overlay
 from hermes_setup.values import replace
 from machines import Machine, PowerCut, Unsteady
@@ -79,7 +83,7 @@ class Server(Unsteady):
 
 
 def _text(machine: Machine, path: str) -> str:
-    node = nginx.resolve(machine, path)
+    node = tree.resolve(machine, path)
     return node.content.decode() if isinstance(node, File) else ""
 
 
@@ -99,8 +103,8 @@ def _nginx(machine: Machine, argv: Sequence[str]) -> None:
     text = _text(machine, site.AVAILABLE)
     certificate = re.search(r"ssl_certificate (\S+);", text)
     shown = f"\ncert={_text(machine, certificate.group(1))}" if certificate else ""
-    gate = _text(machine, accounts.GATE_FILE)
-    Overlay.put(machine, LOADED, File(f"{nginx.digest(text, gate)}{shown}".encode()))
+    gate = _text(machine, cookies.GATE_FILE)
+    Overlay.put(machine, LOADED, File(f"{digests.digest(text, gate)}{shown}".encode()))
 
 
 def _openssl(machine: Machine, argv: Sequence[str]) -> None:
@@ -112,15 +116,15 @@ def _openssl(machine: Machine, argv: Sequence[str]) -> None:
 
 def would_start(machine: Machine) -> bool:
     """As nginx judges it: every file it reads is whole, and what they name is there and fits together."""
-    config = nginx.read(machine)
+    config = tree.read(machine)
     if config.problem:
         return False
     for path, text in config.files.items():
-        if not text.startswith(nginx.OURS):
+        if not text.startswith(tree.OURS):
             continue
         certificate, key = re.search(r"ssl_certificate (\S+);", text), re.search(r"ssl_certificate_key (\S+);", text)
         if certificate and key:
-            if accounts.GATE_FILE not in config.files or path == accounts.GATE_FILE:
+            if cookies.GATE_FILE not in config.files or path == cookies.GATE_FILE:
                 return False
             if _text(machine, certificate.group(1)).partition(" ")[2] != _text(machine, key.group(1)):
                 return False
@@ -133,8 +137,8 @@ def own(machine: Machine) -> dict[str, object]:
     for path, node in machine.files().items():
         if path.startswith(("/proc", "/run", "/etc/ssl", "/tmp")) or isinstance(node, Folder):
             continue
-        if path == accounts.GATE_FILE:
-            kept[path] = [(token.name, token.fingerprint) for token in accounts.tokens(_text(machine, path))]
+        if path == cookies.GATE_FILE:
+            kept[path] = [(token.name, token.fingerprint) for token in cookies.tokens(_text(machine, path))]
         elif path in (site.STAMP, LOADED):
             kept[path] = True
         elif isinstance(node, File):
@@ -156,8 +160,8 @@ def settled(machine: Server, answers: Answers) -> None:
     ran = list(machine.ran)
     finish(machine, answers)
     assert machine.ran == ran
-    text, gate = _text(machine, site.AVAILABLE), _text(machine, accounts.GATE_FILE)
-    assert _text(machine, LOADED).startswith(nginx.digest(text, gate))
+    text, gate = _text(machine, site.AVAILABLE), _text(machine, cookies.GATE_FILE)
+    assert _text(machine, LOADED).startswith(digests.digest(text, gate))
     assert "ssl_certificate" in text
 
 
@@ -195,10 +199,10 @@ def test_the_same_for_a_machine_that_is_set_up_already(cuts: list[tuple[int, boo
             case "removed":
                 return replace(first, users=(User("bob"),), gone=("alice",))
             case _:
-                digests = tuple(token.digest for token in accounts.tokens(_text(server, accounts.GATE_FILE)))
+                digests = tuple(token.digest for token in cookies.tokens(_text(server, cookies.GATE_FILE)))
                 return replace(first, revoked=digests)
 
-    before = {token.name: token.value for token in accounts.tokens(_text(machine, accounts.GATE_FILE))}
+    before = {token.name: token.value for token in cookies.tokens(_text(machine, cookies.GATE_FILE))}
     now = wanted(machine)
     settled(whole, wanted(whole))
     for cut, after in cuts:
@@ -209,7 +213,7 @@ def test_the_same_for_a_machine_that_is_set_up_already(cuts: list[tuple[int, boo
             assert would_start(machine)
     settled(machine, now)
     assert own(machine) == own(whole)
-    after_all = {token.name: token.value for token in accounts.tokens(_text(machine, accounts.GATE_FILE))}
+    after_all = {token.name: token.value for token in cookies.tokens(_text(machine, cookies.GATE_FILE))}
     assert after_all.get("alice") != before["alice"]
     assert (after_all["bob"] == before["bob"]) == (wish != "signed out")
 
@@ -220,7 +224,7 @@ def test_going_back_restores_every_file_and_what_nginx_has_loaded(cut: int, afte
     machine = Server()
     settled(machine, ANSWERS)
     before, loaded = own(machine), _text(machine, LOADED)
-    gate = _text(machine, accounts.GATE_FILE)
+    gate = _text(machine, cookies.GATE_FILE)
     wish = replace(ANSWERS, users=(User("carol", HASH),), gone=("alice",))
     with tempfile.TemporaryDirectory() as folder:
         machine.plug_in(cut, after=after)
@@ -234,7 +238,7 @@ def test_going_back_restores_every_file_and_what_nginx_has_loaded(cut: int, afte
     now.pop(site.STAMP, None)
     before.pop(site.STAMP, None)
     assert now == before
-    assert _text(machine, accounts.GATE_FILE) == gate
+    assert _text(machine, cookies.GATE_FILE) == gate
     assert _text(machine, LOADED) == loaded
 
 

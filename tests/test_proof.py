@@ -8,19 +8,20 @@ import pytest
 
 from certificates import NAME, Server
 from certificates import answers as wish
-from hermes_setup.accounts import GATE_FILE
-from hermes_setup.answers import Domain, Webhooks
+from hermes_setup.answers.answers import Webhooks
+from hermes_setup.answers.fields import Domain
+from hermes_setup.answers.platforms import parse_endpoints
 from hermes_setup.host import File, Request, Response
 from hermes_setup.stages.proof import Look
+from hermes_setup.stages.users.cookies import GATE_FILE
 from hermes_setup.values import replace
-from hermes_setup.webhooks import parse_hooks
 
 OLD, OLDER = "old.example.com", "older.example.com"
 TOKEN = "0" * 32
 MOVED = replace(
     wish(),
     redirects=(Domain.parse(OLD), Domain.parse(OLDER)),
-    webhooks=Webhooks(parse_hooks(["webhook"])),
+    webhooks=Webhooks(parse_endpoints(["webhook"])),
 )
 
 

@@ -11,13 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certificates import NAME, NOW, Server, answers, refuse
-from hermes_setup import certbot, nginx
-from hermes_setup.answers import LETSENCRYPT, LETSENCRYPT_STAGING, Answers, Domain
-from hermes_setup.changes import Probe, Run
-from hermes_setup.engine import NoJournal, Seen, run
-from hermes_setup.findings import Finding, Severity
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.fields import LETSENCRYPT, LETSENCRYPT_STAGING, Domain
+from hermes_setup.engine.changes import Probe, Run
+from hermes_setup.engine.events import Seen
+from hermes_setup.engine.findings import Finding, Severity
+from hermes_setup.engine.loop import run
+from hermes_setup.engine.undoing import NoJournal
 from hermes_setup.host import File, Folder
-from hermes_setup.stages.renewal import HOOK, STAMP, Rehearsed, Renewal, parse_units
+from hermes_setup.nginx import render
+from hermes_setup.stages.certificate import lineages, self_signed, serving
+from hermes_setup.stages.renewal.stage import HOOK, STAMP, Rehearsed, Renewal, parse_units
 from hermes_setup.system.overlay import Overlay
 from hermes_setup.values import replace
 from machines import Machine
@@ -158,7 +162,7 @@ def test_the_hook_is_placed_says_whose_it_is_and_is_a_shell_script() -> None:
 )
 def test_hooks_that_are_switched_off_are_told(line: str, off: bool) -> None:
     server = set_up()
-    server.put(f"{certbot.FOLDER}/cli.ini", File(f"max-log-backups = 0\n{line}\n".encode()))
+    server.put(f"{lineages.FOLDER}/cli.ini", File(f"max-log-backups = 0\n{line}\n".encode()))
     assert codes(server) == (["renewal.hooks-off"] if off else [])
 
 
@@ -255,7 +259,7 @@ def test_no_stamp_is_too_torn_to_be_read(text: str) -> None:
 def test_a_dry_run_on_a_bare_machine_says_the_timer_comes_with_the_package_and_rehearses_nothing() -> None:
     server = Overlay(systemd(Server(), UNIT.format("certbot.timer", "not-found", "inactive", ""), NO_SNAP))
     server.run((), gives="packages")
-    server.run((), gives=certbot.fact(OURS))
+    server.run((), gives=serving.fact(OURS))
     events = list(run((Renewal(),), OURS, server, NoJournal()))
     assert all(event.findings == () for event in events if isinstance(event, Seen))
     assert STAMP not in server._nodes
@@ -276,17 +280,17 @@ def test_all_that_nobody_uses_is_one_note() -> None:
     server = set_up()
     for name in ("a.example.com", "b.example.com", "c.example.com"):
         server.lineage(name, names=[name])
-        server.pair(f"{certbot.OWN}/{name}/1", names=[name], key="own", days=825)
+        server.pair(f"{self_signed.OWN}/{name}/1", names=[name], key="own", days=825)
     acme, own = Renewal().check(OURS, Renewal().inspect(OURS, server))
     assert acme.what.startswith("The certificates a.example.com, b.example.com and c.example.com are not needed")
     assert acme.do.count("sudo certbot delete --cert-name") == 3
-    assert own.do.endswith("sudo rm -r " + " ".join(f"{certbot.OWN}/{each}.example.com" for each in "abc"))
+    assert own.do.endswith("sudo rm -r " + " ".join(f"{self_signed.OWN}/{each}.example.com" for each in "abc"))
 
 
 def test_what_an_undoing_brings_back_into_use_is_not_left_behind() -> None:
     server = set_up()
     server.lineage("old.example.com", names=["old.example.com"])
-    server.pair(f"{certbot.OWN}/older.example.com/1", names=["older.example.com"], key="own", days=825)
+    server.pair(f"{self_signed.OWN}/older.example.com/1", names=["older.example.com"], key="own", days=825)
     server.world[("old.example.com", "A")] = ("198.51.100.10",)
     before = replace(OURS, redirects=(Domain.parse("old.example.com"), Domain.parse("older.example.com")))
     assert codes(server, before) == []
@@ -295,10 +299,12 @@ def test_what_an_undoing_brings_back_into_use_is_not_left_behind() -> None:
 def test_a_self_signed_one_that_nobody_uses_is_told_too() -> None:
     server = set_up()
     for name in ("old.example.com", "blog.example.com"):
-        server.pair(f"{certbot.OWN}/{name}/1", names=[name], key="own", days=825)
-    server.put("/etc/nginx/sites-enabled/blog", File(f"ssl_certificate {certbot.OWN}/blog.example.com/1/x;".encode()))
+        server.pair(f"{self_signed.OWN}/{name}/1", names=[name], key="own", days=825)
+    server.put(
+        "/etc/nginx/sites-enabled/blog", File(f"ssl_certificate {self_signed.OWN}/blog.example.com/1/x;".encode())
+    )
     (finding,) = Renewal().check(OURS, Renewal().inspect(OURS, server))
-    assert finding.do.endswith(f"sudo rm -r {certbot.OWN}/old.example.com")
+    assert finding.do.endswith(f"sudo rm -r {self_signed.OWN}/old.example.com")
 
 
 def test_one_that_another_site_uses_or_that_comes_another_way_is_not() -> None:
@@ -313,7 +319,7 @@ def test_one_that_another_site_uses_or_that_comes_another_way_is_not() -> None:
 
 def test_a_self_signed_set_up_has_nothing_to_renew_and_tells_what_certbot_still_renews() -> None:
     server = set_up(cron=False)
-    server.pair(f"{certbot.OWN}/{NAME}/1", key="own", days=825)
+    server.pair(f"{self_signed.OWN}/{NAME}/1", key="own", days=825)
     assert plan(server, answers("self-signed")) == []
     assert codes(server, answers("self-signed")) == ["certificate.left-behind"]
 
@@ -383,4 +389,4 @@ def test_a_rehearsal_that_fails_for_a_name_of_nobody_says_how_to_be_rid_of_it() 
 
 
 def test_the_template_is_in_the_package() -> None:
-    assert nginx.template("deploy-hook.sh").startswith("#!/bin/sh\n")
+    assert render.template("deploy-hook.sh").startswith("#!/bin/sh\n")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from hermes_setup import service
-from hermes_setup.answers import Backend
-from hermes_setup.changes import Place, Run
-from hermes_setup.engine import put_back
+from hermes_setup.answers.fields import Backend
+from hermes_setup.engine.changes import Place, Run
+from hermes_setup.engine.undoing import put_back
 from hermes_setup.host import ABSENT, File, Folder, Link
+from hermes_setup.stages.hermes import service
 from hermes_setup.values import replace
 from machines import Machine
 

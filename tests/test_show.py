@@ -17,13 +17,15 @@ import pyte
 import pytest
 from rich.cells import cell_len
 
-from hermes_setup.answers import Answers, Domain, Issuer, User
-from hermes_setup.changes import Change, Place, Probe, Run, Stamp
-from hermes_setup.engine import Blocked, Did, Doing, Event, Finished, Seen, StageFailed, Started
+from hermes_setup.answers.answers import Answers, User
+from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.engine.changes import Change, Place, Probe, Run, Stamp
+from hermes_setup.engine.events import Did, Doing, Event, Finished, Seen, Started
+from hermes_setup.engine.findings import Finding, block, note, warn
+from hermes_setup.engine.loop import Blocked, StageFailed
 from hermes_setup.errors import CommandFailed, HermesSetupError, WrongInput
-from hermes_setup.findings import Finding, block, note, warn
 from hermes_setup.host import ABSENT, File, Folder, Link, Node
-from hermes_setup.ui.show import Screen, command, difference, doctor_json
+from hermes_setup.ui.screen import Screen, command, difference, doctor_json
 from hermes_setup.ui.terminal import Terminal
 from hermes_setup.values import replace
 

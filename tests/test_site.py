@@ -10,27 +10,29 @@ from typing import Any
 import pytest
 
 from certificates import Server
-from hermes_setup import nginx
-from hermes_setup.answers import DEFAULT_BACKEND, Answers, Backend, Domain, Issuer, User, Webhooks
-from hermes_setup.certbot import Leaf, Served
-from hermes_setup.changes import Change, Place, Probe, Run, Stamp
-from hermes_setup.findings import Severity
+from hermes_setup.answers.answers import Answers, User, Webhooks
+from hermes_setup.answers.fields import DEFAULT_BACKEND, Backend, Domain, Issuer
+from hermes_setup.answers.platforms import parse_endpoints
+from hermes_setup.engine.changes import Change, Place, Probe, Run, Stamp
+from hermes_setup.engine.findings import Severity
 from hermes_setup.host import ABSENT, File, Folder, Link, Listener, Records
-from hermes_setup.nginx import Listen
-from hermes_setup.nginx import Server as Block
-from hermes_setup.stages import addresses
-from hermes_setup.stages.dns import cloudflare
+from hermes_setup.nginx import syntax, tree
+from hermes_setup.nginx.tree import Listen
+from hermes_setup.nginx.tree import Server as Block
+from hermes_setup.stages.addresses import stage as addresses
+from hermes_setup.stages.certificate.serving import Served
+from hermes_setup.stages.certificate.x509 import X509
+from hermes_setup.stages.dns.stage import cloudflare
 from hermes_setup.stages.proof import Proof
-from hermes_setup.stages.site import AVAILABLE, STAMP, Facts, HooksNow, Site
+from hermes_setup.stages.site.stage import AVAILABLE, STAMP, Facts, HooksNow, Site
 from hermes_setup.system.overlay import Nothing
 from hermes_setup.values import replace
-from hermes_setup.webhooks import parse_hooks
 
 GOLDEN = Path(__file__).parent / "golden"
 ANSWERS = Answers(Domain.parse("hermes.example.com"), Issuer.parse("letsencrypt"), (User("alice"),))
 SERVED = Served("/etc/ssl/golden/fullchain.pem", "/etc/ssl/golden/privkey.pem", trusted=True, fingerprint="aa")
 BARE = Facts(
-    config=nginx.DEBIAN,
+    config=tree.DEBIAN,
     installed=True,
     version=(1, 26, 3),
     openssl=(3, 5, 1),
@@ -52,13 +54,13 @@ BARE = Facts(
 SECURE = replace(BARE, served=SERVED)
 
 
-def beside(*listens: Listen, name: str = "blog.example") -> nginx.Config:
-    return replace(nginx.DEBIAN, servers=(Block("/etc/nginx/sites-enabled/blog", 1, (name,), listens),))
+def beside(*listens: Listen, name: str = "blog.example") -> tree.Config:
+    return replace(tree.DEBIAN, servers=(Block("/etc/nginx/sites-enabled/blog", 1, (name,), listens),))
 
 
-OWN = Webhooks(parse_hooks(["webhook"]), Domain.parse("hooks.example.com"))
+OWN = Webhooks(parse_endpoints(["webhook"]), Domain.parse("hooks.example.com"))
 PAIR = (SERVED.certificate, SERVED.key)
-LEAF = Leaf(
+LEAF = X509(
     ("hermes.example.com",),
     datetime(2026, 10, 1, tzinfo=timezone.utc),
     datetime(2026, 12, 30, tzinfo=timezone.utc),
@@ -103,11 +105,11 @@ CASES = {
     ),
 }
 MORE: dict[str, dict[str, Any]] = {
-    "https-1.26-webhooks": {"webhooks": Webhooks(parse_hooks(["webhook", "sms", "line:8647", "whatsapp_cloud"]))},
+    "https-1.26-webhooks": {"webhooks": Webhooks(parse_endpoints(["webhook", "sms", "line:8647", "whatsapp_cloud"]))},
     "https-1.26-webhooks-waiting-for-their-name": {"webhooks": OWN},
     "https-1.26-webhooks-moving-to-another-name": {"webhooks": OWN},
     "https-1.26-webhooks-on-the-earlier-name-too": {
-        "webhooks": Webhooks(parse_hooks(["webhook"]), allow=("192.30.252.0/22",))
+        "webhooks": Webhooks(parse_endpoints(["webhook"]), allow=("192.30.252.0/22",))
     },
     "https-1.22-webhooks-own-name-and-earlier-names": {
         "webhooks": replace(OWN, allow=("192.30.252.0/22", "2a0a:a440::/29"))
@@ -292,7 +294,7 @@ def test_the_link_sorts_last(others: list[str], name: str) -> None:
 
 
 def test_a_configuration_that_reads_only_conf_d_gets_the_link_there() -> None:
-    facts = replace(SECURE, config=replace(nginx.DEBIAN, includes=("/etc/nginx/conf.d/*.conf",)))
+    facts = replace(SECURE, config=replace(tree.DEBIAN, includes=("/etc/nginx/conf.d/*.conf",)))
     (link,) = [c for c in Site("s", "S").plan(ANSWERS, facts) if isinstance(c, Place) and isinstance(c.node, Link)]
     assert (link.path, link.node) == ("/etc/nginx/conf.d/zz-hermes.conf", Link("../sites-available/hermes"))
 
@@ -300,37 +302,37 @@ def test_a_configuration_that_reads_only_conf_d_gets_the_link_there() -> None:
 @pytest.mark.parametrize(
     ("config", "code", "severity"),
     [
-        (replace(nginx.DEBIAN, includes=()), "site.no-folder", Severity.BLOCK),
+        (replace(tree.DEBIAN, includes=()), "site.no-folder", Severity.BLOCK),
         (beside(Listen("*", 80), name="hermes.example.com"), "site.by-hand", Severity.NOTE),
         (
             replace(
-                nginx.DEBIAN,
+                tree.DEBIAN,
                 servers=(Block("/etc/nginx/sites-enabled/x", 3, ("shop.example", "hermes.example.com"), ()),),
             ),
             "site.name-taken",
             Severity.BLOCK,
         ),
         (
-            replace(nginx.DEBIAN, files={"/etc/nginx/sites-enabled/x": "proxy_pass http://127.0.0.1:9119;"}),
+            replace(tree.DEBIAN, files={"/etc/nginx/sites-enabled/x": "proxy_pass http://127.0.0.1:9119;"}),
             "site.other-door",
             Severity.WARN,
         ),
         (
             replace(
-                nginx.DEBIAN,
+                tree.DEBIAN,
                 servers=(Block("/etc/nginx/nginx.conf", 30, ("hermes.example.com",), (Listen("*", 80),)),),
             ),
             "site.name-taken",
             Severity.BLOCK,
         ),
         (
-            replace(nginx.DEBIAN, streams=(Block("/etc/nginx/nginx.conf", 30, (), (Listen("*", 443),)),)),
+            replace(tree.DEBIAN, streams=(Block("/etc/nginx/nginx.conf", 30, (), (Listen("*", 443),)),)),
             "site.stream",
             Severity.BLOCK,
         ),
     ],
 )
-def test_what_is_found_beside_us(config: nginx.Config, code: str, severity: Severity) -> None:
+def test_what_is_found_beside_us(config: tree.Config, code: str, severity: Severity) -> None:
     (finding,) = Site("s", "S").check(ANSWERS, replace(SECURE, config=config))
     assert (finding.code, finding.severity) == (code, severity)
 
@@ -347,7 +349,7 @@ def test_what_is_found_beside_us(config: nginx.Config, code: str, severity: Seve
 def test_a_site_by_hand_stays_where_it_is_said_to_stay(behind: File | Link, said: str) -> None:
     path = "/etc/nginx/sites-enabled/hermes"
     config = replace(
-        nginx.DEBIAN,
+        tree.DEBIAN,
         files={path: "by hand"},
         servers=(Block(path, 1, ("hermes.example.com",), (Listen("*", 80),)),),
     )
@@ -370,7 +372,7 @@ def test_a_site_by_hand_stays_where_it_is_said_to_stay(behind: File | Link, said
     ],
 )
 def test_what_a_pattern_finds_may_as_well_not_be_there(path: str, optional: bool) -> None:
-    assert nginx.DEBIAN.optional(path) is optional
+    assert tree.DEBIAN.optional(path) is optional
 
 
 def test_a_copy_never_replaces_an_earlier_copy() -> None:
@@ -396,7 +398,7 @@ def hears(text: str) -> set[str]:
     """The names whose HTTPS servers take webhooks, in a site's text."""
     return {
         name
-        for server in nginx.parse(text)
+        for server in syntax.parse(text)
         if server.name == "server" and any("location" == each.name and "/webhooks/" in str(each.args) for each in server.block or ())
         for each in server.block or ()
         if each.name == "server_name"
@@ -408,7 +410,7 @@ def asks(text: str) -> set[str]:
     """The names that answer on port 80, and so the challenge."""
     return {
         name
-        for server in nginx.parse(text)
+        for server in syntax.parse(text)
         if server.name == "server" and any(each.name == "listen" and each.args == ("80",) for each in server.block or ())
         for each in server.block or ()
         if each.name == "server_name"
@@ -429,7 +431,7 @@ def written(server: Server, answers: Answers) -> str:
     return node.content.decode()
 
 
-PATHS = Webhooks(parse_hooks(["webhook"]))
+PATHS = Webhooks(parse_endpoints(["webhook"]))
 CALLS = replace(OWN, host=Domain.parse("calls.example.com"))
 DASHBOARD, HOOKS, CALLED = "hermes.example.com", "hooks.example.com", "calls.example.com"
 

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from hermes_setup.accounts import Written
-from hermes_setup.answers import Answers, Backend, Domain, Issuer, User
-from hermes_setup.changes import ABSENT, File, Folder, Link, Place, Run, Stamp
+from hermes_setup.answers.answers import Answers, User
+from hermes_setup.answers.fields import Backend, Domain, Issuer
+from hermes_setup.engine.changes import Place, Run, Stamp
 from hermes_setup.errors import Busy, HermesSetupError
-from hermes_setup.state import LONGEST_RENDERED, State, from_table, to_table
+from hermes_setup.host import ABSENT, File, Folder, Link
+from hermes_setup.state.store import LONGEST_RENDERED, State
+from hermes_setup.state.table import from_table, to_table
+from hermes_setup.state.written import Written
 
 ANSWERS = Answers(
     Domain.parse("bücher.example"),

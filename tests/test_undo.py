@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from hermes_setup import nginx
-from hermes_setup.answers import Answers, Domain, Issuer, User
-from hermes_setup.changes import Place, Run, Stamp
-from hermes_setup.engine import NoJournal, run
+from hermes_setup.answers.answers import Answers, User
+from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.engine.changes import Place, Run, Stamp
+from hermes_setup.engine.loop import run
+from hermes_setup.engine.undoing import NoJournal
 from hermes_setup.errors import HermesSetupError
 from hermes_setup.host import ABSENT, File, Folder, Link
-from hermes_setup.stages.site import STAMP
+from hermes_setup.nginx import tree
+from hermes_setup.stages.site.stage import STAMP
 from hermes_setup.stages.undo import DONE, Undo
-from hermes_setup.state import Journal, State
+from hermes_setup.state.journal import Journal
+from hermes_setup.state.store import State
 from hermes_setup.values import replace
 from machines import Machine
 
@@ -168,7 +171,7 @@ def test_who_stays_where_the_users_file_was_edited_is_told() -> None:
 
 def test_a_site_whose_certificate_is_gone_is_not_put_back() -> None:
     machine = after_the_run()
-    ours = File(f"{nginx.OURS}\n    ssl_certificate /etc/letsencrypt/live/old/fullchain.pem;\n".encode())
+    ours = File(f"{tree.OURS}\n    ssl_certificate /etc/letsencrypt/live/old/fullchain.pem;\n".encode())
     stage = Undo("one", [(Place(SITE, NEW, "w"), Place(SITE, ours, "u"))])
     codes = [each.code for each in stage.check(ANSWERS, stage.inspect(ANSWERS, machine))]
     assert "undo.certificate" in codes

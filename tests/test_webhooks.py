@@ -11,22 +11,24 @@ import pytest
 
 from certificates import NAME, Server
 from certificates import answers as wish
-from hermes_setup import certbot
-from hermes_setup.answers import Answers, Backend, Domain, User, Webhooks, read_table, to_toml
+from hermes_setup.answers.answers import Answers, User, Webhooks
+from hermes_setup.answers.fields import Backend, Domain
+from hermes_setup.answers.file import read_table, to_toml
+from hermes_setup.answers.platforms import PLATFORMS, Endpoint, parse_endpoints
+from hermes_setup.engine.findings import Severity
 from hermes_setup.errors import WrongInput
-from hermes_setup.findings import Severity
 from hermes_setup.host import Listener, Ran, Request, Response
-from hermes_setup.stages.certificate import Certificate
+from hermes_setup.stages.certificate import serving
+from hermes_setup.stages.certificate.stage import Certificate
 from hermes_setup.stages.webhooks import Webhooks as Stage
 from hermes_setup.stages.webhooks import listening
-from hermes_setup.state import from_table, to_table
+from hermes_setup.state.table import from_table, to_table
 from hermes_setup.system.overlay import Nothing
 from hermes_setup.values import replace
-from hermes_setup.webhooks import PLATFORMS, Hook, parse_hooks
 
 HOOKS = Domain.parse("hooks.example.com")
 OURS = wish()
-BOTH = replace(OURS, webhooks=Webhooks(parse_hooks(["webhook", "sms"]), HOOKS))
+BOTH = replace(OURS, webhooks=Webhooks(parse_endpoints(["webhook", "sms"]), HOOKS))
 USERS = [{"name": "alice"}]
 
 
@@ -36,7 +38,7 @@ USERS = [{"name": "alice"}]
 def test_the_answers_survive_the_state_and_the_answers_file() -> None:
     whole = replace(
         OURS,
-        webhooks=Webhooks(parse_hooks(["msgraph", "sms:8081"]), HOOKS, ("192.0.2.0/24",)),
+        webhooks=Webhooks(parse_endpoints(["msgraph", "sms:8081"]), HOOKS, ("192.0.2.0/24",)),
         redirects=(Domain.parse("old.example.com"),),
         dropped=("older.example.com",),
     )
@@ -106,7 +108,7 @@ def test_a_host_that_is_the_dashboards_own_name_is_no_second_name() -> None:
 
 @pytest.mark.parametrize("platform", PLATFORMS, ids=lambda each: each.name)
 def test_each_platform_has_a_path_that_its_own_pattern_takes(platform: object) -> None:
-    each = Hook.parse(platform.name).platform  # type: ignore[attr-defined]
+    each = Endpoint.parse(platform.name).platform  # type: ignore[attr-defined]
     pattern = re.compile(f"^{each.pattern or re.escape(each.path)}$")
     assert pattern.match(each.path.replace("<route>", "my-route_1"))
     for odd in (
@@ -237,7 +239,7 @@ BACKEND = ("webhooks.backend", Severity.BLOCK)
 def test_the_dashboards_port_is_no_platforms(
     hook: str, backend: Backend | None, port: int, said: Response, expected: list[tuple[str, Severity]]
 ) -> None:
-    wanted = replace(OURS, backend=backend, webhooks=Webhooks(parse_hooks([hook])))
+    wanted = replace(OURS, backend=backend, webhooks=Webhooks(parse_endpoints([hook])))
     assert seen(Machine([at(port)] if port else [], {port: said}), wanted) == expected
 
 
@@ -260,7 +262,7 @@ def test_a_second_name_gets_into_the_same_lineage_and_leaves_it_again() -> None:
     assert names(order) == [NAME, "hooks.example.com"]
     assert order[order.index("--cert-name") + 1] == NAME
     assert "--renew-with-new-domains" in order
-    served = certbot.served(BOTH, server)
+    served = serving.served(BOTH, server)
     assert served  # meanwhile the one name is served on
     assert served.certificate.endswith(f"live/{NAME}/fullchain.pem")
     server.lineage(names=[NAME, "hooks.example.com"])
@@ -304,9 +306,9 @@ def test_a_host_that_became_an_earlier_name_stays_in_the_certificate() -> None:
     server.lineage(names=[NAME, "hooks.example.com"])
     leads = replace(OURS, redirects=(HOOKS,)).following(BOTH)
     assert orders(server, leads) == []
-    served = certbot.served(leads.about(HOOKS), server)
+    served = serving.served(leads.about(HOOKS), server)
     assert served
-    assert certbot.flaws(leads.about(HOOKS), served, server.now()) == []
+    assert serving.flaws(leads.about(HOOKS), served, server.now()) == []
 
 
 def test_a_name_that_was_never_ours_stays_where_somebody_put_it() -> None:

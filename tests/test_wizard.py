@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hermes_setup import passwords
-from hermes_setup.answers import Answers, Backend, Domain, Issuer, User, Webhooks
+from hermes_setup.answers.answers import Answers, User, Webhooks
+from hermes_setup.answers.fields import Backend, Domain, Issuer
+from hermes_setup.answers.platforms import parse_endpoints
 from hermes_setup.errors import WrongInput
-from hermes_setup.values import replace
-from hermes_setup.webhooks import parse_hooks
-from hermes_setup.wizard import (
+from hermes_setup.questions.wizard import (
     BACK,
     GO_AHEAD,
     Asker,
@@ -26,6 +26,7 @@ from hermes_setup.wizard import (
     next_question,
     walk,
 )
+from hermes_setup.values import replace
 
 GOOD = "correct horse battery"
 HASH = passwords.hash_password(GOOD)
@@ -398,7 +399,7 @@ def test_the_earlier_names_lead_to_the_new_one_or_go_as_asked() -> None:
 
 
 def test_the_webhooks_own_name_is_no_name_for_the_dashboard() -> None:
-    hooks = Webhooks(parse_hooks(["sms"]), Domain.parse("hooks.example.com"))
+    hooks = Webhooks(parse_endpoints(["sms"]), Domain.parse("hooks.example.com"))
     old = Answers(Domain.parse("old.example.com"), Issuer.parse("self-signed"), (User("alice"),), webhooks=hooks)
     known = Known(previous=old)
     draft, _, script = converse(
@@ -410,7 +411,7 @@ def test_the_webhooks_own_name_is_no_name_for_the_dashboard() -> None:
 
 # ---- webhooks ----
 
-LISTENING = parse_hooks(["webhook", "sms"])
+LISTENING = parse_endpoints(["webhook", "sms"])
 
 
 def test_an_earlier_name_is_no_name_for_webhooks_unless_it_is_let_go_of() -> None:

@@ -17,7 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from hermes_setup import __version__, cli  # noqa: E402
+from hermes_setup import __version__  # noqa: E402
+from hermes_setup.main import HELP  # noqa: E402
 
 FOLDER = ROOT / "docs" / "shell"
 USAGE = re.compile(r"^  hermes-setup(?P<words>(?: [a-z-]+)*)(?P<rest>.*)$", re.MULTILINE)
@@ -53,7 +54,7 @@ def flags() -> dict[str, Flag]:
 def commands() -> dict[tuple[str, ...], list[str]]:
     """Words of each command -> its flags, as the help has them; () is the program without a command."""
     found: dict[tuple[str, ...], list[str]] = {(): []}
-    for usage in USAGE.finditer(cli.HELP):
+    for usage in USAGE.finditer(HELP):
         words = tuple(word for word in usage["words"].split() if not word.startswith("-"))
         rest = " ".join(word for word in usage["words"].split() if word.startswith("-")) + usage["rest"]
         flags = re.findall(r"--[a-z-]+", re.split(r" {2,}(?=[a-z])", rest)[0])
@@ -217,14 +218,14 @@ def man() -> str:
         return text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq").replace("|", "\\||")
 
     synopsis = []
-    for usage in USAGE.finditer(cli.HELP):
+    for usage in USAGE.finditer(HELP):
         line = re.split(r" {2,}(?=[a-z])", usage.group().strip())[0]
         synopsis.append(".br\n.B " + escaped(re.sub(r" +", " ", line)))
     options = "\n".join(
         f".TP\n.B {escaped(f'{flag} {about.value}'.strip())}\n{escaped(about.text)}\n.br\nWith: {escaped(about.where)}."
         for flag, about in flags().items()
     )
-    codes = cli.HELP.partition("Exit: ")[2]
+    codes = HELP.partition("Exit: ")[2]
     told = re.findall(r"(\d+) ((?:(?!\s\d+ ).)+)", " ".join(codes.split()))
     status = "\n".join(f".TP\n.B {code}\n{escaped(text.strip(' :'))}" for code, text in told)
     return f""".\\" Made by tools/make_shell_files.py from the program's help.

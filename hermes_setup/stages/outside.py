@@ -11,15 +11,16 @@ from collections.abc import Sequence
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from hermes_setup import certbot
-from hermes_setup.answers import LETSENCRYPT, Answers, Domain
-from hermes_setup.certbot import CHALLENGES
-from hermes_setup.changes import ABSENT, Change, File, Probe, Stamp
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.fields import LETSENCRYPT, Domain
+from hermes_setup.engine.changes import Change, Probe, Stamp
+from hermes_setup.engine.findings import Finding, block, warn
 from hermes_setup.errors import CommandFailed
-from hermes_setup.findings import Finding, block, warn
-from hermes_setup.host import Host, Request, Response, System
+from hermes_setup.host import ABSENT, File, Host, Request, Response, System
 from hermes_setup.passwords import make_token
-from hermes_setup.state import STATE
+from hermes_setup.stages.certificate import certbot, lineages, refusals, serving
+from hermes_setup.stages.certificate.lineages import CHALLENGES
+from hermes_setup.state.places import STATE
 from hermes_setup.values import dataclass
 
 LOCAL = "127.0.0.1"
@@ -45,12 +46,12 @@ class Outside:
         """Reads what certificate there is, and the stamp."""
         if not answers.issuer.public:
             return Facts(False, (), "")
-        served = certbot.served(answers, host)
+        served = serving.served(answers, host)
         return Facts(
-            order=served is None or bool(certbot.flaws(answers, served, host.now())),
+            order=served is None or bool(serving.flaws(answers, served, host.now())),
             unseen=tuple(name for name in answers.names if host.look(stamp(name)) == ABSENT),
             program=certbot.binary(host),
-            name=certbot.cert_name(host, answers),
+            name=lineages.cert_name(host, answers),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:  # noqa: ARG002 - nothing is seen without a look
@@ -172,7 +173,7 @@ class Staging:
         except CommandFailed as error:
             if "certificate verify failed" in error.output.lower() and (wrong := _clock(system)):
                 return [wrong]
-            meaning = certbot.explain(error, self.answers.domain, test=True)
+            meaning = refusals.explain(error, self.answers.domain, test=True)
             return [
                 block(
                     "outside.refused",

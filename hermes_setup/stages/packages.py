@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from hermes_setup import nginx
-from hermes_setup.answers import Answers
-from hermes_setup.changes import Change, Probe, Run
+from hermes_setup.answers.answers import Answers
+from hermes_setup.engine.changes import Change, Probe, Run
+from hermes_setup.engine.findings import Finding, block, warn
 from hermes_setup.errors import CommandFailed, HermesSetupError
-from hermes_setup.findings import Finding, block, warn
 from hermes_setup.host import Absent, File, Host, System
+from hermes_setup.nginx import tree
 from hermes_setup.values import dataclass
 
 APT = {
@@ -73,7 +73,7 @@ class Packages:
         # certbot takes most of a second to say its version; that it can be found is asked of the folders instead
         if argv[0] == "certbot":
             return any(
-                not isinstance(nginx.resolve(host, f"{folder}/certbot"), Absent)
+                not isinstance(tree.resolve(host, f"{folder}/certbot"), Absent)
                 for folder in ("/usr/local/bin", "/usr/bin", "/snap/bin", "/usr/local/sbin", "/usr/sbin")
             )
         return host.ask(argv).ok

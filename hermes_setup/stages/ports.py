@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hermes_setup.answers import Answers
-from hermes_setup.changes import Change
-from hermes_setup.findings import Finding, block
+from hermes_setup.answers.answers import Answers
+from hermes_setup.engine.changes import Change
+from hermes_setup.engine.findings import Finding, block
 from hermes_setup.host import Host, Listener
-from hermes_setup.stages.filters import iptables
-from hermes_setup.stages.firewall import newcomers
+from hermes_setup.stages.firewall import iptables
+from hermes_setup.stages.firewall.stage import newcomers
 from hermes_setup.values import dataclass
 
 PORTS = (80, 443)

@@ -7,14 +7,18 @@ import re
 import secrets
 from collections.abc import Sequence
 
-from hermes_setup import accounts, certbot, nginx
-from hermes_setup.accounts import GATE_FILE
-from hermes_setup.answers import Answers, Domain, permits
-from hermes_setup.changes import Change, Probe, Stamp
-from hermes_setup.findings import Finding, block, note, warn
+from hermes_setup import digests
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.fields import Domain, permits
+from hermes_setup.engine.changes import Change, Probe, Stamp
+from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.host import File, Host, Request, Response, System
-from hermes_setup.stages import site
-from hermes_setup.state import STATE
+from hermes_setup.nginx import processes, tree
+from hermes_setup.stages.certificate import serving
+from hermes_setup.stages.site import stage as site
+from hermes_setup.stages.users import cookies
+from hermes_setup.stages.users.cookies import GATE_FILE
+from hermes_setup.state.places import STATE
 from hermes_setup.values import dataclass
 
 STAMP = f"{STATE}/stamps/proof"
@@ -42,12 +46,12 @@ class Proof:
 
     def inspect(self, answers: Answers, host: Host) -> Facts:
         """Reads what is there; when it was proven before, also looks through the gate (which nginx does not log)."""
-        served = certbot.served(answers, host)
-        config = nginx.read(host)
+        served = serving.served(answers, host)
+        config = tree.read(host)
         gate = host.look(GATE_FILE)
         text = gate.content.decode("utf-8", "surrogateescape") if isinstance(gate, File) else ""
         ours = host.look(site.AVAILABLE)
-        state = nginx.digest(
+        state = digests.digest(
             ours.content if isinstance(ours, File) else b"",
             text,
             served.fingerprint if served else "",
@@ -55,8 +59,8 @@ class Proof:
         )
         stamp = host.look(STAMP)
         proven = stamp.content.decode(errors="replace") if isinstance(stamp, File) else ""
-        token = accounts.program_token(text)
-        running = host.given(site.RUNS) or nginx.workers(host, config.pid).master > 0
+        token = cookies.program_token(text)
+        running = host.given(site.RUNS) or processes.workers(host, config.pid).master > 0
         page = _through(host, answers, token, LOCAL) if running and token and proven == state else None
         return Facts(state, proven, running, token, page)
 
@@ -96,12 +100,10 @@ class Look:
     def __call__(self, system: System) -> Sequence[Finding]:
         """Findings; one that blocks for each thing that does not hold."""
         gate = system.look(GATE_FILE)
-        token = accounts.program_token(
-            gate.content.decode("utf-8", "surrogateescape") if isinstance(gate, File) else ""
-        )
+        token = cookies.program_token(gate.content.decode("utf-8", "surrogateescape") if isinstance(gate, File) else "")
         found: list[Finding] = []
         # those with a certificate of their own, as the site has them
-        earlier = [name for name in self.answers.redirects if certbot.served(self.answers.about(name), system)]
+        earlier = [name for name in self.answers.redirects if serving.served(self.answers.about(name), system)]
         for address in (LOCAL, *[a for a in system.addresses() if ":" not in a][:1]):
             found += self._at(system, address, token, earlier)
             if found:

@@ -10,13 +10,15 @@ import posixpath
 import re
 from collections.abc import Mapping, Sequence
 
-from hermes_setup import accounts, nginx
-from hermes_setup.answers import Answers
-from hermes_setup.changes import Change, Place, Probe, Run, Stamp
-from hermes_setup.findings import Finding, block, note, warn
+from hermes_setup import digests, phrases
+from hermes_setup.answers.answers import Answers
+from hermes_setup.engine.changes import Change, Place, Probe, Run, Stamp
+from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.host import ABSENT, Absent, File, Folder, Host, Node
-from hermes_setup.stages import site
-from hermes_setup.state import STATE
+from hermes_setup.nginx import processes, tree, trial
+from hermes_setup.stages.site import stage as site
+from hermes_setup.stages.users import cookies, htpasswd
+from hermes_setup.state.places import STATE
 from hermes_setup.values import dataclass, field
 
 DONE = f"{STATE}/stamps/undone"
@@ -68,8 +70,8 @@ class Undo:
         """Reads the paths, and which certificates the sites of before need."""
         stamp = host.look(DONE)
         done = isinstance(stamp, File) and stamp.content.decode("utf-8", "replace") == self._run
-        pid = nginx.read(host).pid
-        running = bool(nginx.workers(host, pid).master)
+        pid = tree.read(host).pid
+        running = bool(processes.workers(host, pid).master)
         return Facts(
             {path: host.look(path) for path in self._before},
             done,
@@ -77,12 +79,12 @@ class Undo:
             running,
             running and host.ask(("systemctl", "is-active", "--quiet", "nginx")).ok,
             host.look(site.AVAILABLE),
-            host.look(accounts.GATE_FILE),
+            host.look(cookies.GATE_FILE),
             tuple(
                 path
                 for back in self._before.values()
                 for path in _certificates(back.node)
-                if isinstance(nginx.resolve(host, path), Absent)
+                if isinstance(tree.resolve(host, path), Absent)
             ),
         )
 
@@ -107,10 +109,10 @@ class Undo:
             )
             for path in edited
         ]
-        if accounts.USERS_FILE in self._before:
-            now, before = facts.nodes[accounts.USERS_FILE], self._before[accounts.USERS_FILE].node
-            stay = accounts.USERS_FILE in edited
-            found += _still(now, before, self._after[accounts.USERS_FILE]) if stay else _users(now, before)
+        if htpasswd.USERS_FILE in self._before:
+            now, before = facts.nodes[htpasswd.USERS_FILE], self._before[htpasswd.USERS_FILE].node
+            stay = htpasswd.USERS_FILE in edited
+            found += _still(now, before, self._after[htpasswd.USERS_FILE]) if stay else _users(now, before)
         if facts.lost:
             found.append(
                 block(
@@ -120,7 +122,7 @@ class Undo:
                     "Change the answers instead, which fetches a new one: sudo hermes-setup (Domain, or Certificate)",
                 )
             )
-        if any(path in self._before for path in (site.AVAILABLE, f"{nginx.FOLDER}/sites-enabled/{site.LINK}")):
+        if any(path in self._before for path in (site.AVAILABLE, f"{tree.FOLDER}/sites-enabled/{site.LINK}")):
             found.append(
                 note(
                     "undo.stays",
@@ -151,7 +153,7 @@ class Undo:
             for argv, why in reversed(self._commands.items())
             if argv and not _loads(argv)
         ]
-        served = {each.path: each.node for each in places if each.path.startswith(f"{nginx.FOLDER}/")}
+        served = {each.path: each.node for each in places if each.path.startswith(f"{tree.FOLDER}/")}
         loads = facts.running and bool(served or any(map(_loads, self._commands)))
         done = Stamp(DONE, File(self._run.encode(), 0o600), "which run was undone")
         if not places and not commands and not loads:
@@ -160,14 +162,14 @@ class Undo:
             Stamp(path, ABSENT, "forget what was seen then") for path in dict.fromkeys((*self._stamps, site.STAMP))
         ]
         if loads:
-            changes.append(Probe(nginx.Trial(served), "have nginx try on a copy what was there before"))
+            changes.append(Probe(trial.Trial(served), "have nginx try on a copy what was there before"))
         changes += places
         if loads:
             changes.append(site.reload(facts.pid, systemd=facts.unit))
-            both = ((site.AVAILABLE, facts.site), (accounts.GATE_FILE, facts.gate))
+            both = ((site.AVAILABLE, facts.site), (cookies.GATE_FILE, facts.gate))
             stands = [_text(served.get(path, now)) for path, now in both]
             if all(stands):
-                loaded = File(nginx.digest(*stands).encode(), 0o600)
+                loaded = File(digests.digest(*stands).encode(), 0o600)
                 changes.append(Stamp(site.STAMP, loaded, "what nginx has loaded"))
         return [*changes, *commands, done]
 
@@ -183,7 +185,7 @@ class Loaded(site.Site):
         node = facts.nodes.get(site.AVAILABLE, ABSENT)
         if not isinstance(node, File):
             return ()
-        stamp = nginx.digest(node.content.decode("utf-8", "surrogateescape"), facts.gate)
+        stamp = digests.digest(node.content.decode("utf-8", "surrogateescape"), facts.gate)
         stale = facts.served is not None and facts.running and facts.shown != facts.served.fingerprint
         return site.load(facts, stamp) if facts.stamp != stamp or not facts.running or stale else ()
 
@@ -199,21 +201,21 @@ def _plain(why: str) -> str:
 
 def _certificates(node: Node) -> list[str]:
     text = node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""
-    if not text.startswith(nginx.OURS):
+    if not text.startswith(tree.OURS):
         return []
     return re.findall(r"^ *ssl_certificate(?:_key)? ([^;\s]+);", text, re.MULTILINE)
 
 
 def _still(now: Node, before: Node, after: Node) -> list[Finding]:
     """Whom that run let in, and who stays because the file was edited since."""
-    here, then, by_run = (accounts.hashes(_text(node)) for node in (now, before, after))
+    here, then, by_run = (htpasswd.hashes(_text(node)) for node in (now, before, after))
     stay = [name for name in by_run if name not in then and name in here]
     if not stay:
         return []
     return [
         warn(
             "undo.users",
-            f"{accounts.named(stay)} can still sign in.",
+            f"{phrases.listed(stay)} can still sign in.",
             "That run added them, and the users' file was edited since, so it stays as it is.",
             f"If that is not meant: sudo hermes-setup users remove {stay[0]}",
         )
@@ -226,7 +228,7 @@ def _text(node: Node) -> str:
 
 def _users(now: Node, then: Node) -> list[Finding]:
     """Who gets in again, or with which password: nobody should be let in by an undoing without knowing it."""
-    here, before = accounts.hashes(_text(now)), accounts.hashes(_text(then))
+    here, before = htpasswd.hashes(_text(now)), htpasswd.hashes(_text(then))
     back = [name for name in before if name not in here]
     older = [name for name in before if name in here and here[name] != before[name]]
     found: list[Finding] = []
@@ -234,7 +236,7 @@ def _users(now: Node, then: Node) -> list[Finding]:
         found.append(
             warn(
                 "undo.users",
-                f"{accounts.named(back)} can sign in again, with the password and the cookies from before.",
+                f"{phrases.listed(back)} can sign in again, with the password and the cookies from before.",
                 "The last run took that away.",
                 f"If that is not meant, answer n; or afterwards: sudo hermes-setup users remove {back[0]}",
             )
@@ -243,7 +245,7 @@ def _users(now: Node, then: Node) -> list[Finding]:
         found.append(
             warn(
                 "undo.users",
-                f"The passwords from before count again: {accounts.named(older)}.",
+                f"The passwords from before count again: {phrases.listed(older)}.",
                 "The last run gave new ones.",
                 f"If that is not meant, answer n; or afterwards: sudo hermes-setup users passwd {older[0]}",
             )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hermes_setup import hermes
-from hermes_setup.answers import DEFAULT_BACKEND, Answers
-from hermes_setup.changes import Change
-from hermes_setup.findings import Finding, block, note, warn
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.fields import DEFAULT_BACKEND
+from hermes_setup.answers.platforms import PLATFORMS, Endpoint
+from hermes_setup.engine.changes import Change
+from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.host import Host, Listener, Request
-from hermes_setup.side_by_side import side_by_side
+from hermes_setup.parallel import in_parallel
+from hermes_setup.stages.hermes import api
 from hermes_setup.values import dataclass, replace
-from hermes_setup.webhooks import PLATFORMS, Hook
 
 SECONDS = 2.0
 SERVERS = ("aiohttp", "tornadoserver")  # what Hermes's adapters call themselves in the Server header (their libraries)
@@ -21,7 +22,7 @@ SERVERS = ("aiohttp", "tornadoserver")  # what Hermes's adapters call themselves
 class Seen:
     """What is at a platform's port: it ("hermes"), Hermes's pages ("dashboard"), something else ("other"), or nobody ("")."""
 
-    hook: Hook
+    hook: Endpoint
     who: str
     wide: tuple[Listener, ...] = ()  # sockets that others than this machine can reach
     shut: bool = False  # a packet filter of this machine lets no stranger in to them
@@ -48,7 +49,9 @@ class Webhooks:
         if remote:
             return Facts(tuple(Seen(hook, "hermes") for hook in named))
         found = look(host, named)
-        from hermes_setup.stages.firewall import Firewall  # the wizard only looks who listens, and has no time to lose
+        from hermes_setup.stages.firewall.stage import (
+            Firewall,  # the wizard only looks who listens, and has no time to lose
+        )
 
         wide = sorted({each.hook.port for each in found if each.wide})
         shut = {door.port for door in Firewall(wide).inspect(answers, host).doors} if wide else set()
@@ -133,27 +136,27 @@ def _wide(seen: Seen, *, asked: bool) -> Finding:
     )
 
 
-def look(host: Host, named: Sequence[Hook] = ()) -> list[Seen]:
+def look(host: Host, named: Sequence[Endpoint] = ()) -> list[Seen]:
     """What is at the port of each platform named, and of each other whose usual port has a listener. Never slower than 3 s."""
     listeners = host.listeners()
     ports = {each.port for each in listeners}
     known = {hook.platform for hook in named}
-    hooks = [*named, *(Hook(each, each.port) for each in PLATFORMS if each.port in ports and each not in known)]
+    hooks = [*named, *(Endpoint(each, each.port) for each in PLATFORMS if each.port in ports and each not in known)]
     if not hooks:
         return []
-    who = side_by_side(lambda hook: _who(host, hook, listeners), hooks)
+    who = in_parallel(lambda hook: _who(host, hook, listeners), hooks)
     return [
         Seen(hook, each, tuple(one for one in listeners if one.port == hook.port and not _loopback(one.address)))
         for hook, each in zip(hooks, who, strict=True)
     ]
 
 
-def listening(host: Host) -> tuple[Hook, ...]:
+def listening(host: Host) -> tuple[Endpoint, ...]:
     """The platforms that proved to listen here, in the order of their table."""
     return tuple(each.hook for each in look(host) if each.who == "hermes")
 
 
-def _who(host: Host, hook: Hook, listeners: Sequence[Listener]) -> str:
+def _who(host: Host, hook: Endpoint, listeners: Sequence[Listener]) -> str:
     if all(each.port != hook.port for each in listeners):
         return ""
     asked = Request("127.0.0.1", hook.port, "127.0.0.1", hook.platform.probe, seconds=SECONDS)
@@ -164,9 +167,9 @@ def _who(host: Host, hook: Hook, listeners: Sequence[Listener]) -> str:
     if said.status != 404 and any(each in server for each in SERVERS):
         return "hermes"
     pages = host.fetch(
-        replace(asked, path=hermes.STATUS, headers=(("Host", f"127.0.0.1:{hook.port}"),), seconds=SECONDS / 2)
+        replace(asked, path=api.STATUS, headers=(("Host", f"127.0.0.1:{hook.port}"),), seconds=SECONDS / 2)
     )
-    return "dashboard" if pages.status == 200 and hermes.parse_status(pages.body) else "other"
+    return "dashboard" if pages.status == 200 and api.parse_status(pages.body) else "other"
 
 
 def _loopback(address: str) -> bool:

@@ -14,8 +14,8 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING, TextIO
 
+from hermes_setup.questions.wizard import BACK, Asker, Back, Choice, Question
 from hermes_setup.ui.terminal import Terminal, columns, one_line
-from hermes_setup.wizard import BACK, Asker, Back, Choice, Question
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -32,7 +32,7 @@ code = 0
 null = os.open(os.devnull, os.O_RDWR)
 keep = os.dup(2)
 os.dup2(null, 1), os.dup2(null, 2)
-from hermes_setup.cli import run
+from hermes_setup.main import run
 code = run(sys.argv[1:])
 wall = time.perf_counter() - began
 own, asked = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -67,7 +67,7 @@ def start_up() -> None:
     print(f"python3 -I -c pass                {bare * 1000:7.1f} ms")
     for flag in ("--version", "--help"):
         code = f"import sys; sys.path.insert(0, {root!r}); sys.argv = ['hermes-setup', {flag!r}]; "
-        ours = seconds([sys.executable, "-I", "-c", code + "from hermes_setup.cli import main; main()"])
+        ours = seconds([sys.executable, "-I", "-c", code + "from hermes_setup.main import main; main()"])
         limit = 2 * bare + 0.020
         print(f"hermes-setup {flag:<20} {ours * 1000:7.1f} ms   {ours / bare:4.2f} x (at most {limit / bare:.2f} x)")
 

@@ -34,7 +34,7 @@ def install(machine: Machine) -> None:
     except FileNotFoundError:
         machine.run(["tar", "-C", HOME, "-xf", "-"], input=source)
         machine.run(["python3", "-m", "compileall", "-q", HOME], check=False)
-        templates = "from hermes_setup import nginx; nginx.compile_templates()"
+        templates = "from hermes_setup.nginx import render; render.compile_templates()"
         machine.run(["python3", "-s", "-c", templates], env={"PYTHONPATH": HOME})
         COMPILED.mkdir(parents=True, exist_ok=True)
         for old in COMPILED.glob(f"{system}-*"):

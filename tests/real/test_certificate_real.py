@@ -8,10 +8,11 @@ import time
 import pytest
 
 from conftest import BOTH, DOMAIN
-from hermes_setup import nginx
-from hermes_setup.answers import Answers, Domain, Issuer, User
-from hermes_setup.changes import Place, Run
-from hermes_setup.stages.certificate import Certificate
+from hermes_setup.answers.answers import Answers, User
+from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.engine.changes import Place, Run
+from hermes_setup.nginx import render
+from hermes_setup.stages.certificate.stage import Certificate
 from hermes_setup.system.overlay import Nothing, Overlay
 from lab import LETSENCRYPT, PEBBLE_URL, STAGING, Machine, Problem, World
 from real.program import apply, hermes_setup, install
@@ -163,7 +164,7 @@ def test_with_another_ca_the_renewal_is_rehearsed_there_and_not_at_lets_encrypts
 @pytest.mark.parametrize("debian", BOTH)
 def test_the_hook_never_fails_a_renewal_and_never_breaks_nginx(world: World, vps: Machine) -> None:
     apply(vps, answers("self-signed"), "--yes")
-    vps.write("/root/hook", nginx.template("deploy-hook.sh"))
+    vps.write("/root/hook", render.template("deploy-hook.sh"))
     before = world.fetch(f"https://{DOMAIN}/").certificate
     vps.write("/etc/nginx/conf.d/broken.conf", "this is no nginx\n")
     ran = vps.run(["sh", "/root/hook"])

@@ -27,9 +27,12 @@ signal.pause()
 
 STAGE = """
 import json, sys
-from hermes_setup.answers import Answers, Domain, Issuer
-from hermes_setup.engine import Doing, NoJournal, Seen, run
-from hermes_setup.stages.firewall import Firewall
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.engine.events import Doing, Seen
+from hermes_setup.engine.loop import run
+from hermes_setup.engine.undoing import NoJournal
+from hermes_setup.stages.firewall.stage import Firewall
 from hermes_setup.system.local import Local
 
 class Journal(NoJournal):

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from conftest import DOMAIN
-from hermes_setup.accounts import USERS_FILE
+from hermes_setup.stages.users.htpasswd import USERS_FILE
 from lab import Machine, World, start_hermes
 from real.program import apply, hermes_setup, install, users
 from real.terminal import Terminal

@@ -376,9 +376,6 @@ def _replace(path: str, content: bytes, mode: int = 0o644) -> None:
     _write(path, content, mode)
 
 
-# -- its processes ------------------------------------------------------------------------------------------------------
-
-
 def main(control: str, net: str, root: str) -> None:
     """Process 1 of the copy, and its child, which does what it is told until nobody is there to tell."""
     child = os.fork()

@@ -1,0 +1,1 @@
+"""What the user wants: parsed once, at the door."""

@@ -1,0 +1,73 @@
+"""The name does not lead here yet: how to reach the dashboard meanwhile, and a wait that ends by itself when it does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import sys
+import time
+from collections.abc import Sequence
+
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.fields import DEFAULT_BACKEND
+from hermes_setup.engine.findings import Finding, Severity
+from hermes_setup.host import Host
+from hermes_setup.stages.dns.stage import Dns, public_address
+from hermes_setup.stages.hermes import stage as backend
+from hermes_setup.ui.screen import Screen
+
+SECONDS = 30.0
+"""Between two looks. They go to the zone's own name servers, so no cache stands between, and none is burdened."""
+
+
+def curable(findings: Sequence[Finding]) -> bool:
+    """True when only DNS is in the way: somebody sets a record elsewhere, and then it is not any more."""
+    blocks = [finding for finding in findings if finding.severity is Severity.BLOCK]
+    return bool(blocks) and all(finding.code.startswith("dns.") for finding in blocks)
+
+
+def meanwhile(answers: Answers, host: Host, login: str) -> str:
+    """How to see the dashboard before the name leads here: through ssh, which needs no name and no certificate."""
+    found = backend.proved(host)
+    at = answers.backend or next(iter(found), DEFAULT_BACKEND)
+    ports = {each.port for each in host.listeners() if each.process == "sshd" and not each.contained} or {22}
+    port = "" if 22 in ports else f" -p {min(ports)}"
+    place = f"[{at.address}]" if ":" in at.address else at.address
+    return (
+        f"Meanwhile you can reach the dashboard through ssh{'' if found else ', once Hermes runs'}. On your own computer, "
+        f"not here: ssh{port} -L 9119:{place}:{at.port} {login}@{public_address(host) or 'SERVER'}\n"
+        "and then, in the browser there: http://localhost:9119/"
+    )
+
+
+def wait(answers: Answers, host: Host, screen: Screen, seconds: float = SECONDS) -> None:
+    """DNS is not in the way any more. Looks every so many seconds, and at once when Enter is pressed."""
+    screen.say(
+        "Waiting for the record; it can take from a minute to some hours. Enter looks at once. Ctrl-C stops: your answers "
+        "are kept, and sudo hermes-setup goes on from here."
+    )
+    said = ""
+    while True:
+        facts = Dns().inspect(answers, host)
+        blocks = [each for each in Dns().check(answers, facts) if each.severity is Severity.BLOCK]
+        if not blocks:
+            _line(screen, "")
+            screen.say(f"There it is: {answers.domain.label} leads to this server.", "bold")
+            return
+        now = screen.clean(blocks[0].what)
+        if screen.terminal.moves:
+            _line(screen, f"{time.strftime('%H:%M:%S')}  {now}")
+        elif now != said:
+            screen.say(f"{time.strftime('%H:%M:%S')}  {now}")
+        said = now
+        if select.select([sys.stdin], [], [], seconds)[0] and not os.read(sys.stdin.fileno(), 4096):
+            raise KeyboardInterrupt  # Ctrl-D, or nobody there any more
+
+
+def _line(screen: Screen, text: str) -> None:
+    """The line of the last look is that, where it can be written over."""
+    if screen.terminal.moves:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"\r\x1b[2K{text[: max(10, screen.console.width - 1)]}")
+            sys.stderr.flush()

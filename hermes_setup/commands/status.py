@@ -1,0 +1,122 @@
+"""What is set up here, in a few lines: what somebody who comes back after a month wants to see first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from hermes_setup import phrases
+from hermes_setup.answers import fields
+from hermes_setup.answers.answers import Answers
+from hermes_setup.stages.addresses import stage as addresses
+from hermes_setup.stages.certificate import stage as certificate
+from hermes_setup.stages.hermes import stage as backend
+from hermes_setup.stages.renewal import stage as renewal
+from hermes_setup.state import written
+from hermes_setup.values import dataclass
+
+
+def lines(answers: Answers, facts: Iterable[Any], users: Mapping[str, str]) -> list[tuple[str, str]]:
+    """(what, how it is), in the order in which one asks. `facts` are those of all stages, `users` the lines of the file."""
+    found: list[tuple[str, str]] = [("Address", f"https://{answers.domain}/")]
+    by_kind = {type(each): each for each in facts}
+    cert, renew, hermes = (by_kind.get(kind) for kind in (certificate.Facts, renewal.Facts, backend.Facts))
+    if cert:
+        found.append(("Certificate", _certificate(answers, cert, renew)))
+    found.append(("Users", _users(answers, list(users))))
+    found.append(("Open to", addresses.told(answers.allow) or "every address, with a password"))
+    if hermes:
+        found.append(("Hermes", _hermes(answers, hermes)))
+    return [*found, *_more(answers)]
+
+
+def review(answers: Answers, found: str) -> list[tuple[str, str]]:
+    """The answers as they were heard, before anything is done with them. `found` is where Hermes was found, "" for nowhere."""
+    issuer = "self-signed" if answers.issuer.self_signed else fields.ca_name(answers.issuer.directory)
+    users = ", ".join(
+        f"{user.name} ({'new password' if user.hash else 'password as before'})" for user in answers.users
+    )
+    rows = [
+        ("Domain", answers.domain.label),
+        ("Certificate", issuer + (f", account of {answers.email}" if answers.email else "")),
+        ("Users", users),
+        ("Open to", addresses.told(answers.allow) or "every address, with a password"),
+        ("Hermes", str(answers.backend or found or "does not run yet") + (", as a service" if answers.service else "")),
+    ]
+    return [*rows, *_more(answers)]
+
+
+def _more(answers: Answers) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    if hooks := answers.webhooks:
+        found.append(("Webhooks", f"{', '.join(map(str, hooks.hooks))}, at https://{hooks.host or answers.domain}/"))
+    if answers.redirects:
+        found.append(("Earlier names", f"{', '.join(each.ascii for each in answers.redirects)}: lead to the address"))
+    return found
+
+
+def _certificate(answers: Answers, facts: certificate.Facts, renew: renewal.Facts | None) -> str:
+    leaf = facts.served.leaf if facts.served else None
+    if leaf is None:
+        return "none yet"
+    issuer = "signed by this server itself" if answers.issuer.self_signed else fields.ca_name(answers.issuer.directory)
+    days = (leaf.not_after - facts.now).days
+    left = f"{days} days left (until {leaf.not_after:%Y-%m-%d})" if days >= 0 else f"ended on {leaf.not_after:%Y-%m-%d}"
+    who = {"timer": "renewed by systemd's timer", "cron": "renewed by cron"}.get(renew.who if renew else "", "")
+    if answers.issuer.self_signed:
+        who = "made anew by hermes-setup"
+    return f"{issuer}, {left}, {who or 'nobody renews it'}"
+
+
+def _users(answers: Answers, lines: Sequence[str]) -> str:
+    words = {"answers": " (from the file)", "menu": "", "hand": " (by hand)"}
+    return phrases.listed([name + words[how] for name, how in _origins(answers, lines).items()]) or "nobody"
+
+
+def _origins(answers: Answers | None, lines: Iterable[str]) -> dict[str, Origin]:
+    known: dict[str, Origin] = {user.name: user.origin for user in answers.users} if answers else {}
+    return {name: known.get(name, "hand") for name in lines}
+
+
+Origin = Literal["answers", "menu", "hand"]
+
+
+@dataclass(frozen=True)
+class Account:
+    """A line of the users' file: whose it is, how that user came, when it was written."""
+
+    name: str
+    how: Origin
+    written: written.Written
+
+    @property
+    def words(self) -> str:
+        """How and when, for people."""
+        how = {"answers": "from the answers file", "menu": "by menu or command", "hand": "by hand"}[self.how]
+        return f"{how}, changed {self.written.at:%Y-%m-%d %H:%M} UTC{'' if self.written.exact else ' or before'}"
+
+    @property
+    def table(self) -> dict[str, object]:
+        """The same for programs. Keys are only ever added."""
+        at = f"{self.written.at:%Y-%m-%dT%H:%M:%SZ}"
+        return {"name": self.name, "how": self.how, "changed": at, "exact": self.written.exact}
+
+
+def users(
+    answers: Answers | None,
+    lines: Mapping[str, str],
+    known: Mapping[str, written.Written],
+    found: written.Written,
+) -> list[Account]:
+    """Who can sign in, in the order of the file. `found` is for lines of whose writing nothing is `known`."""
+    how = _origins(answers, lines)
+    return [Account(name, how[name], known.get(written.mark(name, hashed), found)) for name, hashed in lines.items()]
+
+
+def _hermes(answers: Answers, facts: backend.Facts) -> str:
+    at = facts.chosen(answers)
+    running = next((each for each in facts.dashboards if each.at == at), None)
+    if running is None:
+        return "not running" + (f" at {at}" if at else "")
+    unit = f", unit {running.listener.unit}" if running.listener.unit else ""
+    return f"{running.status.version or 'of unknown version'}, running at {at}{unit}"

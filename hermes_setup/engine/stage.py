@@ -1,0 +1,36 @@
+"""A stage decides; it never acts. See docs/explanation/architecture.md.
+
+`inspect` only reads, and never guesses: what it could not see, its facts say. `check` and `plan` are pure functions of
+answers and facts. An empty plan means: done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from hermes_setup.answers.answers import Answers
+from hermes_setup.engine.changes import Change
+from hermes_setup.engine.findings import Finding
+from hermes_setup.host import Host
+
+F = TypeVar("F")
+
+
+class Stage(Protocol[F]):
+    """One step of the story. Stages hold no state of their own: two calls with the same input are the same call."""
+
+    name: str  # one word, in the journal and on the screen: "dns"
+    title: str  # what the user reads: "DNS records"
+
+    def inspect(self, answers: Answers, host: Host) -> F:
+        """Facts, read from the machine; side by side with other stages, so it shares nothing."""
+        ...
+
+    def check(self, answers: Answers, facts: F) -> Sequence[Finding]:
+        """What does not hold that must hold before *and* after this stage."""
+        ...
+
+    def plan(self, answers: Answers, facts: F) -> Sequence[Change]:
+        """The changes still needed, in their order; () when there are none."""
+        ...

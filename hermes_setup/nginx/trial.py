@@ -1,0 +1,135 @@
+"""A new configuration is tried by the real nginx on a copy of the tree before it takes its place."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from hermes_setup.engine.findings import Finding
+from hermes_setup.errors import CommandFailed, HermesSetupError
+from hermes_setup.host import ABSENT, Absent, File, Files, Folder, Link, Node, System
+from hermes_setup.nginx.syntax import BadConfig, Directive, parse
+from hermes_setup.nginx.tree import CONF, FOLDER, read, target
+from hermes_setup.values import dataclass
+
+TRIAL = "/run/hermes-setup/nginx"
+
+
+def copy_of(files: Files, changes: Mapping[str, Node], to: str = TRIAL) -> dict[str, Node]:
+    """The tree below /etc/nginx as it would be after the changes, to be laid out at `to`.
+
+    Files that nginx reads as configuration are copied, with their includes (and the pid file) pointing into the copy;
+    all else is linked to where it really is, so that relative paths of certificates and the like still hold.
+    """
+    planned = _Planned(files, changes)
+    texts = read(planned).files
+    laid: dict[str, Node] = {to: Folder(0o700)}
+    folders = {FOLDER, *(folder for path in texts if path.startswith(FOLDER + "/") for folder in _above(path))}
+    for folder in sorted(folders):
+        for name in planned.names(folder):
+            path = f"{folder}/{name}"
+            if path in texts:
+                laid[to + path.removeprefix(FOLDER)] = File(
+                    _pointing_into(texts[path], path, to).encode("utf-8", "surrogateescape"), 0o600
+                )
+            elif path not in folders:
+                laid[to + path.removeprefix(FOLDER)] = Link(path)
+    return laid
+
+
+def _above(path: str) -> Iterator[str]:
+    while (path := posixpath.dirname(path)) != FOLDER:
+        yield path
+
+
+def _pointing_into(text: str, path: str, to: str) -> str:
+    edits: list[tuple[int, int, str]] = []
+
+    def walk(directives: Sequence[Directive], *, top: bool) -> None:
+        for directive in directives:
+            if directive.name == "include" and directive.args and directive.args[0].startswith(FOLDER + "/"):
+                edits.append((*directive.spans[0], to + directive.args[0].removeprefix(FOLDER)))
+            if directive.name == "pid" and top and path == CONF and directive.args:
+                edits.append((*directive.spans[0], f"{to}/nginx.pid"))
+            walk(directive.block or (), top=False)
+
+    try:
+        walk(parse(text, path), top=True)
+    except BadConfig:
+        return text  # nginx will say it better
+    for start, end, new in sorted(edits, reverse=True):
+        text = text[:start] + new + text[end:]
+    return text
+
+
+class _Planned:
+    """The machine's paths with the planned changes in them."""
+
+    def __init__(self, files: Files, changes: Mapping[str, Node]) -> None:
+        self._files = files
+        self._changes = changes
+
+    def look(self, path: str) -> Node:
+        return self._changes[path] if path in self._changes else self._files.look(path)
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        found = set(self._files.names(folder))
+        for path, node in self._changes.items():
+            if posixpath.dirname(path) == folder:
+                (found.discard if isinstance(node, Absent) else found.add)(posixpath.basename(path))
+        return tuple(sorted(found))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Have the real nginx judge the tree with these changes in it, before any of them takes its place."""
+
+    changes: Mapping[str, Node]
+
+    def __call__(self, system: System) -> Sequence[Finding]:
+        """nginx accepts it. Raises HermesSetupError with nginx's own words otherwise; the copy is gone either way."""
+        _clear(system, TRIAL)
+        try:
+            for path, node in copy_of(system, self.changes).items():
+                system.put(path, node)
+            try:
+                system.run(["nginx", "-t", "-q", "-c", f"{TRIAL}/nginx.conf"], seconds=60)
+            except CommandFailed as error:
+                links = {path: target(path, system.look(path)) for path in re.findall(r" in (/[^\s:]+):", error.output)}
+                own = [path for path, leads in links.items() if leads.replace(TRIAL, FOLDER) in self.changes]
+                raise refused(
+                    error, {**self.changes, **dict.fromkeys((p.replace(TRIAL, FOLDER) for p in own), ABSENT)}
+                ) from error
+        finally:
+            _clear(system, TRIAL)
+        return ()
+
+
+def _clear(system: System, folder: str) -> None:
+    for name in system.names(folder):
+        path = f"{folder}/{name}"
+        if isinstance(system.look(path), Folder):
+            _clear(system, path)
+        else:
+            system.put(path, ABSENT)
+    if isinstance(system.look(folder), Folder):
+        system.put(folder, ABSENT)
+
+
+def refused(error: CommandFailed, changes: Mapping[str, Node]) -> HermesSetupError:
+    """What nginx said, with the real paths, and whose file it is."""
+    said = error.output.replace(TRIAL, FOLDER)
+    line = next(
+        (row for row in said.splitlines() if "[emerg]" in row), said.strip().splitlines()[-1] if said.strip() else ""
+    )
+    line = re.sub(r"^.*\[emerg\]\s*(\d+#\d+: )?", "", line)
+    where = re.search(r" in (/[^\s:]+):(\d+)", line)
+    if where and where.group(1) not in changes:
+        hint = (
+            f"That file is not ours, and nginx would not start with it. Mend line {where.group(2)}: "
+            f"sudo nano +{where.group(2)} {where.group(1)} ; then: sudo nginx -t ; then run hermes-setup again."
+        )
+    else:
+        hint = "Nothing was changed. Look at: sudo nginx -t"
+    return CommandFailed(f"nginx would not accept the new configuration: {line}.", hint=hint, output=said)

@@ -1,0 +1,1 @@
+"""What is asked, and in which order. Pure: no screen, no keyboard, no machine."""

@@ -1,0 +1,1 @@
+"""Which addresses the dashboard opens to."""

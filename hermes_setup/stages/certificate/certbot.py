@@ -1,0 +1,52 @@
+"""certbot itself: which one, and how it is asked for a certificate."""
+
+from __future__ import annotations
+
+import posixpath
+
+from hermes_setup.answers.answers import Answers
+from hermes_setup.host import Absent, Host, Link
+from hermes_setup.nginx import tree
+from hermes_setup.stages.certificate.lineages import WEBROOT
+
+PLACES = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/snap/bin")
+
+
+def binaries(host: Host) -> tuple[str, ...]:
+    """The certbots of this machine, as the PATH has them.
+
+    The same program under two names counts once (certbot's own instructions link /usr/bin/certbot to the snap's), a
+    link to nowhere (the snap was removed) not at all.
+    """
+    found: dict[str, str] = {}
+    for folder in PLACES:
+        if tree.target(folder, host.look(folder)) not in PLACES:
+            path = f"{folder}/certbot"
+            if not isinstance(tree.resolve(host, path), Absent):
+                found.setdefault(_end(host, path), path)
+    return tuple(found.values())
+
+
+def _end(host: Host, path: str, hops: int = 10) -> str:
+    while isinstance(node := host.look(path), Link) and hops:
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(path), node.target))
+        hops -= 1
+    return path
+
+
+def binary(host: Host) -> str:
+    """The certbot that is used: the first on the PATH."""
+    return next(iter(binaries(host)), "certbot")
+
+
+def certonly(answers: Answers, program: str, name: str, *more: str) -> tuple[str, ...]:
+    """The command that asks for a certificate through the webroot. Every flag is known to certbot 1.21 and later."""
+    contact = ("--email", answers.email, "--no-eff-email") if answers.email else ("--register-unsafely-without-email",)
+    return (
+        *(program, "certonly", "--webroot", "-w", WEBROOT),
+        *(word for each in answers.names for word in ("-d", each.ascii)),
+        *("--cert-name", name),
+        *("--server", answers.issuer.directory, "--key-type", "ecdsa", "--non-interactive", "--agree-tos"),
+        *contact,
+        *more,
+    )

@@ -1,0 +1,127 @@
+"""certbot's lineages: its renewal files and live links (storage.py), and which of them is ours."""
+
+from __future__ import annotations
+
+import re
+
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.fields import LETSENCRYPT, Domain
+from hermes_setup.host import File, Folder, Host
+from hermes_setup.nginx import tree
+from hermes_setup.stages.certificate.x509 import X509, leaf, public_key
+from hermes_setup.values import dataclass
+
+FOLDER = "/etc/letsencrypt"
+
+
+WEBROOT = "/var/www/letsencrypt"
+
+
+CHALLENGES = f"{WEBROOT}/.well-known/acme-challenge"
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """A certificate that certbot keeps renewed, as its renewal file says."""
+
+    name: str
+    server: str
+    authenticator: str
+    webroots: dict[str, str]  # by name; "" is the path for names without one of their own
+    fullchain: str
+    key: str
+
+    def webroot(self, domain: Domain) -> str:
+        """Where certbot puts the challenge's answer for that name."""
+        return self.webroots.get(domain.ascii) or self.webroots.get("", "")
+
+
+def parse_renewal(name: str, text: str) -> Lineage | None:
+    """A renewal file (certbot writes it with ConfigObj); None when it was torn."""
+    values: dict[str, str] = {}
+    webroots: dict[str, str] = {}
+    section = ""
+    for line in text.splitlines():
+        if match := re.match(r"\s*\[+([^\]]*)\]+", line):
+            section = match.group(1)
+        elif match := re.match(r"\s*([^#=\s][^=]*?)\s*=\s*(.*?)\s*$", line):
+            key, value = match.groups()
+            if section == "webroot_map":
+                webroots[key.strip("\"'")] = value.strip("\"'")
+            else:
+                values[key] = value.strip("\"'")
+    if path := values.get("webroot_path", "").split(",")[0].strip(" \"'"):
+        webroots.setdefault("", path)
+    if not values.get("fullchain") or not values.get("privkey"):
+        return None
+    # before 1.7 or so the file names no server when it is Let's Encrypt's
+    server = values.get("server") or LETSENCRYPT
+    return Lineage(name, server, values.get("authenticator", ""), webroots, values["fullchain"], values["privkey"])
+
+
+def lineages(host: Host, domain: Domain) -> tuple[Lineage, ...]:
+    """Those that could be for that name: called like it, or naming it."""
+    found = []
+    for file in host.names(f"{FOLDER}/renewal"):
+        if not file.endswith(".conf"):
+            continue
+        node = host.look(f"{FOLDER}/renewal/{file}")
+        text = node.content.decode(errors="replace") if isinstance(node, File) else ""
+        name = file.removesuffix(".conf")
+        if (name.startswith(domain.ascii) or domain.ascii in text) and (lineage := parse_renewal(name, text)):
+            found.append(lineage)
+    return tuple(found)
+
+
+def damaged(host: Host, domain: Domain) -> tuple[str, ...]:
+    """Lineages called after that name which certbot cannot use: a torn renewal file, or one whose certificate is gone.
+
+    certbot passes over them (storage.py, CertStorageError) and complains of them at every renewal.
+    """
+    found = []
+    for file in host.names(f"{FOLDER}/renewal"):
+        name = file.removesuffix(".conf")
+        if file.endswith(".conf") and re.fullmatch(rf"{re.escape(domain.ascii)}(-hermes)?(-\d+)?", name):
+            node = host.look(f"{FOLDER}/renewal/{file}")
+            lineage = parse_renewal(name, node.content.decode(errors="replace")) if isinstance(node, File) else None
+            whole = lineage and all(
+                isinstance(node := tree.resolve(host, path), File) and node.content.strip(b"\0 \n")
+                for path in (lineage.fullchain, lineage.key)
+            )
+            if not whole or (lineage and not public_key(host, lineage.key)):
+                found.append(name)
+    return tuple(found)
+
+
+def own(answers: Answers, found: X509) -> bool:
+    """True for a certificate that is this set-up's alone: for the domain, and for no name that was never ours."""
+    ours = {*(name.ascii for name in answers.names), *answers.dropped}
+    return answers.domain.ascii in found.names and set(found.names) <= ours
+
+
+def stale(answers: Answers, found: X509) -> tuple[str, ...]:
+    """The names that were ours once and nobody needs any more, in a certificate of ours: renewing them will fail some day."""
+    needed = {name.ascii for name in answers.redirects}
+    if not own(answers, found):
+        return ()
+    return tuple(name for name in answers.dropped if name in found.names and name not in needed)
+
+
+def cert_name(host: Host, answers: Answers) -> str:
+    """The name for a new or replaced lineage. One that covers more names than ours is somebody else's, and left alone.
+
+    A live or archive folder without a renewal file is in certbot's way (storage.py: "live directory exists for"), so
+    such a name is not taken either.
+    """
+    domain = answers.domain
+    for name in (domain.ascii, f"{domain}-hermes", *(f"{domain}-hermes-{number}" for number in range(2, 100))):
+        node = host.look(f"{FOLDER}/renewal/{name}.conf")
+        if isinstance(node, File):
+            lineage = parse_renewal(name, node.content.decode(errors="replace"))
+            found = leaf(host, lineage.fullchain) if lineage else None
+            # certbot reads the old key, too, before it asks for anything, and falls over one that is none
+            if lineage and found and own(answers, found) and public_key(host, lineage.key):
+                return name
+        elif not any(isinstance(host.look(f"{FOLDER}/{part}/{name}"), Folder) for part in ("live", "archive")):
+            return name
+    return f"{domain}-hermes"

@@ -1,0 +1,1 @@
+"""Hermes itself: where it listens, how it is installed, and as a service."""

@@ -1,0 +1,1 @@
+"""Whether the certificate renews itself, and nginx gets to know."""

@@ -1,0 +1,1 @@
+"""The nginx site that passes visitors on to Hermes."""

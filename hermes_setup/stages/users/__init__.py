@@ -1,0 +1,1 @@
+"""Who can sign in: passwords and cookies."""

@@ -1,0 +1,63 @@
+"""Users of an answers file, resolved against the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from hermes_setup.answers.answers import User
+from hermes_setup.answers.file import UserEntry
+from hermes_setup.errors import WrongInput
+from hermes_setup.passwords import check_password, hash_password, is_hash, make_password, verify_password
+
+
+def resolve(
+    entries: Sequence[UserEntry], lines: Mapping[str, str], read: Callable[[str], bytes | None]
+) -> tuple[tuple[User, ...], dict[str, str]]:
+    """The users of an answers file, and the passwords that were made up for them.
+
+    `lines` are the hashes on the machine; `read` gives a file's content, None when it is gone. A password that matches
+    the line, or a password_file that is gone while the line is there, leaves the line alone. Raises WrongInput.
+    """
+    users: list[User] = []
+    made_up: dict[str, str] = {}
+    for entry in entries:
+        line = lines.get(entry.name, "")
+        if entry.password_hash:
+            if not is_hash(entry.password_hash):
+                raise WrongInput(
+                    f"password_hash of {entry.name} is not a whole $6$ or bcrypt hash, the kinds that every server can check.",
+                    hint="Make one with: openssl passwd -6",
+                )
+            users.append(User(entry.name, "" if entry.password_hash == line else entry.password_hash, "answers"))
+        elif entry.password_file:
+            raw = read(entry.password_file)
+            if raw is None and not line:
+                raise WrongInput(
+                    f"{entry.password_file}, the password_file of {entry.name}, is not there.",
+                    hint=f"Write the password into it (sudo nano {entry.password_file}), or leave the key out: "
+                    "then one is made up.",
+                )
+            password = None if raw is None else password_from(raw, entry.password_file, entry.name)
+            keep = password is None or verify_password(password, line)
+            users.append(User(entry.name, "" if keep or password is None else hash_password(password), "answers"))
+        elif line:
+            users.append(User(entry.name, "", "answers"))
+        else:
+            made_up[entry.name] = make_password()
+            users.append(User(entry.name, hash_password(made_up[entry.name]), "answers"))
+    return tuple(users), made_up
+
+
+def password_from(raw: bytes, where: str, user: str) -> str:
+    """The password in a file or on stdin: one line, its line end dropped. Raises WrongInput, never with the text."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise WrongInput(
+            f"{where} is not UTF-8 text.", hint="Write the password in it as UTF-8, on one line."
+        ) from None
+    text = text.removeprefix("\ufeff").removesuffix("\n").removesuffix("\r")
+    try:
+        return check_password(text, user=user)
+    except WrongInput as error:
+        raise WrongInput(f"{where}: {error.message}", hint=error.hint) from None
