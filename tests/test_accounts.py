@@ -19,7 +19,7 @@ from hermes_setup.errors import WrongInput
 from hermes_setup.host import ABSENT, File, Node
 from hermes_setup.phrases import listed
 from hermes_setup.stages.users.cookies import render_gate, tokens, wanted_tokens
-from hermes_setup.stages.users.entries import resolve
+from hermes_setup.stages.users.entries import password_from, resolve
 from hermes_setup.stages.users.htpasswd import hashes, with_users
 from hermes_setup.stages.users.lists import Listed, read_list
 from hermes_setup.stages.users.stage import Facts, Users
@@ -115,7 +115,7 @@ def test_names_that_differ_in_case_or_are_long_become_exact_expressions() -> Non
     ],
 )
 def test_a_password_file_is_one_line(raw: bytes, password: str) -> None:
-    assert entries.password_from(raw, "/root/a.pw", "alice") == password
+    assert password_from(raw, "/root/a.pw", "alice") == password
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_password_file_is_one_line(raw: bytes, password: str) -> None:
 )
 def test_a_bad_password_is_refused_and_never_repeated(raw: bytes) -> None:
     with pytest.raises(WrongInput) as refused:
-        entries.password_from(raw, "/root/a.pw", "alice")
+        password_from(raw, "/root/a.pw", "alice")
     said = refused.value.message + refused.value.hint
     assert "/root/a.pw" in said
     assert not raw.strip() or raw.decode("latin-1") not in said
