@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hermes_setup.engine.changes import Change
     from hermes_setup.engine.events import Event
     from hermes_setup.engine.findings import Finding
-    from hermes_setup.engine.loop import AnyStage
+    from hermes_setup.engine.stage import Step
     from hermes_setup.state.journal import Journal
     from hermes_setup.state.store import State
     from hermes_setup.state.written import Written
@@ -444,6 +444,19 @@ def _screen() -> ScreenType:
 _the_screen: ScreenType | None = None
 
 
+def _renderer() -> RendererType:
+    """What fills in the templates: one for the whole run."""
+    global _the_renderer
+    if _the_renderer is None:
+        from hermes_setup.nginx.render import Renderer
+
+        _the_renderer = Renderer()
+    return _the_renderer
+
+
+_the_renderer: RendererType | None = None
+
+
 def _terminal() -> bool:
     streams = (sys.stdin, sys.stderr)  # None where the caller has closed it
     return all(stream is not None and stream.isatty() for stream in streams)
@@ -818,9 +831,10 @@ def _say_retiring() -> None:
 
 def _undo(*, dry: bool, yes: bool, lockout: bool, asked: bool = False) -> int:
     """What the last run changed is put back, once that is agreed to. Undone twice: done again."""
+    from hermes_setup.engine.stage import Step
     from hermes_setup.errors import WrongInput
-    from hermes_setup.stages import story
-    from hermes_setup.stages.undo import DONE, Loaded, Undo
+    from hermes_setup.stages import for_undo
+    from hermes_setup.stages.undo import DONE, Undo
     from hermes_setup.state.store import State
     from hermes_setup.system.local import Local
     from hermes_setup.values import replace
@@ -836,21 +850,25 @@ def _undo(*, dry: bool, yes: bool, lockout: bool, asked: bool = False) -> int:
         if not (answers := before or stored):
             continue
         same = stored and before and before.names == stored.names
-        names = {"addresses", "site-https", "proof", *(() if same else ("certificate", "renewal"))}
-        seen = tuple(
-            Loaded(stage.name, stage.title) if stage.name == "site-https" else stage
-            for stage in story()
-            if before and stage.name in names
-        )
+        seen = for_undo(before=bool(before), names_stay=bool(same), lockout=lockout)
         answers = replace(answers, lockout=lockout)
-        return _carry_out(answers, state, {}, dry=dry, yes=yes, asked=asked, stages=(back, *seen), undoes=last)
+        return _carry_out(
+            answers,
+            state,
+            {},
+            dry=dry,
+            yes=yes,
+            asked=asked,
+            stages=(Step("undo", "Undo the last run", back), *seen),
+            undoes=last,
+        )
     raise WrongInput("There is no run to undo.", hint="See what is here: sudo hermes-setup doctor")
 
 
 def _rehearse(path: str | None) -> int:
     """The job on a copy of this machine: with the file's answers, else those of the set-up here, else made-up ones."""
     from hermes_setup.commands.rehearse import rehearse
-    from hermes_setup.stages import story
+    from hermes_setup.stages import all_steps
     from hermes_setup.stages.hermes import stage as backend
     from hermes_setup.state.store import State
     from hermes_setup.system.local import Local
@@ -870,7 +888,7 @@ def _rehearse(path: str | None) -> int:
     if path is None and state.answers() is None:
         screen.say("Name and user are made up. With your own: sudo hermes-setup rehearse --answers FILE.toml", "dim")
     dashboards = [(at.address, at.port) for at in backend.proved(Local(), everywhere=True)]
-    return rehearse(answers, story(), dashboards, screen)
+    return rehearse(answers, all_steps(), dashboards, screen)
 
 
 def _sensible() -> Answers:
@@ -913,7 +931,7 @@ def _doctor(*, as_json: bool) -> int:
     from hermes_setup.engine.loop import Blocked, preflight
     from hermes_setup.engine.loop import run as engine_run
     from hermes_setup.engine.undoing import NoJournal
-    from hermes_setup.stages import story
+    from hermes_setup.stages import all_steps
     from hermes_setup.state.store import State
     from hermes_setup.system.local import Local
     from hermes_setup.system.overlay import Overlay
@@ -928,7 +946,7 @@ def _doctor(*, as_json: bool) -> int:
             "Start: sudo hermes-setup",
         )
         return _diagnosis("", [("setup", never)], [], as_json=as_json)
-    host, stages = Local(), story()
+    host, stages = Local(), all_steps()
     known = preflight(stages, stored, host)
     pending: list[Event] = []
     try:
@@ -985,18 +1003,16 @@ def _looks(events: Sequence[Event], stage: str = "") -> bool:
     )
 
 
-def _user_stages() -> tuple[AnyStage, ...]:
-    """What a change of users needs; nobody wants to wait for DNS, or be stopped by it, to remove one."""
-    from hermes_setup.stages import story
+def _user_stages() -> tuple[Step, ...]:
+    from hermes_setup.stages import for_users
 
-    return tuple(stage for stage in story() if stage.name in ("users", "site-https", "proof"))
+    return for_users(_renderer())
 
 
-def _address_stages() -> tuple[AnyStage, ...]:
-    """What a change of the allowed addresses needs; "users" brings the pass with which the proof looks from here."""
-    from hermes_setup.stages import story
+def _address_stages(*, lockout: bool) -> tuple[Step, ...]:
+    from hermes_setup.stages import for_addresses
 
-    return tuple(stage for stage in story() if stage.name in ("users", "addresses", "site-https", "proof"))
+    return for_addresses(_renderer(), lockout=lockout)
 
 
 def _wizard(*, dry: bool, lockout: bool) -> int:
@@ -1259,7 +1275,7 @@ def _readdress(state: State, answers: Answers, *, dry: bool) -> int:
     """The dashboard opens to these addresses, once that is agreed to; no user changes."""
     from hermes_setup.stages.addresses.stage import told
 
-    code = _carry_out(answers, state, {}, dry=dry, asked=True, stages=_address_stages())
+    code = _carry_out(answers, state, {}, dry=dry, asked=True, stages=_address_stages(lockout=answers.lockout))
     if code == 0 and not dry and _finished:
         _say(f"The dashboard opens to: {told(answers.allow) or 'every address'}.")
         _say_retiring()
@@ -1279,17 +1295,17 @@ def _look_over(stored: Answers) -> int | None:
     from hermes_setup.commands import status
     from hermes_setup.engine.findings import Severity
     from hermes_setup.engine.loop import Blocked, preflight
-    from hermes_setup.stages import story
+    from hermes_setup.stages import all_steps
     from hermes_setup.system.local import Local
 
-    host, screen = Local(), _screen()
-    known = preflight(story(), stored, host)
+    host, screen, steps = Local(), _screen(), all_steps(_renderer(), lockout=stored.lockout)
+    known = preflight(steps, stored, host)
     screen.overview(status.lines(stored, known.facts.values(), _lines()))
     if told := [finding for _, finding in known.findings if finding.severity > Severity.NOTE]:
         screen.findings(told)
         screen.say()
     try:
-        return len(_changes(_forecast(story(), stored, host, known)[1]))
+        return len(_changes(_forecast(steps, stored, host, known)[1]))
     except Blocked:
         return None
 
@@ -1306,7 +1322,7 @@ def _carry_out(
     check: bool = False,
     yes: bool = False,
     asked: bool = False,
-    stages: Sequence[AnyStage] = (),
+    stages: Sequence[Step] = (),
     undoes: Journal | None = None,
 ) -> int:
     """Look, show every change, ask, do. One path for the wizard, the answers file, the menu and the dry run.
@@ -1317,16 +1333,16 @@ def _carry_out(
     """
     from hermes_setup import phrases
     from hermes_setup.errors import WrongInput
-    from hermes_setup.nginx import render
-    from hermes_setup.stages import story
+    from hermes_setup.stages import all_steps
     from hermes_setup.state import written
     from hermes_setup.system.local import Local
 
     screen = _screen()
     # Who looks on wants to know of all that is amiss; a run that only has to hold what holds asks what it needs.
-    every = stages or story(glance=not (dry or asked))
-    render.rendered.known = {**state.rendered(), **render.rendered.used}
-    render.rendered.used = {}  # what is no longer rendered, as the cookies of who is gone, is not kept
+    renderer = _renderer()
+    every = stages or all_steps(renderer, lockout=answers.lockout, quick_dns=not (dry or asked))
+    renderer.known |= state.rendered()
+    renderer.forget()  # what is no longer rendered, as the cookies of who is gone, is not kept
     answers = answers.following(state.answers())
     gone = undoes is not None and undoes.before() is None
     if dry:
@@ -1354,7 +1370,7 @@ def _carry_out(
                 _under_way.clear()
             state.settle(None if gone else answers)
             _finished = True
-            state.keep_rendered({} if gone else render.rendered.used)
+            state.keep_rendered({} if gone else renderer.used)
             screen.findings(finding for _, finding in known.findings)
             screen.say("Nothing to do: everything is as it should be.", "bold")
             return 0
@@ -1380,13 +1396,12 @@ def _carry_out(
             state.agree(answers)
         _note_lines(state, events, written.Written(host.now(), exact=True) if undoes is None else None)
         journal = state.begin(undoes=undoes.name if undoes else "")
-        render.rendered.known |= render.rendered.used
-        render.rendered.used = {}
+        renderer.forget()
         _work(every, answers, host, journal, screen, known if yes else None)
         state.settle(None if gone else answers)
         _under_way.clear()
         _finished = True
-        state.keep_rendered({} if gone else render.rendered.used)
+        state.keep_rendered({} if gone else renderer.used)
         if undoes:
             screen.say(_undone(undoes, [finding.code for _, finding in known.findings], gone=gone), "bold")
         elif stages:
@@ -1442,7 +1457,7 @@ def _hand_over(made_up: dict[str, str]) -> None:
 
 
 def _forecast(
-    stages: Sequence[AnyStage], answers: Answers, host: Local, known: PreflightType | None
+    stages: Sequence[Step], answers: Answers, host: Local, known: PreflightType | None
 ) -> tuple[PreflightType, list[Event]]:
     """What is there, and what a run would do: told by the same run over a machine whose writes stay in memory.
 
@@ -1458,7 +1473,7 @@ def _forecast(
 
 
 def _work(
-    stages: Sequence[AnyStage],
+    stages: Sequence[Step],
     answers: Answers,
     host: Local,
     journal: Journal,
@@ -1498,6 +1513,7 @@ def _go_ahead(*, back: bool) -> str:
 if TYPE_CHECKING:
     from hermes_setup.answers.file import AnswersFile as AnswersFileType
     from hermes_setup.engine.loop import Preflight as PreflightType
+    from hermes_setup.nginx.render import Renderer as RendererType
     from hermes_setup.questions.menu import Visit as VisitType
     from hermes_setup.questions.menu import Wish as WishType
     from hermes_setup.questions.wizard import Asker as AskerType

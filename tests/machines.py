@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+from hermes_setup.engine.stage import Stage, Step
 from hermes_setup.host import File, Node, Ran
 from hermes_setup.system.overlay import Nothing, Overlay
 
@@ -79,3 +81,9 @@ class Unsteady(Machine):
 def text(content: str, mode: int = 0o644) -> File:
     """A file of root's."""
     return File(content.encode(), mode)
+
+
+def steps(*stages: Stage[Any]) -> tuple[Step, ...]:
+    """The stages as steps: named as a stage of the tests names itself, else by its class."""
+    names = [getattr(stage, "name", type(stage).__name__.lower()) for stage in stages]
+    return tuple(Step(name, name.title(), stage) for name, stage in zip(names, stages, strict=True))

@@ -17,6 +17,7 @@ from hermes_setup.answers.fields import Domain, Issuer
 from hermes_setup.answers.file import UserEntry
 from hermes_setup.errors import WrongInput
 from hermes_setup.host import ABSENT, File, Node
+from hermes_setup.nginx.render import Renderer
 from hermes_setup.phrases import listed
 from hermes_setup.stages.users.cookies import render_gate, tokens, wanted_tokens
 from hermes_setup.stages.users.entries import password_from, resolve
@@ -60,7 +61,7 @@ def test_the_first_line_of_a_name_is_the_one_that_counts() -> None:
 def test_cookies_stay_while_the_hashes_stay() -> None:
     fresh = counting()
     first = wanted_tokens({"alice": A, "bob": B}, (), (), fresh)
-    assert wanted_tokens({"alice": A, "bob": B}, tokens(render_gate(first)), (), fresh) == first
+    assert wanted_tokens({"alice": A, "bob": B}, tokens(render_gate(first, Renderer())), (), fresh) == first
 
 
 def test_a_changed_hash_ends_that_users_cookie_and_no_other() -> None:
@@ -95,11 +96,11 @@ NAMES = st.text(
 @given(st.lists(NAMES.filter(lambda name: name[0] not in "-# " and name[-1] != " "), unique=True, max_size=5))
 def test_any_names_survive_the_gate_file_and_come_back(names: list[str]) -> None:
     wanted = wanted_tokens(dict.fromkeys(names, A), (), (), counting())
-    assert tokens(render_gate(wanted)) == wanted
+    assert tokens(render_gate(wanted, Renderer())) == wanted
 
 
 def test_names_that_differ_in_case_or_are_long_become_exact_expressions() -> None:
-    gate = render_gate(wanted_tokens({"Al": A, "al": A, "7": A, "x" * 64: A}, (), (), counting()))
+    gate = render_gate(wanted_tokens({"Al": A, "al": A, "7": A, "x" * 64: A}, (), (), counting()), Renderer())
     assert '"~^Hermes\\\\x3aAl$"' in gate
     assert '"~^Hermes\\\\x3aal$"' in gate
     assert '"Hermes:7"' in gate

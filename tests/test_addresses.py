@@ -304,7 +304,7 @@ FLARE = ("104.16.1.1",)
     ],
 )
 def test_what_is_found(answers: Answers, facts: Facts, codes: list[tuple[str, Severity]]) -> None:
-    found = Addresses().check(answers, facts)
+    found = Addresses(lockout=answers.lockout).check(answers, facts)
     assert [(each.code, each.severity) for each in found] == codes
     assert Addresses().plan(answers, facts) == ()
     if codes and codes[0][0] == "addresses.lockout":
@@ -366,7 +366,7 @@ def hooked(*allow: str, own: bool = False, dashboard: tuple[str, ...] = ()) -> A
 def test_the_webhooks_list_is_judged_by_the_name_they_are_served_under(
     answers: Answers, facts: Facts, codes: list[tuple[str, Severity]]
 ) -> None:
-    found = Addresses().check(answers, facts)
+    found = Addresses(lockout=answers.lockout).check(answers, facts)
     assert [(each.code, each.severity) for each in found] == codes
     if codes and not answers.allow:
         assert re.search("sender|webhooks", f"{found[0].what} {found[0].why} {found[0].do}")

@@ -23,6 +23,7 @@ from hermes_setup.stages.certificate.lineages import WEBROOT
 from hermes_setup.stages.certificate.self_signed import OWN
 from hermes_setup.stages.certificate.stage import Certificate
 from hermes_setup.system.overlay import Overlay
+from machines import steps
 
 OURS = answers()
 OTHER_CA = "https://ca.example.org/acme/directory"
@@ -343,7 +344,7 @@ def test_a_self_signed_one_is_made_beside_the_old_one() -> None:
 
 def test_a_dry_run_goes_on_with_the_path_that_certbot_would_write() -> None:
     server = Overlay(Server())
-    for _ in run((Certificate(),), OURS, server, NoJournal()):
+    for _ in run(steps(Certificate()), OURS, server, NoJournal()):
         pass
     served = serving.served(OURS, server)
     assert served is not None
@@ -543,7 +544,7 @@ REFUSALS = [
 def test_a_refusal_is_explained_with_the_next_thing_to_do(output: str, code: int, word: str) -> None:
     server = Server(refuse(output, code))
     with pytest.raises(StageFailed) as failed:
-        list(run((Certificate(),), OURS, server, NoJournal()))
+        list(run(steps(Certificate()), OURS, server, NoJournal()))
     cause = failed.value.cause
     assert word in f"{cause.message} {cause.hint}"
     assert cause.hint

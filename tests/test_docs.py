@@ -24,6 +24,7 @@ from hermes_setup.stages.site import stage as site
 from hermes_setup.stages.users import cookies, htpasswd
 from hermes_setup.state import places, store
 from hermes_setup.system.overlay import Overlay
+from machines import steps
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
@@ -279,13 +280,13 @@ def test_the_example_stage_does_what_is_said_of_it() -> None:
     stage = namespace["Greeting"]()  # type: ignore[operator]
     wanted = Answers(Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), ())
     machine = Overlay(Local("/nowhere"))
-    events = list(run([stage], wanted, machine, NoJournal()))
+    events = list(run(steps(stage), wanted, machine, NoJournal()))
     places = [event.change for event in events if isinstance(event, Doing) and isinstance(event.change, Place)]
     assert [place.path for place in places] == ["/etc/motd.d/hermes"]
     assert machine.look("/etc/motd.d/hermes") != ABSENT
-    assert not [event for event in run([stage], wanted, machine, NoJournal()) if isinstance(event, Doing)]
+    assert not [event for event in run(steps(stage), wanted, machine, NoJournal()) if isinstance(event, Doing)]
     machine.put("/etc/motd.d/hermes", File(b"by hand\n"))
-    assert [finding.code for _, finding in preflight([stage], wanted, machine).findings] == ["greeting.by-hand"]
+    assert [finding.code for _, finding in preflight(steps(stage), wanted, machine).findings] == ["greeting.by-hand"]
 
 
 def test_the_example_stage_is_typed_and_short(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from hermes_setup.errors import CommandFailed
 from hermes_setup.host import ABSENT, File, Folder, Host, Link, Node, System
 from hermes_setup.state.journal import Journal
 from hermes_setup.system.overlay import Nothing, Overlay
-from machines import Machine, PowerCut, Unsteady, text
+from machines import Machine, PowerCut, Unsteady, steps, text
 
 ANSWERS = Answers(Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), (User("alice"),))
 SITE, ENABLED, STAMP, LOADED, CERT = "/etc/site", "/etc/enabled", "/var/stamp", "/run/loaded", "/etc/cert"
@@ -113,7 +113,7 @@ PROGRAMS = {"certbot": lambda m, a: Overlay.put(m, CERT, text("cert")), "reload"
 
 
 def finish(machine: Machine, journal: Journal | NoJournal | None = None) -> list[object]:
-    return list(run(WHOLE, ANSWERS, machine, journal or NoJournal()))
+    return list(run(steps(*WHOLE), ANSWERS, machine, journal or NoJournal()))
 
 
 def test_an_empty_plan_means_done() -> None:
@@ -131,7 +131,7 @@ def test_a_dry_run_reaches_its_end_and_changes_nothing() -> None:
     machine.put(SITE, text("by hand"))
     before, ran = machine.files(), list(machine.ran)
     over = Overlay(machine)
-    assert list(run(WHOLE, ANSWERS, over, NoJournal()))
+    assert list(run(steps(*WHOLE), ANSWERS, over, NoJournal()))
     assert machine.files() == before
     assert machine.ran == ran
     assert over.look(SITE) == text("tls")
@@ -181,7 +181,7 @@ def test_a_stage_that_fails_puts_its_own_files_back_and_says_why() -> None:
     machine = Machine({**PROGRAMS, "certbot": refuse})
     stages = (Files(((SITE, text("new")),), "first"), BothAtOnce())
     with tempfile.TemporaryDirectory() as folder, pytest.raises(StageFailed) as failed:
-        list(run(stages, ANSWERS, machine, Journal(f"{folder}/run")))
+        list(run(steps(*stages), ANSWERS, machine, Journal(f"{folder}/run")))
     assert (failed.value.stage, failed.value.hint, failed.value.exit_code) == ("both", "try later", 1)
     assert machine.look(SITE) == text("new")
     assert machine.look("/etc/other") == ABSENT
@@ -208,14 +208,14 @@ def test_what_does_not_hold_afterwards_is_a_failure_and_is_put_back() -> None:
             super().put(path, text("something else") if node == text("new") else node)
 
     with tempfile.TemporaryDirectory() as folder, pytest.raises(StageFailed, match="does not hold"):
-        list(run((Files(((SITE, text("new")),)),), ANSWERS, Stubborn(), Journal(f"{folder}/run")))
+        list(run(steps(Files(((SITE, text("new")),))), ANSWERS, Stubborn(), Journal(f"{folder}/run")))
 
 
 def test_a_check_that_blocks_stops_everything_before_the_first_change() -> None:
     machine = Machine()
     blocked = Files((), "late", findings=(note("a.b", "w", "y", "d"), block("x.y", "what", "why", "do")))
     with pytest.raises(Blocked) as stop:
-        list(run((Files(((SITE, text("new")),)), blocked), ANSWERS, machine, NoJournal()))
+        list(run(steps(Files(((SITE, text("new")),)), blocked), ANSWERS, machine, NoJournal()))
     assert [finding.code for finding in stop.value.findings] == ["a.b", "x.y"]
     assert stop.value.exit_code == 3
     assert machine.files() == {}
@@ -232,7 +232,7 @@ def test_a_probe_that_blocks_stops_before_what_comes_after_it() -> None:
 
     machine = Machine()
     with pytest.raises(Blocked):
-        list(run((Outside(()),), ANSWERS, machine, NoJournal()))
+        list(run(steps(Outside(())), ANSWERS, machine, NoJournal()))
     assert machine.files() == {}
 
 
@@ -240,7 +240,7 @@ def test_a_path_that_someone_edited_since_is_left_alone_when_going_back() -> Non
     machine = Machine()
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(f"{folder}/run")
-        list(run((Files(((SITE, text("ours")),)),), ANSWERS, machine, journal))
+        list(run(steps(Files(((SITE, text("ours")),))), ANSWERS, machine, journal))
         machine.put(SITE, text("theirs"))
         (left,) = put_back(journal.recall(), machine)
     assert SITE in left
@@ -253,7 +253,7 @@ def test_a_path_placed_twice_goes_back_to_what_was_there_first() -> None:
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(f"{folder}/run")
         stages = (Files(((SITE, text("second")),), "a"), Files(((SITE, text("third")),), "b"))
-        list(run(stages, ANSWERS, machine, journal))
+        list(run(steps(*stages), ANSWERS, machine, journal))
         assert put_back(journal.recall(), machine) == []
     assert machine.look(SITE) == text("first")
 
@@ -264,11 +264,7 @@ def test_a_torn_last_line_of_the_journal_is_left_out() -> None:
         journal = Journal(f"{folder}/run")
         list(
             run(
-                (
-                    Files(
-                        ((SITE, text("x")), (ENABLED, Link("site"))),
-                    ),
-                ),
+                steps(Files(((SITE, text("x")), (ENABLED, Link("site"))))),
                 ANSWERS,
                 machine,
                 journal,
@@ -291,11 +287,10 @@ def test_checks_are_taken_side_by_side() -> None:
             return {}
 
     stages = [Waits((Place(f"/{name}", text(name), "w"),), name) for name in "abc"]
-    preflight(stages, ANSWERS, Overlay(Nothing()))
+    preflight(steps(*stages), ANSWERS, Overlay(Nothing()))
 
 
-def test_two_stages_of_a_kind_look_once() -> None:
-    """Site stands in the story twice."""
+def test_a_stage_that_stands_in_two_steps_looks_once() -> None:
     looked: list[str] = []
 
     @dataclass(frozen=True)
@@ -305,7 +300,8 @@ def test_two_stages_of_a_kind_look_once() -> None:
             return {"/seen": ABSENT}
 
     other = (Place("/b", text("b"), "w"),)
-    known = preflight((Looks((), "one"), Looks(other, "other"), Looks((), "two")), ANSWERS, Overlay(Nothing()))
+    twice = Looks((), "one")
+    known = preflight(steps(twice, Looks(other, "other"), twice), ANSWERS, Overlay(Nothing()))
     assert sorted(looked) == ["one", "other"]
     assert known.facts[0] is known.facts[2]
 
@@ -327,6 +323,6 @@ def test_what_was_read_is_read_once_until_something_is_changed() -> None:
     wanted: dict[str, tuple[str, ...]] = {"a": ("/a",), "b": (), "c": (), "d": ("/d",)}
     stages = [Reads(tuple((path, text("x")) for path in paths), name) for name, paths in wanted.items()]
     machine = Overlay(Below())
-    list(run(stages, ANSWERS, machine, NoJournal(), None))
+    list(run(steps(*stages), ANSWERS, machine, NoJournal(), None))
     # before anything; once after a's change for b, c and d
     assert read.count("/shared") == 2

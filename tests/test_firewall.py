@@ -21,6 +21,7 @@ from hermes_setup.stages.firewall.rules import Chain, Fits, Newcomer, Step, judg
 from hermes_setup.stages.firewall.stage import Firewall, outside_interfaces
 from hermes_setup.system.overlay import Nothing, Overlay
 from hermes_setup.values import replace
+from machines import steps
 
 RECORDED = Path(__file__).parent / "recorded" / "firewall"
 ANSWERS = Answers(Domain.parse("hermes.example.com"), Issuer.parse("letsencrypt"), ())
@@ -644,7 +645,7 @@ SHUT = [
 @pytest.mark.parametrize("box", SHUT)
 def test_a_dry_run_reaches_its_end_and_a_second_look_finds_nothing_left(box: Box) -> None:
     machine = Overlay(box)
-    assert [event for event in run([Firewall()], ANSWERS, machine, NoJournal()) if isinstance(event, Doing)]
+    assert [event for event in run(steps(Firewall()), ANSWERS, machine, NoJournal()) if isinstance(event, Doing)]
     assert Firewall().plan(ANSWERS, Firewall().inspect(ANSWERS, machine)) == ()
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hermes_setup.host import ABSENT, File, Link
-from hermes_setup.nginx import processes, quoting, render, tree, trial
+from hermes_setup.nginx import processes, quoting, tree, trial
+from hermes_setup.nginx.render import Renderer
 from hermes_setup.nginx.syntax import BadConfig, parse
 from hermes_setup.nginx.tree import Listen
 from hermes_setup.stages.users import cookies
@@ -165,25 +166,27 @@ def test_quoted_text_comes_back_as_one_argument(text: str) -> None:
 
 def test_what_was_rendered_before_is_not_rendered_again() -> None:
     page = {"again": True, "title": "Here", "lines": ["one", "two"]}
-    text = render.render("page.html", **page)
+    first = Renderer()
+    text = first.render("page.html", **page)
     assert "Here" in text
-    marks = dict(render.rendered.used)
-    render.rendered.known, render.rendered.used = {mark: f"kept: {each}" for mark, each in marks.items()}, {}
-    try:
-        assert render.render("page.html", **page) == f"kept: {text}"
-        assert f"kept: {text}" in render.rendered.used.values(), "and so the next run knows it, too"
-        for change in ({"again": False}, {"title": "There"}, {"lines": ["one, two"]}, {"lines": ["two", "one"]}):
-            assert not render.render("page.html", **{**page, **change}).startswith("kept"), change
-    finally:
-        render.rendered.known, render.rendered.used = {}, marks
+    later = Renderer({mark: f"kept: {each}" for mark, each in first.used.items()})
+    assert later.render("page.html", **page) == f"kept: {text}"
+    assert f"kept: {text}" in later.used.values(), "and so the next run knows it, too"
+    for change in ({"again": False}, {"title": "There"}, {"lines": ["one, two"]}, {"lines": ["two", "one"]}):
+        assert not later.render("page.html", **{**page, **change}).startswith("kept"), change
+    later.forget()
+    assert not later.used
+    assert later.render("page.html", **page) == f"kept: {text}"
 
 
 def test_a_value_that_hides_a_field_from_its_words_is_told_apart_by_it() -> None:
     """repr leaves secrets out; what was rendered with one cookie is not what another gives."""
-    both = [cookies.render_gate([cookies.Token("alice", value, "0" * 16)]) for value in ("a" * 32, "b" * 32)]
+    both = [
+        cookies.render_gate([cookies.Token("alice", value, "0" * 16)], Renderer()) for value in ("a" * 32, "b" * 32)
+    ]
     assert both[0] != both[1]
 
 
 def test_what_has_no_plain_spelling_is_refused() -> None:
     with pytest.raises(TypeError, match="set"):
-        render.render("page.html", again=True, title={"a"}, lines=[])
+        Renderer().render("page.html", again=True, title={"a"}, lines=[])

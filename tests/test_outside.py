@@ -18,6 +18,7 @@ from hermes_setup.host import File, Request, Response
 from hermes_setup.stages.certificate import lineages
 from hermes_setup.stages.outside import Outside, Staging, Token, stamp
 from hermes_setup.system.overlay import Overlay
+from machines import steps
 
 OURS = answers()
 FOUR, SIX, LOCAL = "198.51.100.10", "2001:db8::10", "127.0.0.1"
@@ -44,7 +45,7 @@ def nginx_here(then: Response | None = None, at: str = FOUR) -> Server:
 
 
 def looked(server: Server, wish: Answers = OURS) -> list[Finding]:
-    events = list(run((Outside(),), wish, server, NoJournal()))
+    events = list(run(steps(Outside()), wish, server, NoJournal()))
     return [finding for event in events if isinstance(event, Seen) for finding in event.findings]
 
 
@@ -225,7 +226,7 @@ def test_a_wrong_clock_is_told_from_a_broken_network(date: str, code: str) -> No
 
 def test_a_dry_run_shows_the_looks_and_takes_none() -> None:
     server = nginx_here(Response(404))
-    assert [event for event in run((Outside(),), OURS, Overlay(server), NoJournal()) if isinstance(event, Seen)] == [
-        Seen("outside", ())
-    ]
+    assert [
+        event for event in run(steps(Outside()), OURS, Overlay(server), NoJournal()) if isinstance(event, Seen)
+    ] == [Seen("outside", ())]
     assert server.ran == []

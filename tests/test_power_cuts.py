@@ -15,6 +15,7 @@ from hermes_setup import digests
 from hermes_setup.answers.answers import Answers, User
 from hermes_setup.answers.fields import Domain, Issuer
 from hermes_setup.engine.loop import run
+from hermes_setup.engine.stage import Step
 from hermes_setup.engine.undoing import NoJournal, put_back
 from hermes_setup.host import ABSENT, File, Folder, Link, Ran, Request, Response
 from hermes_setup.nginx import tree
@@ -33,7 +34,13 @@ HASH = "$6$rounds=40000$aaaaaaaaaaaaaaaa$" + "x" * 86
 ANSWERS = Answers(
     Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), (User("alice", HASH),), firewall="leave"
 )
-STORY = (Users(), Site("site-http", "Site over HTTP"), Certificate(), Site("site-https", "Site over HTTPS"))
+SITE = Site()
+STEPS = (
+    Step("users", "Users", Users()),
+    Step("site-http", "Site over HTTP", SITE),
+    Step("certificate", "Certificate", Certificate()),
+    Step("site-https", "Site over HTTPS", SITE),
+)
 CONF = "user www-data;\npid /run/nginx.pid;\nevents {}\nhttp {\ninclude /etc/nginx/sites-enabled/*;\n}\n"
 NEIGHBOUR = "server { listen 80 default_server; listen 443 ssl default_server; server_name blog.example; }\n"
 LEAF = """notBefore=Nov  1 00:00:00 2026 GMT
@@ -149,7 +156,7 @@ def own(machine: Machine) -> dict[str, object]:
 
 
 def finish(machine: Server, answers: Answers = ANSWERS, journal: Journal | NoJournal | None = None) -> None:
-    for _ in run(STORY, answers, machine, journal or NoJournal()):
+    for _ in run(STEPS, answers, machine, journal or NoJournal()):
         assert would_start(machine)
 
 

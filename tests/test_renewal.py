@@ -24,7 +24,7 @@ from hermes_setup.stages.certificate import lineages, self_signed, serving
 from hermes_setup.stages.renewal.stage import HOOK, STAMP, Rehearsed, Renewal, parse_units
 from hermes_setup.system.overlay import Overlay
 from hermes_setup.values import replace
-from machines import Machine
+from machines import Machine, steps
 
 OURS = answers()
 OTHER_CA = "https://ca.example.org/acme/directory"
@@ -64,7 +64,7 @@ def systemd(server: Server, *units: str) -> Server:
 
 
 def done(server: Server, wish: Answers = OURS) -> list[Finding]:
-    events = list(run((Renewal(),), wish, server, NoJournal()))
+    events = list(run(steps(Renewal()), wish, server, NoJournal()))
     return list(dict.fromkeys(finding for event in events if isinstance(event, Seen) for finding in event.findings))
 
 
@@ -260,7 +260,7 @@ def test_a_dry_run_on_a_bare_machine_says_the_timer_comes_with_the_package_and_r
     server = Overlay(systemd(Server(), UNIT.format("certbot.timer", "not-found", "inactive", ""), NO_SNAP))
     server.run((), gives="packages")
     server.run((), gives=serving.fact(OURS))
-    events = list(run((Renewal(),), OURS, server, NoJournal()))
+    events = list(run(steps(Renewal()), OURS, server, NoJournal()))
     assert all(event.findings == () for event in events if isinstance(event, Seen))
     assert STAMP not in server._nodes
 

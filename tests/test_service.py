@@ -8,6 +8,7 @@ from hermes_setup.answers.fields import Backend
 from hermes_setup.engine.changes import Place, Run
 from hermes_setup.engine.undoing import put_back
 from hermes_setup.host import ABSENT, File, Folder, Link
+from hermes_setup.nginx.render import Renderer
 from hermes_setup.stages.hermes import service
 from hermes_setup.values import replace
 from machines import Machine
@@ -42,7 +43,7 @@ def server(nodes: dict[str, File | Link | Folder], unit: str = "") -> Machine:
     if unit:
         path, user = unit.split()
         found = service.Installation(path, user, f"/home/{user}")
-        machine.put(service.UNIT, File(service.unit(found, AT).encode()))
+        machine.put(service.UNIT, File(service.unit(found, AT, Renderer()).encode()))
         machine.put(service.WANTED, Link(service.UNIT))
     return machine
 
@@ -62,7 +63,7 @@ def plan(machine: Machine, *, active: bool = False, at: Backend = AT) -> list[Pl
     facts = service.look(machine)
     if active:
         facts = replace(facts, active=True)
-    return list(service.plan(facts, at, lambda _host: True, running=False))  # type: ignore[arg-type]  # no others in it
+    return list(service.plan(facts, at, lambda _host: True, Renderer(), running=False))  # type: ignore[arg-type]  # no others in it
 
 
 DOT = Folder(0o755, "bob")
@@ -176,5 +177,5 @@ def test_a_unit_that_the_answers_do_not_ask_for_is_seen() -> None:
 
 def test_one_that_somebody_runs_by_hand_is_not_joined_by_a_second() -> None:
     facts = service.look(server({own("bob"): program("bob")}, f"{own('bob')} bob"))
-    assert service.plan(facts, AT, lambda _host: True, running=True) == ()
+    assert service.plan(facts, AT, lambda _host: True, Renderer(), running=True) == ()
     assert [each.code for each in service.check(facts, AT, running=True)] == ["service.running"]

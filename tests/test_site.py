@@ -129,7 +129,7 @@ LONG = {
 
 def rendered(facts: Facts, domain: Domain = ANSWERS.domain, allow: tuple[str, ...] = (), **more: Any) -> str:
     answers = replace(ANSWERS, domain=domain, allow=allow, **more)
-    (place,) = [c for c in Site("s", "S").plan(answers, facts) if isinstance(c, Place) and c.path == AVAILABLE]
+    (place,) = [c for c in Site().plan(answers, facts) if isinstance(c, Place) and c.path == AVAILABLE]
     assert isinstance(place.node, File)
     return place.node.content.decode()
 
@@ -224,10 +224,10 @@ def test_each_server_believes_cloudflare_where_its_own_name_is_proxied_and_that_
 
 def test_what_changes_in_the_list_is_told_in_the_plan() -> None:
     listed = replace(ANSWERS, allow=("203.0.113.5",))
-    (here,) = [c for c in Site("s", "S").plan(listed, SECURE) if isinstance(c, Place) and c.path == AVAILABLE]
+    (here,) = [c for c in Site().plan(listed, SECURE) if isinstance(c, Place) and c.path == AVAILABLE]
     assert here.why.endswith("to these addresses only: 203.0.113.5")
     before = replace(SECURE, nodes={AVAILABLE: here.node})
-    (open_again,) = [c for c in Site("s", "S").plan(ANSWERS, before) if isinstance(c, Place) and c.path == AVAILABLE]
+    (open_again,) = [c for c in Site().plan(ANSWERS, before) if isinstance(c, Place) and c.path == AVAILABLE]
     assert open_again.why.endswith("to all addresses again")
 
 
@@ -239,7 +239,7 @@ def done(facts: Facts) -> Facts:
     """The facts after the plan has been carried out, and nginx has loaded it."""
     nodes = dict(facts.nodes)
     stamp = ""
-    for change in Site("s", "S").plan(ANSWERS, facts):
+    for change in Site().plan(ANSWERS, facts):
         match change:
             case Place(path, node):
                 nodes[path] = node
@@ -253,7 +253,7 @@ def done(facts: Facts) -> Facts:
 
 @pytest.mark.parametrize("name", CASES)
 def test_an_empty_plan_means_done(name: str) -> None:
-    assert Site("s", "S").plan(ANSWERS, done(CASES[name])) == []
+    assert Site().plan(ANSWERS, done(CASES[name])) == []
 
 
 def test_a_stopped_nginx_is_started_and_a_running_one_reloaded() -> None:
@@ -265,14 +265,14 @@ def test_a_stopped_nginx_is_started_and_a_running_one_reloaded() -> None:
         (replace(finished, stamp="old", systemd=True, unit_active=True), ("systemctl", "reload", "nginx")),
         (replace(finished, shown="another certificate"), ("nginx", "-s", "reload")),
     ):
-        plan = list(Site("s", "S").plan(ANSWERS, facts))
+        plan = list(Site().plan(ANSWERS, facts))
         assert kinds(plan) == ["Stamp", "Run", "Stamp"]
         assert isinstance(plan[1], Run)
         assert plan[1].argv == argv
 
 
 def test_nothing_takes_its_place_before_nginx_has_tried_it() -> None:
-    plan = list(Site("s", "S").plan(ANSWERS, SECURE))
+    plan = list(Site().plan(ANSWERS, SECURE))
     assert kinds(plan) == ["Place", "Probe", "Place", "Place", "Stamp", "Run", "Stamp"]
     assert isinstance(plan[1], Probe)
     assert [change.path for change in plan if isinstance(change, Place)][1:] == [
@@ -287,7 +287,7 @@ def test_nothing_takes_its_place_before_nginx_has_tried_it() -> None:
 )
 def test_the_link_sorts_last(others: list[str], name: str) -> None:
     nodes = {f"/etc/nginx/sites-enabled/{other}": File(b"") for other in others}
-    plan = Site("s", "S").plan(ANSWERS, replace(SECURE, nodes=nodes))
+    plan = Site().plan(ANSWERS, replace(SECURE, nodes=nodes))
     (link,) = [c.path for c in plan if isinstance(c, Place) and isinstance(c.node, Link)]
     assert link == f"/etc/nginx/sites-enabled/{name}"
     assert others[0] < name
@@ -295,7 +295,7 @@ def test_the_link_sorts_last(others: list[str], name: str) -> None:
 
 def test_a_configuration_that_reads_only_conf_d_gets_the_link_there() -> None:
     facts = replace(SECURE, config=replace(tree.DEBIAN, includes=("/etc/nginx/conf.d/*.conf",)))
-    (link,) = [c for c in Site("s", "S").plan(ANSWERS, facts) if isinstance(c, Place) and isinstance(c.node, Link)]
+    (link,) = [c for c in Site().plan(ANSWERS, facts) if isinstance(c, Place) and isinstance(c.node, Link)]
     assert (link.path, link.node) == ("/etc/nginx/conf.d/zz-hermes.conf", Link("../sites-available/hermes"))
 
 
@@ -333,7 +333,7 @@ def test_a_configuration_that_reads_only_conf_d_gets_the_link_there() -> None:
     ],
 )
 def test_what_is_found_beside_us(config: tree.Config, code: str, severity: Severity) -> None:
-    (finding,) = Site("s", "S").check(ANSWERS, replace(SECURE, config=config))
+    (finding,) = Site().check(ANSWERS, replace(SECURE, config=config))
     assert (finding.code, finding.severity) == (code, severity)
 
 
@@ -354,9 +354,9 @@ def test_a_site_by_hand_stays_where_it_is_said_to_stay(behind: File | Link, said
         servers=(Block(path, 1, ("hermes.example.com",), (Listen("*", 80),)),),
     )
     facts = replace(SECURE, config=config, nodes={path: behind})
-    (finding,) = Site("s", "S").check(ANSWERS, facts)
+    (finding,) = Site().check(ANSWERS, facts)
     assert said in finding.do
-    places = {change.path: change.node for change in Site("s", "S").plan(ANSWERS, facts) if isinstance(change, Place)}
+    places = {change.path: change.node for change in Site().plan(ANSWERS, facts) if isinstance(change, Place)}
     assert places[path] == ABSENT
     assert (said in places) == said.endswith(".by-hand")
 
@@ -377,14 +377,14 @@ def test_what_a_pattern_finds_may_as_well_not_be_there(path: str, optional: bool
 
 def test_a_copy_never_replaces_an_earlier_copy() -> None:
     nodes = {AVAILABLE: File(b"by hand"), f"{AVAILABLE}.by-hand": File(b"an earlier one")}
-    plan = Site("s", "S").plan(ANSWERS, replace(SECURE, nodes=nodes))
+    plan = Site().plan(ANSWERS, replace(SECURE, nodes=nodes))
     assert Place(f"{AVAILABLE}.by-hand-2", File(b"by hand"), f"keep a copy of {AVAILABLE}") in plan
 
 
 def test_the_old_name_serves_on_while_the_new_one_has_no_certificate() -> None:
     finished = done(SECURE)
     new = replace(ANSWERS, domain=Domain.parse("new.example.com"))
-    plan = Site("s", "S").plan(new, replace(finished, served=None))
+    plan = Site().plan(new, replace(finished, served=None))
     assert [change.path for change in plan if isinstance(change, Place)] == [
         f"{AVAILABLE}-next",
         "/etc/nginx/sites-enabled/zz-hermes-next",
@@ -420,7 +420,7 @@ def asks(text: str) -> set[str]:
 
 def written(server: Server, answers: Answers) -> str:
     """The site's text once the plan is carried out."""
-    stage = Site("s", "S")
+    stage = Site()
     for change in stage.plan(answers, stage.inspect(answers, server)):
         if isinstance(change, Place):
             server.put(change.path, change.node)
@@ -502,7 +502,7 @@ def test_a_redirect_is_for_ever_only_from_http_to_https() -> None:
 def test_the_plan_names_the_earlier_names_as_people_do(earlier: list[str], words: str) -> None:
     names = tuple(map(Domain.parse, earlier))
     facts = replace(SECURE, redirects=tuple((name, SERVED) for name in names))
-    plan = Site("s", "S").plan(replace(ANSWERS, redirects=names), facts)
+    plan = Site().plan(replace(ANSWERS, redirects=names), facts)
     (place,) = [change for change in plan if isinstance(change, Place) and change.path == AVAILABLE]
     assert place.why.endswith(words)
 
@@ -516,15 +516,15 @@ if __name__ == "__main__":
 
 def test_a_folder_that_nginx_cannot_enter_is_opened_and_no_more_than_that() -> None:
     closed = (("/var/www/letsencrypt", Folder(0o700, "root", "admins")),)
-    first = Site("site-http", "").plan(ANSWERS, replace(BARE, webroot=Folder(), closed=closed))[0]
+    first = Site().plan(ANSWERS, replace(BARE, webroot=Folder(), closed=closed))[0]
     assert isinstance(first, Place)
     assert (first.path, first.node) == ("/var/www/letsencrypt", Folder(0o755, "root", "admins"))
 
 
 def test_a_site_whose_certificate_is_gone_serves_on_from_memory_until_there_is_another() -> None:
     finished = done(SECURE)
-    assert Site("site-http", "").plan(ANSWERS, replace(finished, served=None, shown="aa")) == ()
-    assert Site("site-http", "").plan(ANSWERS, replace(finished, served=None, shown="")) != ()
+    assert Site().plan(ANSWERS, replace(finished, served=None, shown="aa")) == ()
+    assert Site().plan(ANSWERS, replace(finished, served=None, shown="")) != ()
 
 
 def test_a_stamp_that_is_no_text_is_one_that_does_not_fit() -> None:
@@ -532,6 +532,6 @@ def test_a_stamp_that_is_no_text_is_one_that_does_not_fit() -> None:
     server.lineage()
     for path in (STAMP, "/var/lib/hermes-setup/stamps/proof"):
         server.put(path, File(b"\xff\xfe\x00"))
-    assert Site("s", "S").inspect(ANSWERS, server).stamp
+    assert Site().inspect(ANSWERS, server).stamp
     stage = Proof()
     assert any(isinstance(change, Probe) for change in stage.plan(ANSWERS, stage.inspect(ANSWERS, server)))

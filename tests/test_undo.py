@@ -20,7 +20,7 @@ from hermes_setup.stages.undo import DONE, Undo
 from hermes_setup.state.journal import Journal
 from hermes_setup.state.store import State
 from hermes_setup.values import replace
-from machines import Machine
+from machines import Machine, steps
 
 ANSWERS = Answers(Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), (User("alice"),))
 SITE, LINK, USERS = (
@@ -93,7 +93,7 @@ def test_a_run_that_is_undone_already_has_nothing_to_undo() -> None:
     machine = Machine()
     machine.put(USERS, OLD)
     stage = Undo("one", [PAIRS[1]])
-    assert list(run((stage,), ANSWERS, machine, NoJournal()))
+    assert list(run(steps(stage), ANSWERS, machine, NoJournal()))
     assert machine.look(USERS) == OLD
 
 

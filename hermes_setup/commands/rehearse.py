@@ -13,7 +13,7 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.fields import DEFAULT_BACKEND, Issuer, worldwide
 from hermes_setup.engine.loop import Blocked, StageFailed
 from hermes_setup.engine.loop import run as engine_run
-from hermes_setup.engine.stage import Stage
+from hermes_setup.engine.stage import Step
 from hermes_setup.engine.undoing import NoJournal
 from hermes_setup.errors import HermesSetupError
 from hermes_setup.system.local import Local
@@ -25,10 +25,8 @@ ELSEWHERE = "203.0.113.10"  # RFC 5737
 GONE = "The copy is gone, and nothing on this server was changed."
 
 
-def rehearse(
-    answers: Answers, stages: Sequence[Stage[object]], dashboards: Sequence[tuple[str, int]], screen: Screen
-) -> int:
-    """All stages have been done in a copy that is gone again, each told on the screen; the exit code.
+def rehearse(answers: Answers, steps: Sequence[Step], dashboards: Sequence[tuple[str, int]], screen: Screen) -> int:
+    """All steps have been done in a copy that is gone again, each told on the screen; the exit code.
 
     `dashboards` are the places (address, port) where Hermes proved to be; where there is none it is played. 0: all worked.
     1: a stage failed. 3: a check blocks. Raises NotAllowed where no copy can be made.
@@ -65,7 +63,7 @@ def rehearse(
                 )
                 answers = replace(answers, issuer=Issuer.parse("self-signed"))
             with screen.progress() as progress, _unless_it_died(copy):
-                for event in engine_run(stages, answers, copy, NoJournal()):
+                for event in engine_run(steps, answers, copy, NoJournal()):
                     progress.show(event)
     except Blocked as blocked:
         screen.findings(blocked.findings)
@@ -82,9 +80,9 @@ def rehearse(
     screen.say()
     took = f"in {time.monotonic() - began:.0f} s"
     if not progress.changes:
-        screen.say(f"Nothing would be changed: all {len(stages)} steps hold already ({took}). {GONE}", "bold")
+        screen.say(f"Nothing would be changed: all {len(steps)} steps hold already ({took}). {GONE}", "bold")
         return 0
-    screen.say(f"The rehearsal went well: all {len(stages)} steps, {took}. {GONE}", "bold")
+    screen.say(f"The rehearsal went well: all {len(steps)} steps, {took}. {GONE}", "bold")
     if copy.no_authority:
         screen.say("Not rehearsed: the order at a certificate authority, and its renewal.")
     screen.say(

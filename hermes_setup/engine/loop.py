@@ -1,8 +1,8 @@
 """One loop for every mode: inspect, check, plan, do, and look again.
 
-    apply, resume, re-run   run(stages, answers, Local(), journal)
-    dry run, review screen  run(stages, answers, Overlay(Local()), NoJournal())
-    doctor                  preflight(stages, answers, Local())
+    apply, resume, re-run   run(steps, answers, Local(), journal)
+    dry run, review screen  run(steps, answers, Overlay(Local()), NoJournal())
+    doctor                  preflight(steps, answers, Local())
 
 The engine knows no screen: it yields what happens as Events, and its caller draws them.
 """
@@ -17,14 +17,12 @@ from hermes_setup.engine.cached import CachedHost
 from hermes_setup.engine.changes import Change, Place, Probe, Run, Stamp
 from hermes_setup.engine.events import Did, Doing, Event, Finished, Seen, Started
 from hermes_setup.engine.findings import Finding, Severity
-from hermes_setup.engine.stage import Stage
+from hermes_setup.engine.stage import Step
 from hermes_setup.engine.undoing import Undoing, put_back
 from hermes_setup.errors import HermesSetupError
 from hermes_setup.host import Host, System
 from hermes_setup.parallel import in_parallel
 from hermes_setup.values import dataclass
-
-AnyStage = Stage[Any]
 
 
 class Blocked(HermesSetupError):
@@ -62,74 +60,72 @@ class Preflight:
         return found if any(finding.severity is Severity.BLOCK for finding in found) else ()
 
 
-def preflight(stages: Sequence[AnyStage], answers: Answers, host: Host) -> Preflight:
+def preflight(steps: Sequence[Step], answers: Answers, host: Host) -> Preflight:
     """Every stage has looked, side by side, and its checks have been asked. Changes nothing."""
-    moment = CachedHost(host)
-    # Site stands in the story twice. Stages hold no state, so two of a kind see the same.
-    kinds = [(type(stage), {**vars(stage), "name": "", "title": ""}) for stage in stages]
-    first = [kinds.index(kind) for kind in kinds]
-    once = tuple(dict.fromkeys(first))
-    looks = dict(zip(once, in_parallel(lambda number: stages[number].inspect(answers, moment), once), strict=True))
-    facts = {number: looks[kind] for number, kind in enumerate(first)}
+    cached = CachedHost(host)
+    stages = {id(step.stage): step.stage for step in steps}
+    looks = dict(zip(stages, in_parallel(lambda stage: stage.inspect(answers, cached), stages.values()), strict=True))
+    facts = {number: looks[id(step.stage)] for number, step in enumerate(steps)}
     found: list[tuple[str, Finding]] = []
-    for number, stage in enumerate(stages):
-        for finding in stage.check(answers, facts[number]):
+    for number, step in enumerate(steps):
+        for finding in step.stage.check(answers, facts[number]):
             if all(finding != seen for _, seen in found):
-                found.append((stage.name, finding))
+                found.append((step.name, finding))
     return Preflight(facts, tuple(found))
 
 
 def run(
-    stages: Sequence[AnyStage], answers: Answers, system: System, journal: Undoing, known: Preflight | None = None
+    steps: Sequence[Step], answers: Answers, system: System, journal: Undoing, known: Preflight | None = None
 ) -> Iterator[Event]:
     """Every stage holds when this is exhausted; what it took is told on the way.
 
     `known` are the facts of a preflight taken a moment ago, good until the first change. Raises Blocked before the
     first change of a stage whose check blocks, and StageFailed when a change fails (its files are put back first).
     """
-    before = known or preflight(stages, answers, system)
+    before = known or preflight(steps, answers, system)
     if before.blocked:
         raise Blocked(before.blocked)
     fresh = True
-    moment = CachedHost(system)  # it lasts from one change to the next
-    for number, stage in enumerate(stages):
-        yield Started(stage.name, stage.title, number + 1, len(stages))
-        facts = before.facts[number] if fresh else stage.inspect(answers, moment)
+    cached = CachedHost(system)  # it lasts from one change to the next
+    for number, step in enumerate(steps):
+        stage = step.stage
+        yield Started(step.name, step.title, number + 1, len(steps))
+        facts = before.facts[number] if fresh else stage.inspect(answers, cached)
         findings = tuple(stage.check(answers, facts))
-        yield Seen(stage.name, findings)
+        yield Seen(step.name, findings)
         if any(finding.severity is Severity.BLOCK for finding in findings):
             raise Blocked(findings)
         changes = stage.plan(answers, facts)
         fresh = fresh and not changes
         try:
             for change in changes:
-                yield Doing(stage.name, change, system.look(change.path) if isinstance(change, Place) else None)
-                yield from _apply(stage, change, system, journal)
-                yield Did(stage.name, change)
+                yield Doing(step.name, change, system.look(change.path) if isinstance(change, Place) else None)
+                yield from _apply(step, change, system, journal)
+                yield Did(step.name, change)
             if changes:
-                moment = CachedHost(system)
-            if changes and system.touches() and (left := stage.plan(answers, stage.inspect(answers, moment))):
+                cached = CachedHost(system)
+            if changes and system.touches() and (left := stage.plan(answers, stage.inspect(answers, cached))):
                 raise HermesSetupError(
                     f"Done, but it does not hold afterwards: {left[0].why}.",
                     hint="Something else on this machine changes it back. Look at: hermes-setup doctor",
                 )
         except HermesSetupError as error:
-            left_over = put_back(journal.recall(stage.name), system)
+            left_over = put_back(journal.recall(step.name), system)
             if isinstance(error, Blocked):
                 raise
-            raise StageFailed(stage.name, error, left_over) from error
-        yield Finished(stage.name, stage.title, len(changes))
+            raise StageFailed(step.name, error, left_over) from error
+        yield Finished(step.name, step.title, len(changes))
 
 
-def _apply(stage: AnyStage, change: Change, system: System, journal: Undoing) -> Iterator[Event]:
+def _apply(step: Step, change: Change, system: System, journal: Undoing) -> Iterator[Event]:
     match change:
         case Probe():
             findings = tuple(change.apply(system))
             if findings:
-                yield Seen(stage.name, findings)
+                yield Seen(step.name, findings)
             if any(finding.severity is Severity.BLOCK for finding in findings):
                 raise Blocked(findings)
         case Place() | Run() | Stamp():
             if undo := change.undo(system):
-                journal.remember(stage.name, change, undo)
+                journal.remember(step.name, change, undo)
             change.apply(system)

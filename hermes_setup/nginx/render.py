@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -40,27 +41,29 @@ def compile_templates() -> None:
 _COMPILED = "__pycache__"
 
 
-class Rendered:
-    """Texts that were rendered, by what they came of. A run knows those of the last one, and so need not load jinja2."""
+class Renderer:
+    """Fills in templates. It knows what earlier runs gave, and so need not load jinja2 for the same again."""
 
-    def __init__(self) -> None:
-        self.known: dict[str, str] = {}
-        """Of earlier runs; whoever sets it vouches for them."""
+    def __init__(self, known: Mapping[str, str] | None = None) -> None:
+        """`known` are texts by their marks, of earlier runs; whoever gives them vouches for them."""
+        self.known = dict(known or {})
         self.used: dict[str, str] = {}
-        """Of this run."""
+        """What this one gave."""
 
+    def render(self, name: str, **values: object) -> str:
+        """A template filled in. Every value is a parsed one: nothing in it can end a string or a directive.
 
-rendered = Rendered()
+        The same templates, values and program give the same text. Raises TypeError for a value that has no plain
+        spelling.
+        """
+        mark = digest(name, _spelled(values), *_texts())
+        text = self.used.get(mark) or self.known.get(mark) or str(_compiled(name).render(**values))
+        return self.used.setdefault(mark, text)
 
-
-def render(name: str, **values: object) -> str:
-    """A template filled in. Every value is a parsed one: nothing in it can end a string or a directive.
-
-    The same templates, values and program give the same text. Raises TypeError for a value that has no plain spelling.
-    """
-    mark = digest(name, _spelled(values), *_texts())
-    text = rendered.used.get(mark) or rendered.known.get(mark) or str(_compiled(name).render(**values))
-    return rendered.used.setdefault(mark, text)
+    def forget(self) -> None:
+        """What was given so far is known, and nothing of it used: only what is rendered from here on will be kept."""
+        self.known |= self.used
+        self.used = {}
 
 
 def _spelled(value: object) -> str:

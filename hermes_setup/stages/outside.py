@@ -39,9 +39,6 @@ class Facts:
 class Outside:
     """See the module."""
 
-    name = "outside"
-    title = "Look from outside"
-
     def inspect(self, answers: Answers, host: Host) -> Facts:
         """Reads what certificate there is, and the stamp."""
         if not answers.issuer.public:

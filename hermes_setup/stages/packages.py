@@ -45,9 +45,6 @@ class Facts:
 class Packages:
     """See the module."""
 
-    name = "packages"
-    title = "Packages"
-
     def inspect(self, answers: Answers, host: Host) -> Facts:
         """Reads dpkg's status file and asks the programs themselves."""
         wanted = {"nginx": ("nginx", "-v"), "openssl": ("openssl", "version")}

@@ -44,9 +44,6 @@ class Facts:
 class Ports:
     """See the module."""
 
-    name = "ports"
-    title = "Ports 80 and 443"
-
     def inspect(self, answers: Answers, host: Host) -> Facts:  # noqa: ARG002 - the same for every answer
         """Reads the machine's sockets, and what Docker leads past them (with userland-proxy off, it holds no socket)."""
         holders = tuple(each for each in host.listeners() if each.port in PORTS)

@@ -41,9 +41,6 @@ class Facts:
 class Proof:
     """See the module."""
 
-    name = "proof"
-    title = "Proof"
-
     def inspect(self, answers: Answers, host: Host) -> Facts:
         """Reads what is there; when it was proven before, also looks through the gate (which nginx does not log)."""
         served = serving.served(answers, host)

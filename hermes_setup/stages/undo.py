@@ -42,9 +42,6 @@ class Facts:
 class Undo:
     """See the module. `run` is that run's name, `pairs` its (change, way back), oldest first."""
 
-    name = "undo"
-    title = "Undo the last run"
-
     def __init__(self, run: str, pairs: Sequence[tuple[Change, Change]]) -> None:
         self._run = run
         self._before: dict[str, Place] = {}

@@ -39,9 +39,6 @@ class Facts:
 class Webhooks:
     """See the module."""
 
-    name = "webhooks"
-    title = "Webhooks"
-
     def inspect(self, answers: Answers, host: Host) -> Facts:
         """Asks each platform that is wanted, or whose port has a listener, side by side; 3 s at most."""
         named = answers.webhooks.hooks if answers.webhooks else ()

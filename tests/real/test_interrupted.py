@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from conftest import DOMAIN
-from hermes_setup.stages import story
+from hermes_setup.stages import all_steps
 from lab import Entry, Machine, World
 from real.program import COMMAND, hermes_setup, install
 from real.terminal import Terminal
@@ -187,9 +187,9 @@ def test_one_after_another_on_a_self_signed_machine(world: World) -> None:
     """^C at every single line that the run prints, one further each time."""
     machine = new_machine(world, SELF_SIGNED)
     stops = 0
-    for line in range(1, len(story()) + 1):
+    for line in range(1, len(all_steps()) + 1):
         here = Terminal(machine, *ARGV)
-        begun = f"[{line:>2}/{len(story())}]"
+        begun = f"[{line:>2}/{len(all_steps())}]"
         while begun not in here.raw and here._pump(0.05):
             pass
         if here.child.eof():

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 import pytest
 
 from conftest import DOMAIN
-from hermes_setup.stages import story
+from hermes_setup.stages import all_steps
 from lab import Machine, World
 from real.program import install
 from real.terminal import Terminal
@@ -90,7 +90,7 @@ def test_the_pictures_are_of_today(world: World, machine: Machine) -> None:
     here.type("y\r")
     assert here.ended(120) == 0, here.text
     made["end"] = picture(
-        here, f"The end of a run in the terminal: {len(story())} steps, then the address of the dashboard"
+        here, f"The end of a run in the terminal: {len(all_steps())} steps, then the address of the dashboard"
     )
 
     def menu(number: int) -> Terminal:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from conftest import BOTH, DOMAIN
-from hermes_setup.stages import story
+from hermes_setup.stages import all_steps
 from lab import Machine, World, snapshot_diff
 from real.program import apply, hermes_setup, install
 from real.terminal import Terminal
@@ -20,7 +20,7 @@ from real.test_dry_run import LETSENCRYPT, SELF_SIGNED, everything, unchanged
 from real.test_interrupted import program
 from real.test_local_try import CONTAINER
 
-WENT_WELL = f"The rehearsal went well: all {len(story())} steps"
+WENT_WELL = f"The rehearsal went well: all {len(all_steps())} steps"
 GONE = "The copy is gone, and nothing on this server was changed."
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes_setup.stages import story
+from hermes_setup.stages import all_steps
 from lab import World, snapshot_diff
 from real.program import install
 from real.terminal import Terminal
@@ -49,7 +49,7 @@ def test_a_newcomer_sees_it_work_first_with_one_command(newcomer: Login) -> None
     vps.copy_in(Path("/repo"), "/home/admin/hermes-setup")
     here = Terminal(newcomer, "-lc", "cd hermes-setup && sudo ./install.sh rehearse", command="bash")  # type: ignore[arg-type]  # it spawns
     assert here.ended(240) == 0, here.text
-    assert f"The rehearsal went well: all {len(story())} steps" in here.text
+    assert f"The rehearsal went well: all {len(all_steps())} steps" in here.text
     assert "For real: sudo hermes-setup" in here.text
     assert vps.run(["sh", "-c", "command -v nginx certbot pebble"], check=False).out == ""
     assert [each.port for each in vps.listeners()] == [22, 22]

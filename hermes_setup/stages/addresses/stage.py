@@ -74,10 +74,10 @@ class _List:
 
 
 class Addresses:
-    """See the module."""
+    """See the module. `lockout`: the list may leave out the address that this ssh session comes from."""
 
-    name = "addresses"
-    title = "Allowed addresses"
+    def __init__(self, *, lockout: bool = False) -> None:
+        self._lockout = lockout
 
     def inspect(self, answers: Answers, host: Host) -> Facts:
         """Reads nothing while every address is allowed, to the dashboard and to the webhooks."""
@@ -109,7 +109,7 @@ class Addresses:
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
         """The lists shut nobody out by accident, and let nobody in by a lie."""
         lists = _lists(answers, facts)
-        found: list[Finding] = _session(answers, facts) if answers.allow else []
+        found: list[Finding] = _session(answers, facts, lockout=self._lockout) if answers.allow else []
         for number, each in enumerate(lists):
             # What holds for all of nginx, or for a name that two lists share, is said once.
             if all(each.name != other.name for other in lists[:number]):
@@ -137,12 +137,12 @@ def _lists(answers: Answers, facts: Facts) -> list[_List]:
     return found
 
 
-def _session(answers: Answers, facts: Facts) -> list[Finding]:
+def _session(answers: Answers, facts: Facts, *, lockout: bool) -> list[Finding]:
     here = facts.session
     if here is None or permits(answers.allow, here.address):
         return []
     what = f"{here.address}, where this ssh session comes from, is not among the allowed addresses."
-    if not here.sure or answers.lockout or facts.loaded == answers.allow:
+    if not here.sure or lockout or facts.loaded == answers.allow:
         return [
             note(
                 "addresses.not-this-one",

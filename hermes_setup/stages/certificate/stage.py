@@ -40,9 +40,6 @@ class Facts:
 class Certificate:
     """See the module."""
 
-    name = "certificate"
-    title = "Certificate"
-
     def inspect(self, answers: Answers, host: Host) -> Facts:
         """Reads certbot's folder and log, and the certificates themselves with openssl."""
         served, now = serving.served(answers, host), host.now()

@@ -453,9 +453,6 @@ def glance(answers: Answers, host: Host) -> tuple[Facts, ...]:
 class Dns:
     """See the module."""
 
-    name = "dns"
-    title = "DNS records"
-
     def __init__(self, seconds: float = DEADLINE, *, glance: bool = False) -> None:
         """`glance`: where no certificate is to be asked for, a look is enough that finds all names leading here."""
         self._seconds = seconds

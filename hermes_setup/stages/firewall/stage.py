@@ -45,9 +45,6 @@ class Facts:
 class Firewall:
     """See the module."""
 
-    name = "firewall"
-    title = "Firewall"
-
     def __init__(self, ports: Sequence[int] = PORTS) -> None:
         self._ports = ports
 

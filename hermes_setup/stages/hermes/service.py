@@ -15,7 +15,8 @@ from hermes_setup.answers.fields import DEFAULT_BACKEND, Backend
 from hermes_setup.engine.changes import Change, Place, Run, Until
 from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.host import Absent, File, Folder, Host, Link
-from hermes_setup.nginx import render, tree
+from hermes_setup.nginx import tree
+from hermes_setup.nginx.render import Renderer
 from hermes_setup.values import dataclass, replace
 
 NAME = "hermes-dashboard.service"
@@ -325,14 +326,16 @@ def check(facts: Facts, at: Backend, *, running: bool) -> Sequence[Finding]:
     return found
 
 
-def plan(facts: Facts, at: Backend, answers: Callable[[Host], bool], *, running: bool) -> Sequence[Change]:
+def plan(
+    facts: Facts, at: Backend, answers: Callable[[Host], bool], renderer: Renderer, *, running: bool
+) -> Sequence[Change]:
     """The unit is there, is started now and at each boot, and Hermes answers, as `answers` has it."""
     installed = facts.chosen
     if not facts.systemd or not installed or not installed.usable or not facts.ours or not at.local:
         return ()
     if running and not (facts.unit and facts.active):  # somebody runs it otherwise: two would be two dashboards
         return ()
-    text = File(unit(installed, at).encode())
+    text = File(unit(installed, at, renderer).encode())
     changes: list[Change] = []
     if facts.unit != text:
         changes.append(Place(UNIT, text, f"run Hermes's dashboard as a service, as {installed.user}"))
@@ -365,9 +368,9 @@ def plan(facts: Facts, at: Backend, answers: Callable[[Host], bool], *, running:
     return changes
 
 
-def unit(installed: Installation, at: Backend) -> str:
+def unit(installed: Installation, at: Backend, renderer: Renderer) -> str:
     """The unit's text. Restart=always: an update ends the dashboard in good order, and means it to come back."""
-    return render.render(
+    return renderer.render(
         "hermes-dashboard.service",
         program=f'"{installed.program}"' if " " in installed.program else installed.program,
         user=installed.user,

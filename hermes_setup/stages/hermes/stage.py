@@ -12,6 +12,7 @@ from hermes_setup.engine.changes import Change
 from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.host import File, Host, Listener, Request, Response
 from hermes_setup.nginx import tree
+from hermes_setup.nginx.render import Renderer
 from hermes_setup.parallel import in_parallel
 from hermes_setup.stages.hermes import api, docker, service
 from hermes_setup.values import dataclass
@@ -68,8 +69,8 @@ class Facts:
 class Backend:
     """See the module."""
 
-    name = "backend"
-    title = "Hermes"
+    def __init__(self, renderer: Renderer | None = None) -> None:
+        self._renderer = renderer or Renderer()
 
     def inspect(self, answers: Answers, host: Host) -> Facts:
         """Asks every listener that could be Hermes, side by side; 2 s at most, and 1 s more for those that are."""
@@ -228,6 +229,7 @@ class Backend:
             facts.service,
             at,
             lambda host: _status(_ask(host, at, api.STATUS, SECONDS)) is not None,
+            self._renderer,
             running=bool(facts.dashboards),
         )
 

@@ -109,9 +109,6 @@ class Facts:
 class Renewal:
     """See the module."""
 
-    name = "renewal"
-    title = "Renewal"
-
     def inspect(self, answers: Answers, host: Host) -> Facts:
         """Reads systemd's timers or cron, the hook, and certbot's renewal files."""
         served = serving.served(answers, host)

@@ -17,7 +17,8 @@ from hermes_setup.answers.fields import DEFAULT_BACKEND, Backend, Domain, permit
 from hermes_setup.engine.changes import Change, Place, Probe, Run, Stamp, Until
 from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.host import ABSENT, Absent, File, Folder, Host, Link, Listener, Node, Request
-from hermes_setup.nginx import processes, quoting, render, tree, trial
+from hermes_setup.nginx import processes, quoting, tree, trial
+from hermes_setup.nginx.render import Renderer
 from hermes_setup.nginx.tree import Config, Server
 from hermes_setup.stages.addresses import stage as addresses
 from hermes_setup.stages.certificate import serving
@@ -86,9 +87,8 @@ class HooksNow:
 class Site:
     """See the module. `name` and `title` tell its two places in the order apart; nothing else does."""
 
-    def __init__(self, name: str, title: str) -> None:
-        self.name = name
-        self.title = title
+    def __init__(self, renderer: Renderer | None = None) -> None:
+        self._renderer = renderer or Renderer()
 
     def inspect(self, answers: Answers, host: Host) -> Facts:
         """Reads nginx's tree, its processes, and the certificate."""
@@ -317,7 +317,7 @@ class Site:
         # On older versions http2 belongs to the socket: it would be switched on for the neighbours on it, too.
         option = not directive and all("http2" in listen.options for listen in on_443)
         curves = "X25519:prime256v1:secp384r1"
-        return render.render(
+        return self._renderer.render(
             "site.conf",
             domain=domain.ascii,
             server_name=_server_name(domain),
@@ -352,7 +352,7 @@ class Site:
                 (name.ascii, _server_name(name), own.certificate if own else "", own.key if own else "")
                 for name, own in facts.redirects
             ],
-            pending_page=render.render(
+            pending_page=self._renderer.render(
                 "page.html",
                 again=True,
                 title="Almost there",
@@ -361,7 +361,7 @@ class Site:
                     "If you are setting it up: go on with <code>sudo hermes-setup</code> on the server.",
                 ],
             ),
-            refused_page=render.render(
+            refused_page=self._renderer.render(
                 "page.html",
                 again=False,
                 title="Not from this address",
@@ -373,7 +373,7 @@ class Site:
                     "A password alone does not help here. The address of a phone or at home changes now and then.",
                 ],
             ),
-            down_page=render.render(
+            down_page=self._renderer.render(
                 "page.html",
                 again=True,
                 title="Hermes is not running yet",

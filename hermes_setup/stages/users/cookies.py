@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from hermes_setup.nginx.render import Renderer
 from hermes_setup.passwords import fingerprint
 from hermes_setup.values import dataclass, field
 
@@ -63,20 +64,20 @@ class _Line:
     key: str
 
 
-def render_gate(wanted: Sequence[Token]) -> str:
+def render_gate(wanted: Sequence[Token], renderer: Renderer) -> str:
     """The gate file for these cookies.
 
     nginx's map compares plain keys without case and only up to a length (ngx_http_map_module), so a name with letters
     becomes a regular expression: ALICE, added by hand tomorrow, must not get alice's cookie.
     """
-    from hermes_setup.nginx import quoting, render
+    from hermes_setup.nginx import quoting
 
     lines = []
     for token in wanted:
         text = f"{REALM}:{token.name}"
         key = f"~{quoting.exact(text)}" if re.search("[A-Za-z]", token.name) else quoting.map_key(text)
         lines.append(_Line(token.name, token.value, token.fingerprint, key))
-    return render.render("gate.conf", tokens=lines)
+    return renderer.render("gate.conf", tokens=lines)
 
 
 def program_token(gate: str) -> str:

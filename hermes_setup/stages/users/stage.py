@@ -10,6 +10,7 @@ from hermes_setup.engine.changes import Change, Place, Probe, Stamp
 from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.host import ABSENT, File, Host, Node, Special
 from hermes_setup.nginx import tree, trial
+from hermes_setup.nginx.render import Renderer
 from hermes_setup.passwords import make_token
 from hermes_setup.stages.site.stage import STAMP
 from hermes_setup.stages.users import cookies, htpasswd
@@ -37,8 +38,8 @@ class Facts:
 class Users:
     """See the module."""
 
-    name = "users"
-    title = "Users"
+    def __init__(self, renderer: Renderer | None = None) -> None:
+        self._renderer = renderer or Renderer()
 
     def inspect(self, answers: Answers, host: Host) -> Facts:
         """Reads both files and nginx's configuration."""
@@ -131,7 +132,7 @@ class Users:
         fresh = iter(facts.fresh)
         have = cookies.tokens(_text(facts.gate_file))
         wanted = cookies.wanted_tokens(lines, have, answers.revoked, lambda: next(fresh, None) or make_token())
-        gate = File(cookies.render_gate(wanted).encode("utf-8", "surrogateescape"), 0o600, secret=True)
+        gate = File(cookies.render_gate(wanted, self._renderer).encode("utf-8", "surrogateescape"), 0o600, secret=True)
         users = File(text.encode("utf-8", "surrogateescape"), 0o640, group=facts.group, secret=True)
         changes: list[Change] = []
         if facts.gate_file != gate:
