@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import tomllib
 
-from hermes_setup import __version__, main, passwords
+from hermes_setup import __version__, commands, log, passwords, wizard
 from hermes_setup.answers.file import KEYS, USER_KEYS, read_table
 from hermes_setup.host import ABSENT, File
 from hermes_setup.nginx import quoting
@@ -26,6 +26,7 @@ from hermes_setup.state import places, store
 from hermes_setup.system.overlay import Overlay
 from machines import steps
 
+HELP = commands.overview(wizard.USAGE)
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
@@ -100,7 +101,7 @@ def test_the_page_knows_the_severity(code: str, severity: str) -> None:
 
 
 def test_the_page_has_the_exit_codes_of_the_help_and_no_others() -> None:
-    told = set(re.findall(r"\b(\d+) [a-z^]", main.HELP.partition("Exit:")[2]))
+    told = set(re.findall(r"\b(\d+) [a-z^]", HELP.partition("Exit:")[2]))
     assert told >= {"0", "1", "70", "130", "143"}
     rows = set(re.findall(r"^\| (\d+) \|", page("docs/reference/commands.md"), re.M))
     assert rows == told
@@ -111,7 +112,7 @@ def test_the_page_has_the_exit_codes_of_the_help_and_no_others() -> None:
     [f"users {do}" for do in ("list", "add", "passwd", "remove", "sign-out")] + ["answers", "rehearse", "undo --last"],
 )
 def test_each_command_is_on_the_page(words: str) -> None:
-    assert f"hermes-setup {words}" in main.HELP
+    assert f"hermes-setup {words}" in HELP
     assert f"hermes-setup {words}" in page("docs/reference/commands.md")
 
 
@@ -125,14 +126,14 @@ def told_of_flags() -> dict[str, tuple[str, str]]:
 
 def test_help_and_page_say_the_same_of_a_flag() -> None:
     told = told_of_flags()
-    helped = re.findall(r"^  (--[a-z-]+) {2,}(\S.*)$", main.HELP, re.MULTILINE)
+    helped = re.findall(r"^  (--[a-z-]+) {2,}(\S.*)$", HELP, re.MULTILINE)
     assert len(helped) > 3
     for flag, text in helped:
         assert told[flag][1].lower().rstrip(".") == text.lower()
 
 
 def test_each_flag_stands_on_the_page_with_the_commands_that_know_it() -> None:
-    every = re.findall(r"^  hermes-setup((?: [a-z-]+)*) *(.*)$", main.HELP, re.MULTILINE)
+    every = re.findall(r"^  hermes-setup((?: [a-z-]+)*) *(.*)$", HELP, re.MULTILINE)
     knows: dict[str, set[str]] = {}
     for words, rest in every:
         verb = " ".join(word for word in words.split() if not word.startswith("-"))
@@ -158,7 +159,7 @@ def test_the_man_page_and_the_completions_are_what_the_help_says() -> None:
     assert made.returncode == 0, made.stderr
 
 
-@pytest.mark.parametrize("flag", sorted(set(re.findall(r"--[a-z-]+", main.HELP))))
+@pytest.mark.parametrize("flag", sorted(set(re.findall(r"--[a-z-]+", HELP))))
 def test_each_flag_is_on_the_page(flag: str) -> None:
     assert flag in page("docs/reference/commands.md")
 
@@ -170,7 +171,7 @@ def test_pages_name_no_flag_and_no_command_that_is_not_there(text: Path) -> None
         if verbs:
             assert verbs[0] in ("apply", "users", "answers", "doctor", "rehearse", "undo"), line
         for flag in re.findall(r"--[a-z-]+", line):
-            assert flag in main.HELP, line
+            assert flag in HELP, line
 
 
 @pytest.mark.parametrize("key", [*KEYS, *USER_KEYS])
@@ -197,7 +198,7 @@ def test_example_files_are_good_answers(path: Path) -> None:
     [
         service.UNIT,
         *(htpasswd.USERS_FILE, cookies.GATE_FILE, site.AVAILABLE, site.AVAILABLE + site.NEXT, site.LINK, site.STAMP),
-        *(renewal.HOOK, renewal.STAMP, self_signed.OWN, lineages.CHALLENGES, main.LOG, places.STATE),
+        *(renewal.HOOK, renewal.STAMP, self_signed.OWN, lineages.CHALLENGES, log.PATH, places.STATE),
         *("/opt/hermes-setup", "/usr/local/bin/hermes-setup", "/var/log/nginx/hermes-access.log"),
     ],
 )

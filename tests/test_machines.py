@@ -228,10 +228,10 @@ def test_a_root_that_may_not_limit_another_users_command_asks_it_all_the_same(
 
 def test_who_leaves_ends_what_its_threads_have_asked() -> None:
     code = (
-        "import os\nfrom hermes_setup.parallel import Task\nfrom hermes_setup.system import local\n"
-        "Task(lambda: local.Local().ask(['sleep', '600'], seconds=500))\n"
-        "while not local._at_work: pass\n"
-        "(process,) = local._at_work\nlocal.end_questions()\nprint(process.pid, flush=True)\nos._exit(0)\n"
+        "import os\nfrom hermes_setup.parallel import Task\nfrom hermes_setup.system.local import Local\n"
+        "host = Local()\nTask(lambda: host.ask(['sleep', '600'], seconds=500))\n"
+        "while not host._asked: pass\n"
+        "(process,) = host._asked\nhost.end_questions()\nprint(process.pid, flush=True)\nos._exit(0)\n"
     )
     left = int(subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=True).stdout)
     deadline = time.monotonic() + 5

@@ -10,7 +10,6 @@ from hermes_setup.answers.answers import Answers, User, Webhooks
 from hermes_setup.answers.fields import Backend as Place
 from hermes_setup.answers.fields import Domain, Issuer
 from hermes_setup.answers.platforms import parse_endpoints
-from hermes_setup.commands import status
 from hermes_setup.host import ABSENT, Listener
 from hermes_setup.stages.certificate import stage as certificate
 from hermes_setup.stages.certificate.serving import Served
@@ -18,8 +17,10 @@ from hermes_setup.stages.certificate.x509 import X509
 from hermes_setup.stages.hermes import api
 from hermes_setup.stages.hermes import stage as backend
 from hermes_setup.stages.renewal import stage as renewal
+from hermes_setup.stages.users import accounts
 from hermes_setup.state.written import Written, mark
 from hermes_setup.values import replace
+from hermes_setup.wizard import status
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 ALICE, BOB = User("alice", "", "answers"), User("bob", "", "menu")
@@ -65,14 +66,14 @@ def test_the_users_and_how_each_came() -> None:
 
 def test_the_users_with_where_from_and_since_when() -> None:
     found, known = Written(NOW, exact=False), {mark("alice", "h"): Written(NOW - timedelta(days=1), exact=True)}
-    who = status.users(answers(), {"bob": "h", "alice": "h", "carol": "h"}, known, found)
+    who = accounts.accounts(answers(), {"bob": "h", "alice": "h", "carol": "h"}, known, found)
     assert [f"{each.name}: {each.words}" for each in who] == [
         "bob: by menu or command, changed 2026-11-23 12:00 UTC or before",
         "alice: from the answers file, changed 2026-11-22 12:00 UTC",
         "carol: by hand, changed 2026-11-23 12:00 UTC or before",
     ]
     assert who[1].table == {"name": "alice", "how": "answers", "changed": "2026-11-22T12:00:00Z", "exact": True}
-    (lost,) = status.users(None, {"alice": "other"}, known, found)
+    (lost,) = accounts.accounts(None, {"alice": "other"}, known, found)
     assert (lost.how, lost.written) == ("hand", found), "the line is not the one that was noted"
 
 

@@ -17,9 +17,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from hermes_setup import __version__  # noqa: E402
-from hermes_setup.main import HELP  # noqa: E402
+from hermes_setup import (  # noqa: E402
+    __version__,
+    commands,
+    wizard,
+)
 
+HELP = commands.overview(wizard.USAGE)
 FOLDER = ROOT / "docs" / "shell"
 USAGE = re.compile(r"^  hermes-setup(?P<words>(?: [a-z-]+)*)(?P<rest>.*)$", re.MULTILINE)
 ROW = re.compile(

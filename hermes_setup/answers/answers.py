@@ -79,6 +79,20 @@ class Answers:
         was = (*before.dropped, *(name.ascii for name in before.names))
         return replace(self, dropped=tuple(name for name in dict.fromkeys(was) if name not in now))
 
+    def with_user(self, user: User) -> Answers:
+        """The user is among them, as the last; a name that was to be removed is not any more."""
+        others = tuple(each for each in self.users if each.name != user.name)
+        return replace(self, users=(*others, user), gone=tuple(name for name in self.gone if name != user.name))
+
+    def without_user(self, name: str) -> Answers:
+        """The user is to be removed."""
+        others = tuple(each for each in self.users if each.name != name)
+        return replace(self, users=others, gone=(*self.gone, name))
+
+    def with_cookies_revoked(self, digests: tuple[str, ...]) -> Answers:
+        """These cookies are good no more."""
+        return replace(self, revoked=(*self.revoked, *digests))
+
     def settled(self) -> Answers:
         """The same wishes once they hold: no hashes (the machine has them), nobody left to remove or to sign out.
 

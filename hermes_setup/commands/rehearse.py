@@ -1,37 +1,86 @@
-"""`hermes-setup rehearse`: the whole job for real, on a throwaway copy of this machine, told as it happens.
+"""`hermes-setup rehearse`: the whole job for real, on a throwaway copy of this server, told as it happens.
 
-The same stages, the same engine and the same screen as a run; only the System is another one.
+The same steps, the same engine and the same screen as a run; only the System is another one.
 """
 
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Iterator, Sequence
 
-from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import DEFAULT_BACKEND, Issuer, worldwide
-from hermes_setup.engine.loop import Blocked, StageFailed
-from hermes_setup.engine.loop import run as engine_run
-from hermes_setup.engine.stage import Step
-from hermes_setup.engine.undoing import NoJournal
-from hermes_setup.errors import HermesSetupError
-from hermes_setup.system.local import Local
-from hermes_setup.system.rehearsal import Part, Rehearsal
-from hermes_setup.ui.screen import Screen
-from hermes_setup.values import replace
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
 
+    from hermes_setup.answers.answers import Answers
+    from hermes_setup.arguments import Parser
+    from hermes_setup.engine.stage import Step
+    from hermes_setup.session import Outcome, Session
+    from hermes_setup.system.rehearsal import Rehearsal
+    from hermes_setup.ui.screen import Screen
+
+HELP = "the whole job for real, on a throwaway copy of this server"
+USAGE = """\
+  hermes-setup rehearse [--answers FILE.toml]    the whole job for real, on a throwaway copy of this server
+"""
 ELSEWHERE = "203.0.113.10"  # RFC 5737
 GONE = "The copy is gone, and nothing on this server was changed."
 
 
-def rehearse(answers: Answers, steps: Sequence[Step], dashboards: Sequence[tuple[str, int]], screen: Screen) -> int:
-    """All steps have been done in a copy that is gone again, each told on the screen; the exit code.
+def arguments(parser: Parser) -> None:
+    """See `commands`."""
+    parser.flag("--answers", "the file of answers", metavar="FILE")
 
-    `dashboards` are the places (address, port) where Hermes proved to be; where there is none it is played. 0: all worked.
-    1: a stage failed. 3: a check blocks. Raises NotAllowed where no copy can be made.
+
+def run(arguments: argparse.Namespace, session: Session) -> Outcome:
+    """All was done on the copy: with the file's answers, else those of the set-up here, else made-up ones."""
+    from hermes_setup.stages import all_steps
+    from hermes_setup.stages.hermes.stage import proved
+    from hermes_setup.wanted import wanted
+
+    if arguments.answers is not None:
+        answers = wanted(arguments.answers, "rehearse", session)[0]
+    else:
+        session.need_root()
+        answers = session.state.answers() or _sensible()
+    screen = session.screen
+    screen.say(
+        f"A rehearsal for {answers.domain.shown}: every step for real, on a throwaway copy of this server. The server itself "
+        "is not changed, and Let's Encrypt is not asked."
+    )
+    if arguments.answers is None and session.state.answers() is None:
+        screen.say("Name and user are made up. With your own: sudo hermes-setup rehearse --answers FILE.toml", "dim")
+    dashboards = [(at.address, at.port) for at in proved(session.host, everywhere=True)]
+    return rehearse(answers, all_steps(session.renderer), dashboards, screen)
+
+
+def _sensible() -> Answers:
+    """Answers for someone who has none yet."""
+    from hermes_setup import passwords
+    from hermes_setup.answers.answers import Answers, User
+    from hermes_setup.answers.fields import Domain, Issuer
+
+    user = User("you", passwords.hash_password(passwords.make_password()))
+    return Answers(Domain.parse("hermes.example.com"), Issuer.parse("letsencrypt"), (user,))
+
+
+def rehearse(answers: Answers, steps: Sequence[Step], dashboards: Sequence[tuple[str, int]], screen: Screen) -> Outcome:
+    """All steps have been done in a copy that is gone again, each told on the screen.
+
+    `dashboards` are the places (address, port) where Hermes proved to be; where there is none it is played. Raises NotAllowed where no copy can be made.
     """
-    began = time.monotonic()
+    import time
+
+    from hermes_setup.answers.fields import DEFAULT_BACKEND, Issuer
+    from hermes_setup.engine.loop import Blocked, StageFailed
+    from hermes_setup.engine.loop import run as engine_run
+    from hermes_setup.engine.undoing import NoJournal
+    from hermes_setup.session import Outcome
+    from hermes_setup.system.local import Local
+    from hermes_setup.system.rehearsal import Part, Rehearsal
+    from hermes_setup.values import replace
+
+    started = time.monotonic()
     play = answers.backend or DEFAULT_BACKEND
     here = Local().addresses()
     public = answers.public_addresses or outer(here)
@@ -68,7 +117,7 @@ def rehearse(answers: Answers, steps: Sequence[Step], dashboards: Sequence[tuple
     except Blocked as blocked:
         screen.findings(blocked.findings)
         screen.say(f"A real run would stop here. {GONE}", "bold")
-        return blocked.exit_code
+        return Outcome.BLOCKED
     except StageFailed as failed:
         if copy.interrupted:  # nothing failed by itself
             raise
@@ -76,12 +125,12 @@ def rehearse(answers: Answers, steps: Sequence[Step], dashboards: Sequence[tuple
         if "No space left on device" in getattr(failed.cause, "output", ""):
             screen.say(f"The copy lives in memory, and may take {copy.room >> 20} MB of it: too little for this.")
         screen.say(f"A real run would fail here, too, and put the files of this step back. {GONE}", "bold")
-        return failed.exit_code
+        return Outcome.FAILED
     screen.say()
-    took = f"in {time.monotonic() - began:.0f} s"
+    took = f"in {time.monotonic() - started:.0f} s"
     if not progress.changes:
         screen.say(f"Nothing would be changed: all {len(steps)} steps hold already ({took}). {GONE}", "bold")
-        return 0
+        return Outcome.NOTHING_TO_DO
     screen.say(f"The rehearsal went well: all {len(steps)} steps, {took}. {GONE}", "bold")
     if copy.no_authority:
         screen.say("Not rehearsed: the order at a certificate authority, and its renewal.")
@@ -90,12 +139,14 @@ def rehearse(answers: Answers, steps: Sequence[Step], dashboards: Sequence[tuple
         "looks at that, too, and shows every change."
     )
     screen.say("For real: sudo hermes-setup")
-    return 0
+    return Outcome.DONE
 
 
 @contextlib.contextmanager
 def _unless_it_died(copy: Rehearsal) -> Iterator[None]:
     """What fails in here is the machine's fault: raises HermesSetupError where it is the copy that was killed."""
+    from hermes_setup.errors import HermesSetupError
+
     try:
         yield
     except HermesSetupError:
@@ -109,6 +160,8 @@ def _unless_it_died(copy: Rehearsal) -> Iterator[None]:
 
 def outer(addresses: Sequence[str]) -> tuple[str, ...]:
     """The first address of each family that the world could reach. Behind NAT: one that the copy has instead."""
+    from hermes_setup.answers.fields import worldwide
+
     wide = [each for each in addresses if worldwide(each)]
     four, six = [each for each in wide if ":" not in each], [each for each in wide if ":" in each]
     return (*(four or ([] if six else [ELSEWHERE]))[:1], *six[:1])

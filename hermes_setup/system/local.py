@@ -50,6 +50,7 @@ class Local:
         self._log = log
         self.heard: Callable[[str], None] = lambda _line: None
         """Is given what a command of `run` says, as it says it: of all that came at once, the last line."""
+        self._asked: set[subprocess.Popen[bytes]] = set()  # commands of `ask` that run now
 
     def _at(self, path: str) -> str:
         return self._root + path
@@ -97,7 +98,7 @@ class Local:
                 )
             except OSError as error:
                 return Ran(127 if error.errno == errno.ENOENT else 126, "", os.strerror(error.errno or 0))
-            _at_work.add(process)
+            self._asked.add(process)
             # It has ended already; or is another user's by now, which a root without CAP_SYS_RESOURCE may not limit.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 # Somebody else's program may be asked (node of a user's), and say more than there is memory.
@@ -106,7 +107,7 @@ class Local:
                 if not _ended(process, seconds):
                     return Ran(124, "", f"no answer within {seconds:g} s")
             finally:
-                _at_work.discard(process)
+                self._asked.discard(process)
                 if process.returncode is None:  # the time is over, or ^C
                     with contextlib.suppress(ProcessLookupError, PermissionError):
                         os.killpg(process.pid, signal.SIGKILL)
@@ -114,6 +115,12 @@ class Local:
             out.seek(0)
             err.seek(0)
             return Ran(process.returncode, out.read().decode(errors="replace"), err.read().decode(errors="replace"))
+
+    def end_questions(self) -> None:
+        """No command of `ask` runs any more: for a process that leaves while others of its threads still wait."""
+        for process in tuple(self._asked):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
 
     def listeners(self) -> tuple[Listener, ...]:
         """See `Host.listeners`."""
@@ -260,16 +267,6 @@ def _in_memory(content: bytes) -> Iterator[int]:
         file.write(content)
         file.seek(0)
         yield file.fileno()
-
-
-_at_work: set[subprocess.Popen[bytes]] = set()
-
-
-def end_questions() -> None:
-    """No command that was asked something is left: for a process that leaves while others of its threads still wait."""
-    for process in tuple(_at_work):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _ended(process: subprocess.Popen[bytes], seconds: float) -> bool:

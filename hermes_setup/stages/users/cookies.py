@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from hermes_setup.host import File, Host
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.passwords import fingerprint
 from hermes_setup.values import dataclass, field
@@ -83,3 +84,10 @@ def render_gate(wanted: Sequence[Token], renderer: Renderer) -> str:
 def program_token(gate: str) -> str:
     """The program's own cookie value, "" when there is none yet."""
     return next((token.value for token in tokens(gate) if not token.name), "")
+
+
+def digests(host: Host, name: str = "") -> tuple[str, ...]:
+    """What may be written down of that user's cookies, "" for all of them, to end them."""
+    node = host.look(GATE_FILE)
+    gate = node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""
+    return tuple(token.digest for token in tokens(gate) if name in ("", token.name))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from datetime import datetime, timezone
 
 from hermes_setup.answers.answers import User
+from hermes_setup.errors import HermesSetupError
+from hermes_setup.host import File, Host, Special
+from hermes_setup.state.written import Written
 
 USERS_FILE = "/etc/nginx/.htpasswd-hermes"
 
@@ -44,3 +49,20 @@ def with_users(text: str, users: Sequence[User], gone: Sequence[str]) -> str:
     if not lines or not lines[0].startswith(tree.OURS):
         lines.insert(0, f"{tree.OURS} One user a line; lines added by hand are kept.")
     return "".join(f"{line}\n" for line in lines)
+
+
+def read(host: Host) -> dict[str, str]:
+    """Name -> hash, as they stand in the users' file now; {} where there is none. Raises HermesSetupError where nobody can tell."""
+    node = host.look(USERS_FILE)
+    if isinstance(node, Special):
+        raise HermesSetupError(f"{USERS_FILE} could not be read: {node.why}.", hint=f"Look at it: ls -l {USERS_FILE}")
+    return hashes(node.content.decode("utf-8", "surrogateescape")) if isinstance(node, File) else {}
+
+
+def last_written() -> Written:
+    """All that can be said of a line of which nothing was noted: it is no younger than its file."""
+    try:
+        at = os.stat(USERS_FILE).st_mtime
+    except OSError:
+        at = 0  # then there are no lines
+    return Written(datetime.fromtimestamp(at, timezone.utc), exact=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from hermes_setup import phrases
 from hermes_setup.answers import fields
@@ -12,8 +12,7 @@ from hermes_setup.stages.addresses import stage as addresses
 from hermes_setup.stages.certificate import stage as certificate
 from hermes_setup.stages.hermes import stage as backend
 from hermes_setup.stages.renewal import stage as renewal
-from hermes_setup.state import written
-from hermes_setup.values import dataclass
+from hermes_setup.stages.users.accounts import origins
 
 
 def lines(answers: Answers, facts: Iterable[Any], users: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -33,13 +32,13 @@ def lines(answers: Answers, facts: Iterable[Any], users: Mapping[str, str]) -> l
 def review(answers: Answers, found: str) -> list[tuple[str, str]]:
     """The answers as they were heard, before anything is done with them. `found` is where Hermes was found, "" for nowhere."""
     issuer = "self-signed" if answers.issuer.self_signed else fields.ca_name(answers.issuer.directory)
-    users = ", ".join(
+    accounts = ", ".join(
         f"{user.name} ({'new password' if user.hash else 'password as before'})" for user in answers.users
     )
     rows = [
         ("Domain", answers.domain.label),
         ("Certificate", issuer + (f", account of {answers.email}" if answers.email else "")),
-        ("Users", users),
+        ("Users", accounts),
         ("Open to", addresses.told(answers.allow) or "every address, with a password"),
         ("Hermes", str(answers.backend or found or "does not run yet") + (", as a service" if answers.service else "")),
     ]
@@ -70,47 +69,7 @@ def _certificate(answers: Answers, facts: certificate.Facts, renew: renewal.Fact
 
 def _users(answers: Answers, lines: Sequence[str]) -> str:
     words = {"answers": " (from the file)", "menu": "", "hand": " (by hand)"}
-    return phrases.listed([name + words[how] for name, how in _origins(answers, lines).items()]) or "nobody"
-
-
-def _origins(answers: Answers | None, lines: Iterable[str]) -> dict[str, Origin]:
-    known: dict[str, Origin] = {user.name: user.origin for user in answers.users} if answers else {}
-    return {name: known.get(name, "hand") for name in lines}
-
-
-Origin = Literal["answers", "menu", "hand"]
-
-
-@dataclass(frozen=True)
-class Account:
-    """A line of the users' file: whose it is, how that user came, when it was written."""
-
-    name: str
-    how: Origin
-    written: written.Written
-
-    @property
-    def words(self) -> str:
-        """How and when, for people."""
-        how = {"answers": "from the answers file", "menu": "by menu or command", "hand": "by hand"}[self.how]
-        return f"{how}, changed {self.written.at:%Y-%m-%d %H:%M} UTC{'' if self.written.exact else ' or before'}"
-
-    @property
-    def table(self) -> dict[str, object]:
-        """The same for programs. Keys are only ever added."""
-        at = f"{self.written.at:%Y-%m-%dT%H:%M:%SZ}"
-        return {"name": self.name, "how": self.how, "changed": at, "exact": self.written.exact}
-
-
-def users(
-    answers: Answers | None,
-    lines: Mapping[str, str],
-    known: Mapping[str, written.Written],
-    found: written.Written,
-) -> list[Account]:
-    """Who can sign in, in the order of the file. `found` is for lines of whose writing nothing is `known`."""
-    how = _origins(answers, lines)
-    return [Account(name, how[name], known.get(written.mark(name, hashed), found)) for name, hashed in lines.items()]
+    return phrases.listed([name + words[how] for name, how in origins(answers, lines).items()]) or "nobody"
 
 
 def _hermes(answers: Answers, facts: backend.Facts) -> str:

@@ -1,0 +1,78 @@
+"""The words of a command, read by argparse; what is wrong with them is told with what to type instead."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from typing import Any
+
+from hermes_setup.errors import WrongInput
+
+SEE_HELP = "See: hermes-setup --help"
+
+
+class Parser(argparse.ArgumentParser):
+    """The flags and names of one command. Flags and words come in any order; none is abbreviated."""
+
+    def __init__(self, prog: str, description: str = "") -> None:
+        super().__init__(prog=prog, description=description, add_help=False, allow_abbrev=False, exit_on_error=False)
+        self.flags: list[str] = []
+        self.words: list[str] = []
+
+    def flag(self, name: str, text: str, **options: Any) -> None:
+        """A flag without a value; with `metavar`, one with a value."""
+        self.flags.append(name)
+        if "metavar" not in options:
+            options["action"] = "store_true"
+        self.add_argument(name, help=text, **options)
+
+    def word(self, name: str, text: str) -> None:
+        """A word that may be missing: then it is "". Who needs it says so in words of its own."""
+        self.words.append(name)
+        self.add_argument(name, metavar=name.upper(), nargs="?", default="", help=text)
+
+    def read(self, argv: list[str]) -> argparse.Namespace:
+        """The arguments. Raises WrongInput; what stands behind "--" is no flag, whatever it begins with."""
+        cut = argv.index("--") if "--" in argv else len(argv)
+        try:
+            found, more = self.parse_known_intermixed_args(argv[:cut])
+        except argparse.ArgumentError as error:
+            raise self._refusal(error) from None
+        for word in more:
+            if word.startswith("-") and word != "-":
+                raise self._unknown(word.partition("=")[0])
+        rest = [*more, *argv[cut + 1 :]]
+        for name in self.words:
+            if not getattr(found, name) and rest:
+                setattr(found, name, rest.pop(0))
+        if rest:
+            raise self._too_many(rest[0])
+        return found
+
+    def _refusal(self, error: argparse.ArgumentError) -> WrongInput:
+        if "explicit" in str(error):  # argparse's words: "ignored explicit argument"
+            return WrongInput(f"{error.argument_name} takes no value.", hint=f"Write only {error.argument_name}.")
+        return WrongInput(f"{error.argument_name} needs a value behind it.", hint=SEE_HELP)
+
+    def _unknown(self, flag: str) -> WrongInput:
+        near = difflib.get_close_matches(flag, self.flags, 1)
+        hint = f"Did you mean {near[0]}?" if near else f"The flags are: {', '.join(self.flags) or 'none'}."
+        return WrongInput(f"There is no flag {flag} here.", hint=hint)
+
+    def _too_many(self, word: str) -> WrongInput:
+        if "--answers" in self.flags and word.endswith(".toml"):
+            return WrongInput(
+                f"{word!r} is a word too many.", hint=f"Did you mean: hermes-setup apply --answers {word}?"
+            )
+        return WrongInput(f"{word!r} is a word too many.", hint=SEE_HELP)
+
+
+def add_run_flags(parser: Parser) -> None:
+    """The flags of every command that changes something."""
+    parser.flag("--yes", "agree to what the plan shows, and to nothing else")
+    parser.flag("--dry-run", "show every change, make none")
+
+
+def add_lockout(parser: Parser) -> None:
+    """The flag of every command that may change the allowed addresses."""
+    parser.flag("--allow-lockout", "let the allowed addresses leave out the one that this ssh session comes from")

@@ -1,0 +1,89 @@
+"""`hermes-setup doctor`: what is wrong, and what would be changed. Writes nothing."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from hermes_setup.arguments import Parser
+    from hermes_setup.engine.changes import Change
+    from hermes_setup.engine.events import Event
+    from hermes_setup.engine.findings import Finding
+    from hermes_setup.session import Outcome, Session
+
+HELP = "say what is wrong, and what would be changed"
+USAGE = """\
+  hermes-setup doctor [--json]      what is wrong, and what would be changed; writes nothing
+"""
+
+
+def arguments(parser: Parser) -> None:
+    """See `commands`."""
+    parser.flag("--json", "print it for programs")
+
+
+def run(arguments: argparse.Namespace, session: Session) -> Outcome:
+    """What the checks found is on the screen, or on stdout as JSON."""
+    session.need_root()
+    return examine(session, as_json=arguments.json)
+
+
+def examine(session: Session, *, as_json: bool = False) -> Outcome:
+    """FOUND when something needs attention."""
+    from hermes_setup.engine.findings import warn
+    from hermes_setup.engine.loop import Blocked, preflight
+    from hermes_setup.engine.loop import run as engine_run
+    from hermes_setup.engine.undoing import NoJournal
+    from hermes_setup.job import changes_in, looks_in
+    from hermes_setup.stages import all_steps
+    from hermes_setup.system.overlay import Overlay
+
+    stored = session.state.answers()
+    if stored is None:
+        never = warn(
+            "setup.never",
+            "Nothing is set up here yet.",
+            "There are no answers on this machine.",
+            "Start: sudo hermes-setup",
+        )
+        return _report("", [("setup", never)], [], session, as_json=as_json)
+    steps = all_steps(session.renderer, lockout=session.options.lockout)
+    known = preflight(steps, stored, session.host)
+    pending: list[Event] = []
+    try:
+        for event in engine_run(steps, stored, Overlay(session.host), NoJournal(), known):
+            pending.append(event)
+    except Blocked:
+        pass  # its findings are among those of the preflight
+    found = list(known.findings)
+    if looks_in(pending, "proof") and not changes_in(pending):
+        unseen = warn(
+            "setup.unproven",
+            "Everything is in place, but nobody has seen it work yet.",
+            "The last run was stopped, or refused, before its proof.",
+            "Have it proven: sudo hermes-setup",
+        )
+        found.append(("setup", unseen))
+    return _report(stored.domain.ascii, found, changes_in(pending), session, as_json=as_json)
+
+
+def _report(
+    domain: str,
+    findings: list[tuple[str, Finding]],
+    pending: list[tuple[str, Change]],
+    session: Session,
+    *,
+    as_json: bool,
+) -> Outcome:
+    from hermes_setup import __version__
+    from hermes_setup.engine.findings import Severity
+    from hermes_setup.session import Outcome
+    from hermes_setup.ui.screen import doctor_json
+
+    ok = not pending and all(finding.severity is Severity.NOTE for _, finding in findings)
+    if as_json:
+        print(doctor_json(__version__, domain, findings, pending, ok=ok))
+    else:
+        session.fresh_screen().doctor(findings, pending)
+    return Outcome.SHOWN if ok else Outcome.FOUND

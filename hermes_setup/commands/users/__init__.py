@@ -1,0 +1,131 @@
+"""`hermes-setup users ...`: who can sign in. What the commands of this folder have in common."""
+
+from __future__ import annotations
+
+from hermes_setup.errors import WrongInput
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from hermes_setup.answers.answers import Answers
+    from hermes_setup.arguments import Parser
+    from hermes_setup.session import Outcome, Session
+
+ORDER = ("list", "add", "passwd", "remove", "sign-out")
+
+
+def need_name(do: str, name: str) -> str:
+    """The user's name, as it is to be. Raises WrongInput where it is missing or cannot be one."""
+    from hermes_setup.answers.fields import parse_user
+
+    if not name:
+        raise WrongInput("The user's name is missing.", hint=f"hermes-setup users {do} NAME")
+    return parse_user(name)
+
+
+def need_set_up(session: Session) -> Answers:
+    """The answers that hold here. Raises WrongInput where nothing is set up."""
+    stored = session.state.answers()
+    if stored is None:
+        raise WrongInput("Nothing is set up here yet.", hint="Start with: sudo hermes-setup")
+    return stored
+
+
+def need_user(name: str, answers: Answers, session: Session, *, unfinished: bool = False) -> None:
+    """Raises WrongInput where there is no such user. `unfinished`: one of a run that was stopped before its end counts."""
+    from hermes_setup.phrases import listed
+    from hermes_setup.stages.users import htpasswd
+
+    lines = htpasswd.read(session.host)
+    if name not in lines and not (unfinished and name in half_done(answers)):
+        raise WrongInput(f"There is no user {name}.", hint=f"There are: {listed([*lines]) or 'none'}.")
+
+
+def half_done(answers: Answers) -> set[str]:
+    """Users whom a run was to add, change or remove that was stopped before its end."""
+    return {*(user.name for user in answers.users if user.hash), *answers.gone}
+
+
+def with_hash(answers: Answers, name: str, hashed: str) -> Answers:
+    """The answers with that user and that hash; how the user came stays as it was."""
+    from hermes_setup.answers.answers import User
+    from hermes_setup.values import replace
+
+    known = next((user for user in answers.users if user.name == name), User(name))
+    return answers.with_user(replace(known, hash=hashed))
+
+
+def choose_run(arguments: argparse.Namespace, session: Session) -> None:
+    """The flags that all commands have which change users hold from here on."""
+    session.choose(dry=arguments.dry_run, yes=arguments.yes)
+
+
+def change(answers: Answers, session: Session, made_up: Mapping[str, str] | None = None) -> Outcome:
+    """The users are as in these answers, once that is agreed to."""
+    from hermes_setup.job import Job, carry_out
+    from hermes_setup.stages import for_users
+
+    return carry_out(Job(answers, for_users(session.renderer), made_up or {}, whole=False), session)
+
+
+def add_password_flags(parser: Parser) -> None:
+    """Where a new password comes from."""
+    parser.flag("--password-stdin", "read the password from stdin")
+    parser.flag("--generate", "make up a password, and print it once")
+
+
+def new_password(name: str, arguments: argparse.Namespace, session: Session) -> tuple[str, dict[str, str]]:
+    """The hash of the password that was asked for, read from stdin, or made up (then it is in the second value)."""
+    import sys
+
+    from hermes_setup import passwords
+    from hermes_setup.stages.users.entries import password_from
+    from hermes_setup.ui.talk import say
+
+    if arguments.generate and arguments.password_stdin:
+        raise WrongInput("--generate and --password-stdin are two ways to one password.", hint="Keep one of them.")
+    if arguments.generate:
+        made = passwords.make_password()
+        return passwords.hash_password(made), {name: made}
+    if arguments.password_stdin:
+        if sys.stdin.isatty():
+            say(f"Password of {name}, then Enter and Ctrl-D (it shows; without --password-stdin it would not):")
+        return passwords.hash_password(password_from(sys.stdin.buffer.read(4096), "stdin", name)), {}
+    return ask_password(name, session)
+
+
+def ask_password(name: str, session: Session) -> tuple[str, dict[str, str]]:
+    """The hash of the password that was typed or made up at the keyboard; see `new_password`."""
+    from hermes_setup.questions import wizard
+    from hermes_setup.ui.talk import is_terminal
+
+    if not is_terminal():
+        raise WrongInput(
+            "Can't ask for the password: this is not a terminal.",
+            hint="Add --generate (one is made up and printed), or --password-stdin and send it on stdin.",
+        )
+    asked = wizard.new_password(name, session.asker)
+    if isinstance(asked, wizard.Back):
+        raise WrongInput("No password was given, so nothing was changed.", hint="Run it again when you have one.")
+    return asked[0].hash, asked[1]
+
+
+def say_who_stays_connected(session: Session) -> None:
+    """Connections from before live on in old nginx workers, where there are any: that, and how to end them, is said."""
+    import os
+
+    from hermes_setup.nginx import processes, tree
+    from hermes_setup.ui.talk import say
+
+    if not (left := processes.retiring(session.host, tree.read(session.host).pid)):
+        return
+    where = f"Connections that were open before (most likely a chat in a browser) live on in {left} old nginx process{'es' if left > 1 else ''}"
+    if os.path.isdir("/run/systemd/system"):
+        say(f"{where}. To end them now (a moment's outage for every site on this server): sudo systemctl restart nginx")
+    else:
+        say(
+            f"{where}, up to an hour after they fall silent. To end them now (a second's outage for every site on this "
+            "server): sudo nginx -s stop; sudo nginx"
+        )

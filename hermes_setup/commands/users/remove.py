@@ -1,0 +1,39 @@
+"""`hermes-setup users remove`: that user cannot sign in any more, and is signed out."""
+
+from __future__ import annotations
+
+from hermes_setup.arguments import add_run_flags
+from hermes_setup.commands import users
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from hermes_setup.arguments import Parser
+    from hermes_setup.session import Outcome, Session
+
+HELP = "take a user away"
+USAGE = """\
+  hermes-setup users remove NAME    [--yes] [--dry-run]
+"""
+
+
+def arguments(parser: Parser) -> None:
+    """See `commands`."""
+    parser.word("name", "the user")
+    add_run_flags(parser)
+
+
+def run(arguments: argparse.Namespace, session: Session) -> Outcome:
+    """The user cannot sign in any more."""
+    name = users.need_name("remove", arguments.name)
+    users.choose_run(arguments, session)
+    session.need_root()
+    stored = users.need_set_up(session)
+    users.need_user(name, stored, session, unfinished=True)
+    from hermes_setup.session import Outcome
+
+    outcome = users.change(stored.without_user(name), session)
+    if outcome is Outcome.DONE:
+        users.say_who_stays_connected(session)
+    return outcome

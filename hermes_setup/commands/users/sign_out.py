@@ -1,0 +1,45 @@
+"""`hermes-setup users sign-out`: every browser of that user, or of all, asks for the password again."""
+
+from __future__ import annotations
+
+from hermes_setup.arguments import add_run_flags
+from hermes_setup.commands import users
+from hermes_setup.errors import WrongInput
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from hermes_setup.arguments import Parser
+    from hermes_setup.session import Outcome, Session
+
+HELP = "sign a user out in every browser"
+USAGE = """\
+  hermes-setup users sign-out NAME  (or --all) [--yes] [--dry-run]
+"""
+
+
+def arguments(parser: Parser) -> None:
+    """See `commands`."""
+    parser.word("name", "the user")
+    add_run_flags(parser)
+    parser.flag("--all", "everyone")
+
+
+def run(arguments: argparse.Namespace, session: Session) -> Outcome:
+    """No cookie of before is good any more."""
+    if arguments.all == bool(arguments.name):
+        raise WrongInput("Sign out whom?", hint="hermes-setup users sign-out NAME, or: users sign-out --all")
+    name = users.need_name("sign-out", arguments.name) if arguments.name else ""
+    users.choose_run(arguments, session)
+    session.need_root()
+    stored = users.need_set_up(session)
+    if name:
+        users.need_user(name, stored, session)
+    from hermes_setup.session import Outcome
+    from hermes_setup.stages.users import cookies
+
+    outcome = users.change(stored.with_cookies_revoked(cookies.digests(session.host, name)), session)
+    if outcome is Outcome.DONE:
+        users.say_who_stays_connected(session)
+    return outcome

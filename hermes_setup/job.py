@@ -1,0 +1,261 @@
+"""One job: look, show every change, ask, do. The same for the wizard, an answers file, the menu and a dry run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from hermes_setup.answers.answers import Answers
+from hermes_setup.engine.changes import Change, Place, Probe, Run
+from hermes_setup.engine.events import Doing, Event, Finished, Started
+from hermes_setup.engine.loop import Blocked, Preflight, preflight
+from hermes_setup.engine.loop import run as engine_run
+from hermes_setup.engine.stage import Step
+from hermes_setup.engine.undoing import NoJournal
+from hermes_setup.errors import HermesSetupError, WrongInput
+from hermes_setup.host import File
+from hermes_setup.phrases import listed
+from hermes_setup.session import Outcome, Session, UnderWay
+from hermes_setup.stages.users import htpasswd
+from hermes_setup.ui.talk import discard, is_terminal
+from hermes_setup.values import dataclass, field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hermes_setup.state.journal import Journal
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run is to make true, and how much of it is known to the user already.
+
+    `asked`: the questions were asked just now, so one can go back to them; passwords that were made up have been shown,
+    and those in `made_up` are shown once more at the end. Else they are all shown before the first change. `whole`:
+    all steps, with the long last words. `undoes`: the run that this one takes back.
+    """
+
+    answers: Answers
+    steps: tuple[Step, ...]
+    made_up: Mapping[str, str] = field(default_factory=dict, repr=False)
+    asked: bool = False
+    whole: bool = True
+    undoes: Journal | None = None
+
+    @property
+    def leaves_nothing(self) -> bool:
+        """True when nothing is set up here any more once it is done."""
+        return self.undoes is not None and self.undoes.before() is None
+
+
+def carry_out(job: Job, session: Session) -> Outcome:
+    """What the job wants holds, was shown (a dry run), or was declined. Raises Blocked and StageFailed, as the engine."""
+    session.renderer.forget()  # what is no longer rendered, like the cookies of a removed user, is not kept
+    answers = job.answers.following(session.state.answers())
+    if session.options.dry or session.options.check:
+        return _show(job, answers, session)
+    with session.state.lock(" ".join(["hermes-setup", *session.argv[:2]])):
+        session.log.open()
+        return _do(job, answers, session)
+
+
+def _show(job: Job, answers: Answers, session: Session) -> Outcome:
+    """Every change is on the screen, and none is made."""
+    screen = session.screen
+    changed = screen.forecast(forecast(job.steps, answers, session)[1], diffs=True)
+    if changed and job.made_up and not job.asked:
+        screen.say(
+            f"A password for {listed([*job.made_up])} will be made up, and shown once, when this is done for real."
+        )
+    if changed:
+        screen.say("That was a dry run: nothing has been changed.", "bold")
+    return Outcome.FOUND if session.options.check and changed else Outcome.SHOWN
+
+
+def _do(job: Job, answers: Answers, session: Session) -> Outcome:
+    screen, state = session.screen, session.state
+    if job.whole:
+        screen.say("Looking at this server ...", "dim")
+    known, events = forecast(job.steps, answers, session)
+    if not changes_in(events):
+        # Stopped, or refused, before it was proven: that it is there does not say that it works.
+        if looks_in(events) or job.undoes:
+            state.open(state.answers())
+            _work(job.steps, answers, session, state.begin(), known)
+        _settle(job, answers, session)
+        screen.findings(finding for _, finding in known.findings)
+        screen.say("Nothing to do: everything is as it should be.", "bold")
+        return Outcome.NOTHING_TO_DO
+    screen.forecast(events)
+    agreed = Outcome.DONE if session.options.yes else _ask_to_go_ahead(job, session)
+    if agreed is not Outcome.DONE:
+        return agreed
+    if job.made_up and not job.asked:
+        screen.say("Made-up passwords, shown only this once; save them now:", "bold")
+        _hand_over(job.made_up)
+    state.open(state.answers())
+    if not job.leaves_nothing:
+        state.agree(answers)
+    _note_lines(events, session, written=job.undoes is None)
+    journal = state.begin(undoes=job.undoes.name if job.undoes else "")
+    session.renderer.forget()
+    _work(job.steps, answers, session, journal, known if session.options.yes else None)
+    _settle(job, answers, session)
+    _last_words(job, answers, session, [finding.code for _, finding in known.findings])
+    return Outcome.DONE
+
+
+def _ask_to_go_ahead(job: Job, session: Session) -> Outcome:
+    """DONE for a clear yes. After a no, what was given so far is shown: the answers are kept, so it is going to be good."""
+    from hermes_setup.questions import wizard
+    from hermes_setup.values import replace
+
+    if not is_terminal():
+        raise WrongInput(
+            "Can't ask whether to go ahead: this is not a terminal.", hint="Add --yes to agree to this plan."
+        )
+    agreed = wizard.agreed(session.asker, replace(wizard.GO_AHEAD, back=job.asked))
+    if isinstance(agreed, wizard.Back):
+        return Outcome.BACK
+    if agreed:
+        return Outcome.DONE
+    session.screen.say("Nothing was changed.")
+    if job.asked and job.whole:
+        show_passwords(job.made_up, session)
+    return Outcome.DECLINED
+
+
+def _settle(job: Job, answers: Answers, session: Session) -> None:
+    """What was wanted holds, and nothing is unfinished."""
+    session.state.settle(None if job.leaves_nothing else answers)
+    session.under_way = None
+    session.finished = True
+    session.state.keep_rendered({} if job.leaves_nothing else session.renderer.used)
+
+
+def _last_words(job: Job, answers: Answers, session: Session, codes: Sequence[str]) -> None:
+    screen = session.screen
+    if job.undoes:
+        screen.say(_undone(job.undoes, codes, leaves_nothing=job.leaves_nothing), "bold")
+    elif not job.whole:
+        screen.say(f"Done. Who can sign in: {listed([*htpasswd.read(session.host)])}.", "bold")
+        if job.asked:
+            show_passwords(job.made_up, session)
+    else:
+        screen.done(answers, job.made_up if job.asked else {}, who=htpasswd.read(session.host))
+
+
+def _undone(run: Journal, codes: Sequence[str], *, leaves_nothing: bool) -> str:
+    """The last words of an undo."""
+    if "undo.edited" in codes:
+        return "Undone, except for what was edited since (above)."
+    if leaves_nothing:
+        return "Undone. Nothing is set up here any more. To start again: sudo hermes-setup"
+    if run.undoes:
+        return "Done again: everything is as it was after that run. The same once more undoes it."
+    return "Undone: everything is as it was before the last run. The same once more does that run again."
+
+
+def forecast(
+    steps: Sequence[Step], answers: Answers, session: Session, known: Preflight | None = None
+) -> tuple[Preflight, list[Event]]:
+    """What is there, and what a run would do: told by the same run over a machine whose writes stay in memory.
+
+    Raises Blocked, with all findings, when a check blocks.
+    """
+    from hermes_setup.system.overlay import Overlay
+
+    known = known or preflight(steps, answers, session.host)
+    return known, list(engine_run(steps, answers, Overlay(session.host), NoJournal(), known))
+
+
+def changes_in(events: Sequence[Event]) -> list[tuple[str, Change]]:
+    """(step, change) of each change among the events, without those that only look or take notes."""
+    return [
+        (event.stage, event.change)
+        for event in events
+        if isinstance(event, Doing) and isinstance(event.change, (Place, Run))
+    ]
+
+
+def looks_in(events: Sequence[Event], step: str = "") -> bool:
+    """True when something among the events (of that step) is still to be seen to work."""
+    return any(
+        isinstance(event, Doing) and isinstance(event.change, Probe) and step in ("", event.stage) for event in events
+    )
+
+
+def _work(steps: Sequence[Step], answers: Answers, session: Session, journal: Journal, known: Preflight | None) -> None:
+    """The run itself, drawn as it goes; what has been done so far is known to whoever interrupts it."""
+    session.under_way = work = UnderWay()
+    with session.screen.progress() as progress:
+        session.host.heard = progress.heard
+        for event in engine_run(steps, answers, session.host, journal, known):
+            match event:
+                case Started():
+                    work.steps.append(event.title)
+                    session.log.write(f"stage {event.stage}")
+                case Doing():
+                    session.log.write(f"{event.stage}: {event.change.why}")
+                case Finished() if event.changed:
+                    work.done.append(event.title)
+                case _:
+                    pass
+            progress.show(event)
+
+
+def _note_lines(events: Sequence[Event], session: Session, *, written: bool) -> None:
+    """When the lines were written that the run of these events is about to change, or to leave. See `written.dated`.
+
+    `written`: the run writes new lines; an undo brings old ones back.
+    """
+    from hermes_setup.state.written import Written, dated
+
+    before = after = htpasswd.read(session.host)
+    for _, change in changes_in(events):
+        if isinstance(change, Place) and change.path == htpasswd.USERS_FILE:
+            text = change.node.content if isinstance(change.node, File) else b""
+            after = htpasswd.hashes(text.decode("utf-8", "surrogateescape"))
+    now = Written(session.host.now(), exact=True) if written else None
+    session.state.keep_lines(dated(session.state.lines(), before, after, htpasswd.last_written(), now))
+
+
+def _hand_over(made_up: Mapping[str, str]) -> None:
+    """The passwords are on stdout. Raises HermesSetupError where they could not be: nobody would know them."""
+    import os
+
+    try:
+        if sys.stdout is None:
+            raise OSError(9, os.strerror(9))
+        for name, password in made_up.items():
+            print(f"{name}\t{password}", flush=True)
+    except OSError as error:
+        discard(1)
+        raise HermesSetupError(
+            f"The made-up password could not be written to stdout ({os.strerror(error.errno or 0)}), so nothing was changed.",
+            hint="Let stdout go to the screen or to a file with room, or bring a password of your own.",
+        ) from None
+
+
+def show_passwords(made_up: Mapping[str, str], session: Session) -> None:
+    """The passwords are on the screen."""
+    for name, password in made_up.items():
+        session.screen.say(f"The password of {name}, shown only this once; save it now:")
+        session.screen.hang("    ", password, body="bold")
+
+
+@contextmanager
+def passwords_not_lost(made_up: Mapping[str, str], session: Session, *, kept: bool = True) -> Iterator[None]:
+    """Passwords that were to be shown once more at the end are shown at an end that comes too early, too.
+
+    Unless nothing was begun and nothing is `kept`: then they are no passwords. Whom a check stops is asked what now.
+    """
+    import contextlib
+
+    try:
+        yield
+    except BaseException as error:
+        if session.under_way or (kept and not isinstance(error, Blocked)):
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                show_passwords(made_up, session)
+        raise

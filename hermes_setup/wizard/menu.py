@@ -1,0 +1,113 @@
+"""A server that is set up: how it is, and the menu, until it is left."""
+
+from __future__ import annotations
+
+from hermes_setup.answers.answers import Answers
+from hermes_setup.engine.findings import Severity
+from hermes_setup.engine.loop import Blocked, preflight
+from hermes_setup.job import Job, changes_in, forecast
+from hermes_setup.questions import menu
+from hermes_setup.session import Outcome, Session
+from hermes_setup.stages import all_steps, for_addresses, for_users
+from hermes_setup.stages.users import cookies, htpasswd
+from hermes_setup.ui.talk import say
+from hermes_setup.wizard import status
+from hermes_setup.wizard.blocked import until_not_blocked
+from hermes_setup.wizard.setup import whole
+
+
+def run(stored: Answers, session: Session) -> Outcome:
+    """What was chosen is done, or the menu was left."""
+    pending = _look_over(stored, session)
+    if pending:
+        say("Not everything is as it should be. Enter shows what would put it right.")
+    visit = _visit(stored, pending, session)
+    while True:
+        outcome = _do(menu.menu(visit, session.asker), session)
+        if outcome not in (Outcome.BACK, Outcome.OTHER_DOMAIN):
+            return outcome
+
+
+def _look_over(stored: Answers, session: Session) -> int | None:
+    """What is set up here is on the screen, with what the checks found. How many changes a run would make; None if it is blocked."""
+    steps = all_steps(session.renderer, lockout=session.options.lockout)
+    known = preflight(steps, stored, session.host)
+    session.screen.overview(status.lines(stored, known.facts.values(), htpasswd.read(session.host)))
+    if found := [finding for _, finding in known.findings if finding.severity > Severity.NOTE]:
+        session.screen.findings(found)
+        session.screen.say()
+    try:
+        return len(changes_in(forecast(steps, stored, session, known)[1]))
+    except Blocked:
+        return None
+
+
+def _visit(stored: Answers, pending: int | None, session: Session) -> menu.Visit:
+    """What the menu knows: at once what is at hand, the rest when it is asked for."""
+    from hermes_setup.stages import webhooks
+    from hermes_setup.stages.addresses import ssh
+    from hermes_setup.stages.hermes import service
+    from hermes_setup.stages.hermes.stage import proved
+
+    host = session.host
+
+    def idle() -> str:
+        found = service.idle(host)
+        return found.user if found else ""
+
+    return menu.Visit(
+        stored,
+        tuple(htpasswd.read(host)),
+        ssh.find(host),
+        pending,
+        listening=lambda: webhooks.listening(host),
+        backends=lambda: proved(host),
+        idle=idle,
+        cookies=lambda name: cookies.digests(host, name),
+    )
+
+
+def _do(wish: menu.Wish, session: Session) -> Outcome:
+    """What was chosen is done; BACK leads to the menu again."""
+    match wish.do:
+        case "quit":
+            return Outcome.SHOWN
+        case "list":
+            from hermes_setup.commands.users import list as users_list
+
+            users_list.show(session)
+            return Outcome.BACK
+        case "check":
+            from hermes_setup.commands import doctor
+
+            doctor.examine(session)
+            return Outcome.BACK
+        case "undo":
+            from hermes_setup.commands.undo import undo_last
+
+            return undo_last(session, asked=True)
+        case "addresses":
+            return _open_to(wish.answers, session)
+        case "show" | "domain" | "certificate" | "hermes" | "webhooks":
+            return until_not_blocked(whole(wish.answers, session), session)
+    from hermes_setup.commands.users import say_who_stays_connected
+
+    job = Job(wish.answers, for_users(session.renderer), dict(wish.made_up), asked=True, whole=False)
+    outcome = until_not_blocked(job, session)
+    if outcome is Outcome.DONE and wish.do != "add":
+        say_who_stays_connected(session)
+    return outcome
+
+
+def _open_to(answers: Answers, session: Session) -> Outcome:
+    """The dashboard opens to these addresses, once that is agreed to; no user changes."""
+    from hermes_setup.commands.users import say_who_stays_connected
+    from hermes_setup.stages.addresses.stage import told
+
+    steps = for_addresses(session.renderer, lockout=session.options.lockout)
+    outcome = until_not_blocked(Job(answers, steps, asked=True, whole=False), session)
+    if outcome in (Outcome.DONE, Outcome.NOTHING_TO_DO):
+        say(f"The dashboard opens to: {told(answers.allow) or 'every address'}.")
+    if outcome is Outcome.DONE:
+        say_who_stays_connected(session)
+    return outcome

@@ -1,0 +1,127 @@
+"""A set-up by questions: they are asked, the answers shown once more, the plan agreed to; and back from there, if wanted."""
+
+from __future__ import annotations
+
+import os
+
+from hermes_setup.errors import WrongInput
+from hermes_setup.questions import wizard
+from hermes_setup.session import Outcome, Session
+from hermes_setup.values import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hermes_setup.answers.answers import Answers
+
+
+def first(session: Session) -> Outcome:
+    """Nothing is set up here yet. What was answered before an interruption is not asked again."""
+    return ask(wizard.Draft() if session.options.dry else _kept(session), None, session)
+
+
+def resume(stored: Answers, session: Session) -> Outcome:
+    """A first set-up that was agreed to, and stopped, is finished; going back from the plan leads to the questions."""
+    from hermes_setup.ui.talk import say
+    from hermes_setup.wizard.blocked import until_not_blocked
+
+    say(f"The set-up of {stored.domain.label} was started and not finished. It continues from where it stopped.")
+    say("To change an answer: < and Enter at its question.")
+    outcome = until_not_blocked(whole(stored, session), session)
+    if outcome in (Outcome.BACK, Outcome.OTHER_DOMAIN):
+        return ask(wizard.Draft.again(stored), stored, session)
+    return outcome
+
+
+def ask(draft: wizard.Draft, previous: Answers | None, session: Session) -> Outcome:
+    """The questions that are open are asked, and what they say is done. `previous` are the answers that hold."""
+    from hermes_setup.wizard.blocked import until_not_blocked
+
+    session.answers_kept = not session.options.dry and previous is None
+
+    def keep(now: wizard.Draft) -> None:
+        if session.answers_kept:
+            session.state.keep_draft(now.to_table())
+
+    known, back, shown_again = _known_at_once(previous, session), False, dict[str, str]()
+    while True:
+        draft, shown_again = wizard.walk(
+            draft,
+            known,
+            session.asker,
+            keep,
+            back=back,
+            later=shown_again,
+            look=lambda now: _known(now, previous, session),
+        )
+        answers = draft.answers(previous)
+        _review(answers, session)
+        match until_not_blocked(whole(answers, session, shown_again), session):
+            case Outcome.OTHER_DOMAIN:
+                draft, back = replace(draft, domain=None, redirect=None), False
+            case Outcome.BACK:
+                back = True  # and everything is looked at again: what was in the way may be gone, or be there now
+            case outcome:
+                return outcome
+
+
+def whole(answers: Answers, session: Session, made_up: dict[str, str] | None = None) -> Job:
+    """The job that does all of it. What was made up is shown once more at the end."""
+    from hermes_setup.job import Job
+    from hermes_setup.stages import all_steps
+
+    steps = all_steps(session.renderer, lockout=session.options.lockout)
+    return Job(answers, steps, made_up or {}, asked=True)
+
+
+def _kept(session: Session) -> wizard.Draft:
+    """The answers that were given before; none where they cannot be read."""
+    try:
+        return wizard.Draft.from_table(session.state.draft() or {})
+    except WrongInput:
+        return wizard.Draft()
+
+
+def _review(answers: Answers, session: Session) -> None:
+    """The answers are on the screen once more, before anything is made of them."""
+    from hermes_setup.stages.hermes.stage import proved
+    from hermes_setup.wizard import status
+
+    found = next(iter(proved(session.host)), None) if answers.backend is None else None
+    session.screen.say()
+    session.screen.say("Your answers:", "bold")
+    session.screen.overview(status.review(answers, str(found or "")))
+
+
+def _known_at_once(previous: Answers | None, session: Session) -> wizard.Known:
+    """What the first question wants to know. Little is imported for it: somebody waits."""
+    from socket import gethostname
+
+    name = gethostname()
+    return wizard.Known(
+        fqdn=name if "." in name and not name.endswith((".localdomain", ".internal", ".local")) else "",
+        addresses=session.host.addresses(),
+        login=os.environ.get("SUDO_USER", ""),
+        previous=previous,
+    )
+
+
+def _known(known: wizard.Known, previous: Answers | None, session: Session) -> wizard.Known:
+    """The same, with all that the later questions need."""
+    from hermes_setup.stages import webhooks
+    from hermes_setup.stages.hermes import service
+    from hermes_setup.stages.hermes.stage import proved
+    from hermes_setup.stages.users import htpasswd
+
+    backends = proved(session.host)
+    idle = None if backends else service.idle(session.host)
+    return replace(
+        known,
+        idle=idle.user if idle else "",
+        hooks=webhooks.listening(session.host) if not previous else (),
+        backends=backends,
+        users=tuple(htpasswd.read(session.host)),
+    )
+
+
+if TYPE_CHECKING:
+    from hermes_setup.job import Job
