@@ -18,13 +18,16 @@ class Parser(argparse.ArgumentParser):
         super().__init__(prog=prog, description=description, add_help=False, allow_abbrev=False, exit_on_error=False)
         self.flags: list[str] = []
         self.words: list[str] = []
+        self.takes_files: list[argparse.Action] = []
 
     def flag(self, name: str, text: str, **options: Any) -> None:
         """A flag without a value; with `metavar`, one with a value."""
         self.flags.append(name)
         if "metavar" not in options:
             options["action"] = "store_true"
-        self.add_argument(name, help=text, **options)
+        action = self.add_argument(name, help=text, **options)
+        if action.metavar == "FILE":
+            self.takes_files.append(action)
 
     def word(self, name: str, text: str) -> None:
         """A word that may be missing: then it is "". Who needs it says so in words of its own."""
