@@ -9,3 +9,26 @@ def listed(names: Sequence[str], most: int = 12) -> str:
     """The names as a sentence takes them: all, or the first and how many more there are."""
     more = len(names) - most
     return ", ".join(names) if more < 2 else f"{', '.join(names[:most])} and {more:,} more"
+
+
+def all_of(words: Sequence[str]) -> str:
+    """The words as "a, b and c"."""
+    return " and ".join(words) if len(words) < 3 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def any_of(words: Sequence[str]) -> str:
+    """The words as "a or b"."""
+    return " or ".join(words)
+
+
+def uncapitalized(text: str) -> str:
+    """The text as it goes on in a sentence."""
+    return text[:1].lower() + text[1:]
+
+
+def duration(seconds: int) -> str:
+    """As one says it: "40 seconds", "5 minutes", "3 hours"."""
+    for size, word in ((3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{-(-seconds // size)} {word}"
+    return f"{seconds} seconds"

@@ -25,7 +25,7 @@ from hermes_setup.stages.addresses import ssh
 from hermes_setup.stages.addresses import stage as addresses
 from hermes_setup.stages.addresses.ssh import SshSession
 from hermes_setup.stages.addresses.stage import NOTHING, Addresses, Facts
-from hermes_setup.stages.dns.stage import cloudflare
+from hermes_setup.stages.dns.cloudflare import proxy_ranges
 from hermes_setup.stages.proof import LOOK, Look
 from hermes_setup.state.table import from_table, to_table
 from hermes_setup.system.overlay import Nothing, Overlay
@@ -434,9 +434,9 @@ def test_cloudflare_is_believed_while_the_name_points_there(
 ) -> None:
     machine = Names(records)
     ranges = addresses.real_ip(listed("203.0.113.9"), machine, site)
-    assert ranges == (tuple(map(str, cloudflare())) if believed else ())
-    assert len(cloudflare()) > 20
-    assert not any(net.prefixlen < 12 for net in cloudflare())
+    assert ranges == (tuple(map(str, proxy_ranges())) if believed else ())
+    assert len(proxy_ranges()) > 20
+    assert not any(net.prefixlen < 12 for net in proxy_ranges())
 
 
 SITES = THROUGH + THROUGH.replace("hermes.", "hooks.")
@@ -462,7 +462,7 @@ def test_each_server_believes_cloudflare_for_its_own_list_and_name(
 ) -> None:
     machine = Names(records)
     found = addresses.real_ip(answers, machine, site), addresses.hooks_real_ip(answers, machine, site)
-    assert found == tuple(tuple(map(str, cloudflare())) if each else () for each in believed)
+    assert found == tuple(tuple(map(str, proxy_ranges())) if each else () for each in believed)
 
 
 def test_the_facts_of_the_webhooks_name() -> None:

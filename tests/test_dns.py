@@ -18,8 +18,11 @@ from hermes_setup.answers.fields import Domain, Issuer
 from hermes_setup.answers.platforms import parse_endpoints
 from hermes_setup.engine.findings import Finding, Severity
 from hermes_setup.host import ABSENT, File, Link, Node, Ran, Records
-from hermes_setup.stages.dns import stage
-from hermes_setup.stages.dns.stage import Dns, Facts, Family, Look, Question, glance, refusal
+from hermes_setup.stages.dns import cloudflare, lookup
+from hermes_setup.stages.dns.caa import refusal
+from hermes_setup.stages.dns.facts import Facts, Family
+from hermes_setup.stages.dns.lookup import Look, Question
+from hermes_setup.stages.dns.stage import Dns, by_resolver_alone
 from hermes_setup.system import resolver
 from hermes_setup.system.overlay import Nothing
 from hermes_setup.values import replace
@@ -377,7 +380,7 @@ class World(Nothing):
             return ok(f'"{self.mirror}"' if kind == "TXT" else self.mirror)
         if server == "":
             return self.own or self.cached.get((name, kind)) or self.resolve(name, kind)
-        if server in stage.PUBLIC:
+        if server in lookup.PUBLIC:
             return self.public or self.resolve(name, kind)
         return self.known(name, kind)
 
@@ -621,7 +624,7 @@ def test_public_resolvers_that_are_silent_beside_a_failure_of_our_own_are_not_wa
 def test_public_resolvers_are_not_asked_about_names_of_a_private_network(certificate: str) -> None:
     machine = world((), ())
     findings(machine, certificate)
-    assert not {question.server for question in machine.asked} & set(stage.PUBLIC)
+    assert not {question.server for question in machine.asked} & set(lookup.PUBLIC)
 
 
 def test_a_mistake_in_the_host_is_not_swallowed() -> None:
@@ -631,7 +634,7 @@ def test_a_mistake_in_the_host_is_not_swallowed() -> None:
 
 
 def test_cloudflares_ranges_are_read() -> None:
-    ranges = stage.cloudflare()
+    ranges = cloudflare.proxy_ranges()
     assert len(ranges) == 22
     assert {net.version for net in ranges} == {4, 6}
 
@@ -867,11 +870,11 @@ class Settled(Server):
 
 
 def test_a_glance_is_enough_where_the_certificate_is_good_and_the_name_leads_here() -> None:
-    found = glance(answers(), Settled())
+    found = by_resolver_alone(answers(), Settled())
     assert [(facts.a.truth.values, facts.aaaa.truth.values) for facts in found] == [((V4,), (V6,))]
     assert Dns().check(answers(), found) == []
-    assert Dns(glance=True).inspect(answers(), Settled()) == found
-    only4 = glance(answers(), Settled(ahosts=f"{V4} STREAM\n"))
+    assert Dns(quick=True).inspect(answers(), Settled()) == found
+    only4 = by_resolver_alone(answers(), Settled(ahosts=f"{V4} STREAM\n"))
     assert only4[0].aaaa.truth == Records("nodata")
     assert Dns().check(answers(), only4) == []
 
@@ -890,21 +893,21 @@ def test_a_glance_is_enough_where_the_certificate_is_good_and_the_name_leads_her
     ids=["one wrong", "foreign", "gone", "behind NAT", "told otherwise", "another CA", "a name that is not in it"],
 )
 def test_more_is_asked_where_a_glance_does_not_find_all_well(server: Settled, wish: Answers) -> None:
-    assert glance(wish, server) == ()
+    assert by_resolver_alone(wish, server) == ()
 
 
 @pytest.mark.parametrize("path", ["/etc/hosts", "/etc/hostname", "/proc/sys/kernel/hostname"])
 def test_a_name_that_stands_in_a_file_here_is_asked_for_outside(path: str) -> None:
     server = Settled()
     server.put(path, File(f"127.0.1.1 {NAME.upper()} hermes\n".encode()))
-    assert glance(answers(), server) == ()
+    assert by_resolver_alone(answers(), server) == ()
 
 
 @pytest.mark.parametrize("left", [0.3, 0.05, -0.1])
 def test_a_certificate_that_should_be_renewed_is_no_reason_for_a_glance(left: float) -> None:
     server = Settled()
     server.lineage(left=left)
-    assert glance(answers(), server) == ()
+    assert by_resolver_alone(answers(), server) == ()
 
 
 @pytest.mark.parametrize(
@@ -919,4 +922,4 @@ def test_a_certificate_that_should_be_renewed_is_no_reason_for_a_glance(left: fl
 def test_where_the_ca_is_to_be_asked_a_glance_is_not_enough(path: str, node: Node) -> None:
     server = Settled()
     server.put(path, node)
-    assert glance(answers(), server) == ()
+    assert by_resolver_alone(answers(), server) == ()

@@ -22,7 +22,7 @@ from hermes_setup.nginx.tree import Server as Block
 from hermes_setup.stages.addresses import stage as addresses
 from hermes_setup.stages.certificate.serving import Served
 from hermes_setup.stages.certificate.x509 import X509
-from hermes_setup.stages.dns.stage import cloudflare
+from hermes_setup.stages.dns.cloudflare import proxy_ranges
 from hermes_setup.stages.proof import Proof
 from hermes_setup.stages.site.stage import AVAILABLE, STAMP, Facts, HooksNow, Site
 from hermes_setup.system.overlay import Nothing
@@ -87,7 +87,7 @@ CASES = {
     "https-1.26-allow": SECURE,
     "https-1.18-allow-from-here-too": replace(SECURE, version=(1, 18, 0), openssl=(3, 0, 2)),
     "https-1.22-allow-behind-cloudflare": replace(
-        SECURE, version=(1, 22, 1), openssl=(3, 0, 15), real_ip=tuple(map(str, cloudflare()))
+        SECURE, version=(1, 22, 1), openssl=(3, 0, 15), real_ip=tuple(map(str, proxy_ranges()))
     ),
     "https-1.26-webhooks": SECURE,
     "https-1.26-webhooks-waiting-for-their-name": replace(SECURE, served=replace(SERVED, leaf=LEAF)),
@@ -212,7 +212,7 @@ class Silent(Nothing):
 def test_each_server_believes_cloudflare_where_its_own_name_is_proxied_and_that_can_be_read_back(
     dashboard: bool, own: bool
 ) -> None:
-    ranges = tuple(map(str, cloudflare()))
+    ranges = tuple(map(str, proxy_ranges()))
     listed: dict[str, Any] = {"allow": ("203.0.113.5",), "webhooks": replace(OWN, allow=("192.30.252.0/22",))}
     served = replace(SECURE, real_ip=ranges if dashboard else (), hooks_real_ip=ranges if own else ())
     text = rendered(served, **listed)

@@ -36,7 +36,7 @@ def all_steps(renderer: Renderer | None = None, *, lockout: bool = False, quick_
     site = Site(renderer)
     return (
         Step("backend", "Hermes", Backend(renderer)),
-        Step("dns", "DNS records", Dns(glance=quick_dns)),
+        Step("dns", "DNS records", Dns(quick=quick_dns)),
         Step("addresses", "Allowed addresses", Addresses(lockout=lockout)),
         Step("webhooks", "Webhooks", Webhooks()),
         Step("ports", "Ports 80 and 443", Ports()),

@@ -13,7 +13,8 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.fields import DEFAULT_BACKEND
 from hermes_setup.engine.findings import Finding, Severity
 from hermes_setup.host import Host
-from hermes_setup.stages.dns.stage import Dns, public_address
+from hermes_setup.stages.dns.lookup import public_address
+from hermes_setup.stages.dns.stage import Dns
 from hermes_setup.stages.hermes import stage as backend
 from hermes_setup.ui.screen import Screen
 

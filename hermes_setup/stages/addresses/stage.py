@@ -21,7 +21,9 @@ from hermes_setup.nginx import tree
 from hermes_setup.parallel import in_parallel
 from hermes_setup.stages.addresses import ssh
 from hermes_setup.stages.addresses.ssh import SshSession
-from hermes_setup.stages.dns.stage import DEFINITE, NOT_PUBLIC, cloudflare
+from hermes_setup.stages.dns.cloudflare import proxy_ranges
+from hermes_setup.stages.dns.facts import DEFINITE
+from hermes_setup.stages.dns.names import NOT_PUBLIC
 from hermes_setup.values import dataclass
 
 SECONDS = 2.0  # for one look-up; without an answer all stays as it was
@@ -297,7 +299,7 @@ def _look_up(names: Sequence[Domain], host: Host) -> dict[Domain, tuple[Records,
 def _proxied(told: Sequence[Records]) -> tuple[str, ...] | None:
     """The addresses that are Cloudflare's; None when there may be some and DNS did not answer."""
     every = (value for said in told for value in said.values)
-    found = tuple(value for value in every if any(ipaddress.ip_address(value) in net for net in cloudflare()))
+    found = tuple(value for value in every if any(ipaddress.ip_address(value) in net for net in proxy_ranges()))
     return found if found or all(said.status in DEFINITE for said in told) else None
 
 
@@ -326,4 +328,4 @@ def _believed(name: Domain, host: Host, site: str) -> tuple[str, ...]:
     seen = _proxied(_look_up([name], host)[name])
     servers = (text for text in re.split(r"^server \{", site, flags=re.M) if f'($host != "{name}")' in text)
     through = any("set_real_ip_from" in text for text in servers) if seen is None else bool(seen)
-    return tuple(map(str, cloudflare())) if through else ()
+    return tuple(map(str, proxy_ranges())) if through else ()

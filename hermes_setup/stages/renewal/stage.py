@@ -24,7 +24,7 @@ from hermes_setup.stages.certificate import certbot, lineages, refusals, self_si
 from hermes_setup.stages.certificate.lineages import Lineage
 from hermes_setup.stages.certificate.serving import Served
 from hermes_setup.stages.certificate.x509 import X509
-from hermes_setup.stages.dns.stage import DEFINITE
+from hermes_setup.stages.dns.facts import DEFINITE
 from hermes_setup.state.places import STATE
 from hermes_setup.values import dataclass, replace
 
