@@ -20,7 +20,7 @@ from hermes_setup.stages.certificate import lineages, self_signed
 from hermes_setup.stages.certificate import stage as certificate
 from hermes_setup.stages.hermes import service
 from hermes_setup.stages.renewal import stage as renewal
-from hermes_setup.stages.site import stage as site
+from hermes_setup.stages.site import facts, link, loading
 from hermes_setup.stages.users import cookies, htpasswd
 from hermes_setup.state import places, store
 from hermes_setup.system.overlay import Overlay
@@ -197,7 +197,14 @@ def test_example_files_are_good_answers(path: Path) -> None:
     "path",
     [
         service.UNIT,
-        *(htpasswd.USERS_FILE, cookies.GATE_FILE, site.AVAILABLE, site.AVAILABLE + site.NEXT, site.LINK, site.STAMP),
+        *(
+            htpasswd.USERS_FILE,
+            cookies.GATE_FILE,
+            facts.AVAILABLE,
+            facts.AVAILABLE + facts.NEXT,
+            link.LINK,
+            loading.STAMP,
+        ),
         *(renewal.HOOK, renewal.STAMP, self_signed.OWN, lineages.CHALLENGES, log.PATH, places.STATE),
         *("/opt/hermes-setup", "/usr/local/bin/hermes-setup", "/var/log/nginx/hermes-access.log"),
     ],

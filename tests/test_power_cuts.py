@@ -21,7 +21,7 @@ from hermes_setup.host import ABSENT, File, Folder, Link, Ran, Request, Response
 from hermes_setup.nginx import tree
 from hermes_setup.passwords import make_token
 from hermes_setup.stages.certificate.stage import Certificate
-from hermes_setup.stages.site import stage as site
+from hermes_setup.stages.site import facts, loading
 from hermes_setup.stages.site.stage import Site
 from hermes_setup.stages.users import cookies
 from hermes_setup.stages.users.stage import Users
@@ -107,7 +107,7 @@ def _nginx(machine: Machine, argv: Sequence[str]) -> None:
         (f"/proc/{number}/stat", f"{number} (nginx) S 100 " + "0 " * 30),
     ):
         Overlay.put(machine, path, File(text.encode()))
-    text = _text(machine, site.AVAILABLE)
+    text = _text(machine, facts.AVAILABLE)
     certificate = re.search(r"ssl_certificate (\S+);", text)
     shown = f"\ncert={_text(machine, certificate.group(1))}" if certificate else ""
     gate = _text(machine, cookies.GATE_FILE)
@@ -146,7 +146,7 @@ def own(machine: Machine) -> dict[str, object]:
             continue
         if path == cookies.GATE_FILE:
             kept[path] = [(token.name, token.fingerprint) for token in cookies.tokens(_text(machine, path))]
-        elif path in (site.STAMP, LOADED):
+        elif path in (loading.STAMP, LOADED):
             kept[path] = True
         elif isinstance(node, File):
             kept[path] = (re.sub(rb"/hermes.example.com/\d+/", b"/N/", node.content), node.mode, node.owner, node.group)
@@ -167,7 +167,7 @@ def settled(machine: Server, answers: Answers) -> None:
     ran = list(machine.ran)
     finish(machine, answers)
     assert machine.ran == ran
-    text, gate = _text(machine, site.AVAILABLE), _text(machine, cookies.GATE_FILE)
+    text, gate = _text(machine, facts.AVAILABLE), _text(machine, cookies.GATE_FILE)
     assert _text(machine, LOADED).startswith(digests.digest(text, gate))
     assert "ssl_certificate" in text
 
@@ -242,8 +242,8 @@ def test_going_back_restores_every_file_and_what_nginx_has_loaded(cut: int, afte
         machine.plug_in(-1, after=False)
         assert put_back(Journal(f"{folder}/run").recall(), machine) == []
     now = own(machine)
-    now.pop(site.STAMP, None)
-    before.pop(site.STAMP, None)
+    now.pop(loading.STAMP, None)
+    before.pop(loading.STAMP, None)
     assert now == before
     assert _text(machine, cookies.GATE_FILE) == gate
     assert _text(machine, LOADED) == loaded

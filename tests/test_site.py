@@ -24,7 +24,9 @@ from hermes_setup.stages.certificate.serving import Served
 from hermes_setup.stages.certificate.x509 import X509
 from hermes_setup.stages.dns.cloudflare import proxy_ranges
 from hermes_setup.stages.proof import Proof
-from hermes_setup.stages.site.stage import AVAILABLE, STAMP, Facts, HooksNow, Site
+from hermes_setup.stages.site.facts import AVAILABLE, Facts, WebhooksNow
+from hermes_setup.stages.site.loading import STAMP
+from hermes_setup.stages.site.stage import Site
 from hermes_setup.system.overlay import Nothing
 from hermes_setup.values import replace
 
@@ -101,7 +103,7 @@ CASES = {
         SECURE, redirects=((Domain.parse("old.example.com"), SERVED),), real_ip=("173.245.48.0/20",)
     ),
     "https-1.26-webhooks-moving-to-another-name": replace(
-        SECURE, served=replace(SERVED, leaf=LEAF), hooks_now=HooksNow("calls.example.com", *PAIR)
+        SECURE, served=replace(SERVED, leaf=LEAF), hooks_now=WebhooksNow("calls.example.com", *PAIR)
     ),
 }
 MORE: dict[str, dict[str, Any]] = {

@@ -15,7 +15,7 @@ from hermes_setup.engine.undoing import NoJournal
 from hermes_setup.errors import HermesSetupError
 from hermes_setup.host import ABSENT, File, Folder, Link
 from hermes_setup.nginx import tree
-from hermes_setup.stages.site.stage import STAMP
+from hermes_setup.stages.site.loading import STAMP
 from hermes_setup.stages.undo import DONE, Undo
 from hermes_setup.state.journal import Journal
 from hermes_setup.state.store import State

@@ -15,7 +15,7 @@ from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.host import File, Host, Request, Response, System
 from hermes_setup.nginx import processes, tree
 from hermes_setup.stages.certificate import serving
-from hermes_setup.stages.site import stage as site
+from hermes_setup.stages.site import facts, loading
 from hermes_setup.stages.users import cookies
 from hermes_setup.stages.users.cookies import GATE_FILE
 from hermes_setup.state.places import STATE
@@ -47,7 +47,7 @@ class Proof:
         config = tree.read(host)
         gate = host.look(GATE_FILE)
         text = gate.content.decode("utf-8", "surrogateescape") if isinstance(gate, File) else ""
-        ours = host.look(site.AVAILABLE)
+        ours = host.look(facts.AVAILABLE)
         state = digests.digest(
             ours.content if isinstance(ours, File) else b"",
             text,
@@ -57,7 +57,7 @@ class Proof:
         stamp = host.look(STAMP)
         proven = stamp.content.decode(errors="replace") if isinstance(stamp, File) else ""
         token = cookies.program_token(text)
-        running = host.given(site.RUNS) or processes.workers(host, config.pid).master > 0
+        running = host.given(loading.RUNS) or processes.workers(host, config.pid).master > 0
         page = _through(host, answers, token, LOCAL) if running and token and proven == state else None
         return Facts(state, proven, running, token, page)
 

@@ -16,7 +16,10 @@ from hermes_setup.engine.changes import Change, Place, Probe, Run, Stamp
 from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.host import ABSENT, Absent, File, Folder, Host, Node
 from hermes_setup.nginx import processes, tree, trial
+from hermes_setup.stages.site import link, loading
 from hermes_setup.stages.site import stage as site
+from hermes_setup.stages.site.facts import AVAILABLE
+from hermes_setup.stages.site.facts import Facts as SiteFacts
 from hermes_setup.stages.users import cookies, htpasswd
 from hermes_setup.state.places import STATE
 from hermes_setup.values import dataclass, field
@@ -75,7 +78,7 @@ class Undo:
             pid,
             running,
             running and host.ask(("systemctl", "is-active", "--quiet", "nginx")).ok,
-            host.look(site.AVAILABLE),
+            host.look(AVAILABLE),
             host.look(cookies.GATE_FILE),
             tuple(
                 path
@@ -119,7 +122,7 @@ class Undo:
                     "Change the answers instead, which fetches a new one: sudo hermes-setup (Domain, or Certificate)",
                 )
             )
-        if any(path in self._before for path in (site.AVAILABLE, f"{tree.FOLDER}/sites-enabled/{site.LINK}")):
+        if any(path in self._before for path in (AVAILABLE, f"{tree.FOLDER}/sites-enabled/{link.LINK}")):
             found.append(
                 note(
                     "undo.stays",
@@ -156,18 +159,18 @@ class Undo:
         if not places and not commands and not loads:
             return (done,)
         changes: list[Change] = [
-            Stamp(path, ABSENT, "forget what was seen then") for path in dict.fromkeys((*self._stamps, site.STAMP))
+            Stamp(path, ABSENT, "forget what was seen then") for path in dict.fromkeys((*self._stamps, loading.STAMP))
         ]
         if loads:
             changes.append(Probe(trial.Trial(served), "have nginx try on a copy what was there before"))
         changes += places
         if loads:
-            changes.append(site.reload(facts.pid, systemd=facts.unit))
-            both = ((site.AVAILABLE, facts.site), (cookies.GATE_FILE, facts.gate))
+            changes.append(loading.reload(facts.pid, systemd=facts.unit))
+            both = ((AVAILABLE, facts.site), (cookies.GATE_FILE, facts.gate))
             stands = [_text(served.get(path, now)) for path, now in both]
             if all(stands):
                 loaded = File(digests.digest(*stands).encode(), 0o600)
-                changes.append(Stamp(site.STAMP, loaded, "what nginx has loaded"))
+                changes.append(Stamp(loading.STAMP, loaded, "what nginx has loaded"))
         return [*changes, *commands, done]
 
     def _edited(self, path: str, now: Node) -> bool:
@@ -177,14 +180,14 @@ class Undo:
 class Loaded(site.Site):
     """The site as it stands, by whomever, has been loaded: nothing is written."""
 
-    def plan(self, answers: Answers, facts: site.Facts) -> Sequence[Change]:  # noqa: ARG002
+    def plan(self, answers: Answers, facts: SiteFacts) -> Sequence[Change]:  # noqa: ARG002
         """nginx loads what is there, where it has not yet."""
-        node = facts.nodes.get(site.AVAILABLE, ABSENT)
+        node = facts.nodes.get(AVAILABLE, ABSENT)
         if not isinstance(node, File):
             return ()
         stamp = digests.digest(node.content.decode("utf-8", "surrogateescape"), facts.gate)
         stale = facts.served is not None and facts.running and facts.shown != facts.served.fingerprint
-        return site.load(facts, stamp) if facts.stamp != stamp or not facts.running or stale else ()
+        return loading.load(facts, stamp) if facts.stamp != stamp or not facts.running or stale else ()
 
 
 def _loads(argv: Sequence[str]) -> bool:

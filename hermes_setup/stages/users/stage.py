@@ -12,7 +12,7 @@ from hermes_setup.host import ABSENT, File, Host, Node, Special
 from hermes_setup.nginx import tree, trial
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.passwords import make_token
-from hermes_setup.stages.site.stage import STAMP
+from hermes_setup.stages.site.loading import STAMP
 from hermes_setup.stages.users import cookies, htpasswd
 from hermes_setup.stages.users.cookies import GATE_FILE
 from hermes_setup.stages.users.htpasswd import USERS_FILE
