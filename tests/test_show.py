@@ -25,7 +25,10 @@ from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.engine.loop import Blocked, StageFailed
 from hermes_setup.errors import CommandFailed, HermesSetupError, WrongInput
 from hermes_setup.host import ABSENT, File, Folder, Link, Node
-from hermes_setup.ui.screen import Screen, command, difference, doctor_json
+from hermes_setup.ui.commands import command
+from hermes_setup.ui.diff import difference
+from hermes_setup.ui.json import doctor_json
+from hermes_setup.ui.screen import Screen
 from hermes_setup.ui.terminal import Terminal
 from hermes_setup.values import replace
 

@@ -79,7 +79,7 @@ def _report(
     from hermes_setup import __version__
     from hermes_setup.engine.findings import Severity
     from hermes_setup.session import Outcome
-    from hermes_setup.ui.screen import doctor_json
+    from hermes_setup.ui.json import doctor_json
 
     ok = not pending and all(finding.severity is Severity.NOTE for _, finding in findings)
     if as_json:

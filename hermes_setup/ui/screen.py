@@ -11,46 +11,48 @@ through `printable` and is never read as markup. rich is met only here, and only
 
 from __future__ import annotations
 
-import difflib
-import errno
-import json
-import re
-import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from types import TracebackType
-from typing import TYPE_CHECKING, TextIO, TypeVar
+from typing import TYPE_CHECKING, TextIO
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import LETSENCRYPT_STAGING
 from hermes_setup.engine.changes import Change, Place, Probe, Run, Stamp
 from hermes_setup.engine.events import Did, Doing, Event, Finished, Seen, Started
 from hermes_setup.engine.findings import Finding, Severity
 from hermes_setup.engine.loop import Blocked, StageFailed
 from hermes_setup.errors import CommandFailed, HermesSetupError
-from hermes_setup.host import Absent, File, Folder, Link, Node, Special
+from hermes_setup.host import File, Node
 from hermes_setup.phrases import listed
+from hermes_setup.ui.commands import command, finality, program
+from hermes_setup.ui.diff import attributes, difference, is_secret, sign_and_style
+from hermes_setup.ui.phrases import count_of, trust_note
+from hermes_setup.ui.progress import Progress
+from hermes_setup.ui.stream import PatientStream
 from hermes_setup.ui.terminal import Terminal, columns, one_line, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.status import Status
     from rich.text import Text
 
-T = TypeVar("T")
 
 _WORDS = {
     Severity.BLOCK: ("BLOCKS", "bold red"),
     Severity.WARN: ("warning", "bold yellow"),
     Severity.NOTE: ("note", "bold"),
 }
-_TAIL = 200  # lines of a failed command's output: all, of nearly every one; the reason is at its end
-_EVIDENCE = 40  # lines of what was seen, likewise
-_INDENT = 12  # columns that the rows below a long head leave free at least; a quarter of a wider screen
-_ENDLESS = 100_000  # columns, of what is no terminal
 
-JSON_VERSION = 1
+
+_TAIL = 200  # lines of a failed command's output: all, of nearly every one; the reason is at its end
+
+
+_EVIDENCE = 40  # lines of what was seen, likewise
+
+
+_INDENT = 12  # columns that the rows below a long head leave free at least; a quarter of a wider screen
+
+
+_ENDLESS = 100_000  # columns, of what is no terminal
 
 
 class Screen:
@@ -62,7 +64,7 @@ class Screen:
         stream = stream or sys.stderr
         self.terminal = terminal or Terminal.here(stderr=stream)
         self._bare = stream
-        self._stream = _Patient(stream)
+        self._stream = PatientStream(stream)
         self._width = width or (None if self.terminal.screen else _ENDLESS)
         self._seen: set[Finding] = set()
 
@@ -184,17 +186,17 @@ class Screen:
     def _change(self, change: Change, before: Node | None, *, diffs: bool) -> None:
         match change:
             case Place():
-                mark, style = _mark(change.node, before)
+                mark, style = sign_and_style(change.node, before)
                 self.hang(f"  {mark} ", f"{self.clean(change.path)}: {change.why}", style)
                 if diffs:
-                    for line in _attributes(change.node, before):
+                    for line in attributes(change.node, before):
                         self.hang("      ", line, "", "dim")
                     self._diff(change, before)
             case Run() if not diffs:
-                self.hang("  > ", f"{_program(change)}: {change.why}{_finality(change)}", "bold")
+                self.hang("  > ", f"{program(change)}: {change.why}{finality(change)}", "bold")
             case Run():
                 self.hang("  > ", f"{command(change)}", "bold")
-                self.hang("      ", change.why + _finality(change), "", "dim")
+                self.hang("      ", change.why + finality(change), "", "dim")
                 if change.stdin:
                     self.hang("      ", "(its input is not shown)", "", "dim")
             case Stamp():
@@ -206,7 +208,7 @@ class Screen:
     def _diff(self, change: Place, before: Node | None) -> None:
         from rich.text import Text
 
-        if _hidden(change.node) or _hidden(before):
+        if is_secret(change.node) or is_secret(before):
             if isinstance(change.node, File) or isinstance(before, File):
                 self.hang("      ", "(content not shown: it is secret)", "", "dim")
             return
@@ -280,7 +282,7 @@ class Screen:
             self.say()
             self.say(f"The password of {self.clean(name)}, shown only this once; save it now:")
             self._row(Text(f"    {password}", "bold"))
-        trust = _trust(answers)
+        trust = trust_note(answers)
         if trust:
             self.say()
             self.say(trust)
@@ -348,268 +350,8 @@ class Screen:
             self.say("All is well.", "bold")
             return
         parts = [
-            _many(blocks, "problem"),
-            _many(warns, "warning"),
-            _many(len(wanted), "change") + " pending" if wanted else "" if blocks else "no change pending",
+            count_of(blocks, "problem"),
+            count_of(warns, "warning"),
+            count_of(len(wanted), "change") + " pending" if wanted else "" if blocks else "no change pending",
         ]
         self.say(f"{', '.join(part for part in parts if part)}.", "bold")
-
-
-class _Patient:
-    """A stream that may have no room (a full disk), or no way in at all: sudo makes a closed one of ours one that is only
-    read. What cannot be told is no reason to fail. A reader who has gone is another matter.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        """The text is written, where that is possible."""
-        return self._where_possible(lambda: self._stream.write(text), len(text))
-
-    def flush(self) -> None:
-        """Likewise."""
-        self._where_possible(self._stream.flush, None)
-
-    def _where_possible(self, act: Callable[[], T], otherwise: T) -> T:
-        try:
-            return act()
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EBADF):
-                raise
-            return otherwise
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._stream, name)
-
-
-class Progress:
-    """One result line a stage; while something runs, a moving line below it, where the cursor may be moved."""
-
-    def __init__(self, screen: Screen) -> None:
-        self._screen = screen
-        self._status: Status | None = None
-        self._head = ""
-        self._line = ""
-        self._done = 0
-        self._warned = False
-        self.changes = 0
-        """How many files and commands it took so far, over all stages."""
-
-    def __enter__(self) -> Progress:  # noqa: PYI034 - Self is not in the standard library of 3.10
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._still()
-
-    def show(self, event: Event) -> None:
-        """The event is on the screen."""
-        match event:
-            case Started():
-                width = len(str(event.total))
-                self._head = f"[{event.number:>{width}}/{event.total}] {self._screen.clean(event.title)}"
-                self._done, self._warned = 0, False
-                self._moving(self._head)
-            case Seen():
-                self._warned = self._warned or any(finding.severity is Severity.WARN for finding in event.findings)
-                self._still()
-                self._screen.findings(event.findings)
-            case Doing():
-                self._doing(event.change)
-            case Did():
-                self._still()
-                if isinstance(event.change, Place | Run):
-                    self._done += 1
-                    self.changes += 1
-            case Finished():
-                self._still()
-                result = _many(self._done, "change") or "ok"
-                self._screen.hang(f"{self._head}: ", result + (", with a warning" if self._warned else ""))
-
-    def _doing(self, change: Change) -> None:
-        if isinstance(change, Stamp):
-            return
-        why = self._screen.clean(change.why)
-        if self._screen.terminal.moves:
-            self._moving(f"{self._head}: {why}")
-        else:
-            self._screen.hang(f"{self._head}: ", f"{why} ...")
-
-    def heard(self, line: str) -> None:
-        """What the command at work said last stands below the moving line. Where nothing moves, it is not shown."""
-        if self._status:
-            self._status.update(self._rows(self._line, f"  | {self._screen.clean(line)}"))
-
-    def _moving(self, text: str) -> None:
-        if not self._screen.terminal.moves:
-            return
-        self._still()
-        self._line = text
-        # 4 times a second: a slow line keeps up, and what is over at once is never seen
-        self._status = self._screen.console.status(self._rows(text), spinner="line", refresh_per_second=4)
-        self._status.start()
-
-    def _rows(self, *texts: str) -> Text:
-        """One row each, or the redraw leaves rows behind."""
-        from rich.text import Text
-
-        rows = [Text(text, no_wrap=True, overflow="crop") for text in texts]
-        for row in rows:
-            row.truncate(max(10, self._screen.console.width - 3))
-        return Text("\n").join(rows)
-
-    def _still(self) -> None:
-        if self._status:
-            self._status.stop()
-            self._status = None
-
-
-# ---- pure ----
-
-
-def command(run: Run) -> str:
-    """The command as it could be typed."""
-    given = [f"{key}={shlex.quote(value)}" for key, value in run.env.items()]
-    return " ".join([*given, shlex.join(run.argv)])
-
-
-def difference(path: str, before: Node | None, after: Node) -> list[str]:
-    """The unified diff of two nodes, () where their texts are the same; what is no text is named instead."""
-    old, new = _lines(before), _lines(after)
-    if old is None or new is None:
-        return [f"(not text: {_size(before)} now, {_size(after)} then)"]
-    diff = list(difflib.unified_diff(old, new, f"{path} (now)", f"{path} (then)", lineterm=""))
-    if not diff and isinstance(before, File) and isinstance(after, File) and before.content != after.content:
-        return ["(only line ends differ)"]
-    return diff
-
-
-def doctor_json(
-    version: str,
-    domain: str,
-    findings: Sequence[tuple[str, Finding]],
-    pending: Sequence[tuple[str, Change]],
-    *,
-    ok: bool,
-) -> str:
-    """What `doctor --json` prints: a stable shape, in ASCII; `ok` is what the exit code says. Keys are only ever added."""
-    return json.dumps(
-        {
-            "schema": JSON_VERSION,
-            "version": version,
-            "domain": domain,
-            "ok": ok,
-            "findings": [
-                {
-                    "stage": stage,
-                    "code": finding.code,
-                    "severity": finding.severity.name.lower(),
-                    "what": finding.what,
-                    "why": finding.why,
-                    "do": finding.do,
-                    "evidence": finding.evidence,
-                }
-                for stage, finding in findings
-            ],
-            "pending": [
-                {"stage": stage, "kind": type(change).__name__.lower(), "what": _subject(change), "why": change.why}
-                for stage, change in pending
-            ],
-        },
-        indent=2,
-    )
-
-
-def users_json(version: str, users: Sequence[Mapping[str, object]]) -> str:
-    """What `users list --json` prints, as stable as the above."""
-    return json.dumps({"schema": JSON_VERSION, "version": version, "users": users}, indent=2)
-
-
-def _subject(change: Change) -> str:
-    match change:
-        case Place() | Stamp():
-            return change.path
-        case Run():
-            return command(change)
-        case Probe():
-            return ""
-
-
-def _many(count: int, thing: str) -> str:
-    return "" if not count else f"1 {thing}" if count == 1 else f"{count} {thing}s"
-
-
-def _finality(run: Run) -> str:
-    """What is said of commands whose effect stays when the files are put back: packages and certificates."""
-    return " (cannot be undone)" if not run.undo_argv and run.gives.startswith(("package", "certificate")) else ""
-
-
-def _program(run: Run) -> str:
-    """The program and its verb: "apt-get install", "certbot certonly", "systemctl reload"."""
-    name = run.argv[0].rpartition("/")[2]
-    verb = next((word for word in run.argv[1:] if re.fullmatch(r"[a-z][a-z-]+", word)), "")
-    return f"{name} {verb}".strip()
-
-
-def _mark(node: Node, before: Node | None) -> tuple[str, str]:
-    if isinstance(node, Absent):
-        return "-", "bold red"
-    if before is None or isinstance(before, Absent):
-        return "+", "bold green"
-    return "~", "bold yellow"
-
-
-def _hidden(node: Node | None) -> bool:
-    """True when not everybody on the machine may read it: then it is not shown on a screen either."""
-    return isinstance(node, File) and (node.secret or not node.mode & 0o004)
-
-
-def _attributes(node: Node, before: Node | None) -> list[str]:
-    """Kind, mode and owner, where they change or are not the usual ones."""
-    match node:
-        case Link():
-            old = f" (was: {before.target})" if isinstance(before, Link) else ""
-            return [f"link to {node.target}{old}"]
-        case File() | Folder():
-            usual = 0o644 if isinstance(node, File) else 0o755
-            now = f"{node.mode:04o} {node.owner}:{node.group}"
-            if isinstance(before, File | Folder):
-                old = f"{before.mode:04o} {before.owner}:{before.group}"
-                return [f"{old} becomes {now}"] if old != now else []
-            kind = "folder, " if isinstance(node, Folder) else ""
-            was = "was a link, " if isinstance(before, Link) else ""
-            return [f"{was}{kind}{now}"] if kind or was or now != f"{usual:04o} root:root" else []
-        case Absent() | Special():
-            return []
-
-
-def _lines(node: Node | None) -> list[str] | None:
-    """The lines of a file, [] where there is none, None for what is no text."""
-    if not isinstance(node, File):
-        return []
-    try:
-        text = node.content.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-    return None if "\0" in text else text.splitlines()
-
-
-def _size(node: Node | None) -> str:
-    return f"{len(node.content)} bytes" if isinstance(node, File) else "nothing"
-
-
-def _trust(answers: Answers) -> str:
-    """What the browser is going to say about the certificate, "" when nothing."""
-    if answers.issuer.self_signed:
-        return (
-            "Your browser warns at the first visit, because this server signed its certificate itself. That is expected: "
-            'choose "Advanced", then go on. With a public domain, run hermes-setup again and choose Let\'s Encrypt.'
-        )
-    if answers.issuer.directory == LETSENCRYPT_STAGING:
-        return (
-            "Your browser warns: this is Let's Encrypt's practice certificate. When all works, run hermes-setup again and "
-            "choose Let's Encrypt."
-        )
-    return ""

@@ -33,7 +33,8 @@ def show(session: Session, *, as_json: bool = False) -> Outcome:
     from hermes_setup import __version__
     from hermes_setup.session import Outcome
     from hermes_setup.stages.users import accounts, htpasswd
-    from hermes_setup.ui.screen import Screen, users_json
+    from hermes_setup.ui.json import users_json
+    from hermes_setup.ui.screen import Screen
 
     state, lines = session.state, htpasswd.read(session.host)
     who = accounts.accounts(state.answers(), lines, state.lines(), htpasswd.last_written())

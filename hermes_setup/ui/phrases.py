@@ -1,0 +1,26 @@
+"""Words that several parts of the screen need."""
+
+from __future__ import annotations
+
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.fields import LETSENCRYPT_STAGING
+
+
+def count_of(count: int, thing: str) -> str:
+    """As "1 change", "2 changes", "" for none."""
+    return "" if not count else f"1 {thing}" if count == 1 else f"{count} {thing}s"
+
+
+def trust_note(answers: Answers) -> str:
+    """What the browser is going to say about the certificate, "" when nothing."""
+    if answers.issuer.self_signed:
+        return (
+            "Your browser warns at the first visit, because this server signed its certificate itself. That is expected: "
+            'choose "Advanced", then go on. With a public domain, run hermes-setup again and choose Let\'s Encrypt.'
+        )
+    if answers.issuer.directory == LETSENCRYPT_STAGING:
+        return (
+            "Your browser warns: this is Let's Encrypt's practice certificate. When all works, run hermes-setup again and "
+            "choose Let's Encrypt."
+        )
+    return ""

@@ -1,0 +1,100 @@
+"""The progress of a run: one line for each step, and what is at work below it."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from hermes_setup.engine.changes import Change, Place, Run, Stamp
+from hermes_setup.engine.events import Did, Doing, Event, Finished, Seen, Started
+from hermes_setup.engine.findings import Severity
+from hermes_setup.ui.phrases import count_of
+
+if TYPE_CHECKING:
+    from rich.status import Status
+    from rich.text import Text
+
+    from hermes_setup.ui.screen import Screen
+
+
+class Progress:
+    """One result line a stage; while something runs, a moving line below it, where the cursor may be moved."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._status: Status | None = None
+        self._head = ""
+        self._line = ""
+        self._done = 0
+        self._warned = False
+        self.changes = 0
+        """How many files and commands it took so far, over all stages."""
+
+    def __enter__(self) -> Progress:  # noqa: PYI034 - Self is not in the standard library of 3.10
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._still()
+
+    def show(self, event: Event) -> None:
+        """The event is on the screen."""
+        match event:
+            case Started():
+                width = len(str(event.total))
+                self._head = f"[{event.number:>{width}}/{event.total}] {self._screen.clean(event.title)}"
+                self._done, self._warned = 0, False
+                self._moving(self._head)
+            case Seen():
+                self._warned = self._warned or any(finding.severity is Severity.WARN for finding in event.findings)
+                self._still()
+                self._screen.findings(event.findings)
+            case Doing():
+                self._doing(event.change)
+            case Did():
+                self._still()
+                if isinstance(event.change, Place | Run):
+                    self._done += 1
+                    self.changes += 1
+            case Finished():
+                self._still()
+                result = count_of(self._done, "change") or "ok"
+                self._screen.hang(f"{self._head}: ", result + (", with a warning" if self._warned else ""))
+
+    def _doing(self, change: Change) -> None:
+        if isinstance(change, Stamp):
+            return
+        why = self._screen.clean(change.why)
+        if self._screen.terminal.moves:
+            self._moving(f"{self._head}: {why}")
+        else:
+            self._screen.hang(f"{self._head}: ", f"{why} ...")
+
+    def heard(self, line: str) -> None:
+        """What the command at work said last stands below the moving line. Where nothing moves, it is not shown."""
+        if self._status:
+            self._status.update(self._rows(self._line, f"  | {self._screen.clean(line)}"))
+
+    def _moving(self, text: str) -> None:
+        if not self._screen.terminal.moves:
+            return
+        self._still()
+        self._line = text
+        # 4 times a second: a slow line keeps up, and what is over at once is never seen
+        self._status = self._screen.console.status(self._rows(text), spinner="line", refresh_per_second=4)
+        self._status.start()
+
+    def _rows(self, *texts: str) -> Text:
+        """One row each, or the redraw leaves rows behind."""
+        from rich.text import Text
+
+        rows = [Text(text, no_wrap=True, overflow="crop") for text in texts]
+        for row in rows:
+            row.truncate(max(10, self._screen.console.width - 3))
+        return Text("\n").join(rows)
+
+    def _still(self) -> None:
+        if self._status:
+            self._status.stop()
+            self._status = None
