@@ -1,4 +1,4 @@
-"""What went wrong, in words for the person at the keyboard. One type, one handler (in `cli`).
+"""What went wrong, in words for the person at the keyboard. One type, one handler (in `main`).
 
 A message says what happened and why; the hint is the next thing to type or to do.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -270,8 +271,9 @@ def test_the_readme_is_a_page_or_two() -> None:
 # -- the stage of CONTRIBUTING.md -----------------------------------------------------------------------------------------
 
 
-def example() -> str:
-    return str(next(iter(re.findall(r"^```python\n(.*?)^```", page("CONTRIBUTING.md"), re.M | re.S))))
+def example(of: str = "Add a stage") -> str:
+    part = page("CONTRIBUTING.md").partition(f"## {of}")[2].partition("\n## ")[0]
+    return str(next(iter(re.findall(r"^```python\n(.*?)^```", part, re.M | re.S))))
 
 
 def test_the_example_stage_does_what_is_said_of_it() -> None:
@@ -295,6 +297,23 @@ def test_the_example_stage_does_what_is_said_of_it() -> None:
     assert not [event for event in run(steps(stage), wanted, machine, NoJournal()) if isinstance(event, Doing)]
     machine.put("/etc/motd.d/hermes", File(b"by hand\n"))
     assert [finding.code for _, finding in preflight(steps(stage), wanted, machine).findings] == ["greeting.by-hand"]
+
+
+def test_the_example_command_is_found_by_its_file_and_does_what_is_said_of_it(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "hermes_setup", tmp_path / "hermes_setup", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "hermes_setup" / "commands" / "address.py").write_text(example("Add a command"))
+
+    def typed(*argv: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "hermes_setup", *argv], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+    assert "hermes-setup address [--bare]" in typed("--help").stdout
+    assert "There is no flag --bar here. Did you mean --bare?" in " ".join(typed("address", "--bar").stderr.split())
+    assert "Did you mean: hermes-setup address?" in typed("adress").stderr
+    said = typed("address", "--bare")
+    assert (said.returncode, said.stdout) == (2, ""), said
+    assert "sudo" in said.stderr
 
 
 def test_the_example_stage_is_typed_and_short(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""The terminal: `ask` puts questions, `show` draws what happens, `terminal` knows what this terminal can do."""
+"""The terminal: `ask` puts questions, `screen` draws what happens, `talk` says plain lines, `terminal` knows what this one can do."""

