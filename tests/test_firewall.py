@@ -16,9 +16,19 @@ from hermes_setup.engine.findings import Severity
 from hermes_setup.engine.loop import run
 from hermes_setup.engine.undoing import NoJournal
 from hermes_setup.host import File, Node, Ran
-from hermes_setup.stages.firewall import firewalld, iptables, nftables, ufw
-from hermes_setup.stages.firewall.rules import Chain, Fits, Newcomer, Step, judge
-from hermes_setup.stages.firewall.stage import Firewall, outside_interfaces
+from hermes_setup.stages.firewall import (
+    firewalld,
+    iptables,
+    iptables_rules,
+    iptables_save,
+    nftables,
+    nftables_conf,
+    nftables_ruleset,
+    ufw,
+)
+from hermes_setup.stages.firewall.packets import Newcomer, outside_interfaces
+from hermes_setup.stages.firewall.rules import Chain, Fits, Step, judge
+from hermes_setup.stages.firewall.stage import Firewall
 from hermes_setup.system.overlay import Nothing, Overlay
 from hermes_setup.values import replace
 from machines import steps
@@ -310,7 +320,8 @@ def test_of_two_rules_that_shut_a_port_the_first_is_the_one_to_be_in_front_of() 
         "-A INPUT -j DROP",
     )
     verdicts = [
-        dict(iptables.verdicts(iptables.parse(saved(*some)), newcomer(80)))["filter"] for some in (rules, rules[2:])
+        dict(iptables_rules.verdicts(iptables_save.parse(saved(*some)), newcomer(80)))["filter"]
+        for some in (rules, rules[2:])
     ]
     assert [verdict.shuts and verdict.shuts.text for verdict in verdicts] == [
         "-m bpf --bytecode x -j DROP",
@@ -369,27 +380,27 @@ def saved(*rules: str, policy: str = "DROP") -> str:
     ],
 )
 def test_iptables_rules_are_followed_as_the_kernel_does(rules: list[str], ends: str) -> None:
-    ((_, verdict),) = iptables.verdicts(iptables.parse(saved(*rules)), newcomer(80))
+    ((_, verdict),) = iptables_rules.verdicts(iptables_save.parse(saved(*rules)), newcomer(80))
     assert ("unsure" if verdict.unsure else "".join(verdict.ends)) == ends
     assert not verdict.unsure or verdict.doubt
 
 
 def test_no_stranger_comes_to_loopback_not_even_where_no_address_is_known() -> None:
-    rules = iptables.parse(saved("-A INPUT -d 127.0.0.0/8 -j DROP", "-A INPUT -j ACCEPT"))
-    ((_, verdict),) = iptables.verdicts(rules, Newcomer(80, False))
+    rules = iptables_save.parse(saved("-A INPUT -d 127.0.0.0/8 -j DROP", "-A INPUT -j ACCEPT"))
+    ((_, verdict),) = iptables_rules.verdicts(rules, Newcomer(80, False))
     assert verdict.ends == {"accept"}
 
 
 def test_a_stranger_comes_to_a_public_address_where_there_is_one() -> None:
-    rules = iptables.parse(saved("-A INPUT -d 10.8.0.1/32 -j DROP", "-A INPUT -j ACCEPT"))
+    rules = iptables_save.parse(saved("-A INPUT -d 10.8.0.1/32 -j DROP", "-A INPUT -j ACCEPT"))
     for addresses, unsure in ((("9.9.9.9", "10.8.0.1"), False), (("10.0.0.5", "10.8.0.1"), True)):  # a tunnel, or NAT
-        ((_, verdict),) = iptables.verdicts(rules, Newcomer(80, False, ("eth0",), addresses))
+        ((_, verdict),) = iptables_rules.verdicts(rules, Newcomer(80, False, ("eth0",), addresses))
         assert (verdict.unsure, "accept" in verdict.ends) == (unsure, True)
 
 
 def test_chains_that_jump_in_a_circle_are_a_doubt_not_a_hang() -> None:
-    tables = iptables.parse(saved("-A INPUT -j web", "-A web -j web"))
-    ((_, verdict),) = iptables.verdicts(tables, newcomer(80))
+    tables = iptables_save.parse(saved("-A INPUT -j web", "-A web -j web"))
+    ((_, verdict),) = iptables_rules.verdicts(tables, newcomer(80))
     assert verdict.unsure
 
 
@@ -455,10 +466,10 @@ MAPPED: dict[str, object] = {"vmap": {"key": DPORT, "data": {"set": [[22, {"acce
 def test_a_table_is_iptables_own_when_it_holds_only_what_iptables_writes(
     expr: list[dict[str, object]], sets: bool, theirs: bool
 ) -> None:
-    table = nftables.Table(
+    table = nftables_ruleset.Table(
         "ip", "filter", [{"name": "INPUT"}], {"INPUT": [{"expr": expr}]}, {"web": [22]} if sets else {}
     )
-    assert nftables.of_iptables(table) is theirs
+    assert nftables_ruleset.of_iptables(table) is theirs
 
 
 def test_a_table_that_iptables_save_refuses_is_read_by_nft_however_it_looks() -> None:
@@ -504,7 +515,7 @@ table inet filter {
 
 
 def test_nftables_conf_gets_one_line_in_front_of_its_refusal() -> None:
-    box = Box({"nft --json list ruleset": told("nft-final-reject.json")}, {nftables.CONF: CONF})
+    box = Box({"nft --json list ruleset": told("nft-final-reject.json")}, {nftables_conf.CONF: CONF})
     assert changes(box)[1:] == ["place /etc/nftables.conf", "nft --check --file /etc/nftables.conf"]
     assert findings(box) == []
     stage = Firewall()
@@ -528,7 +539,7 @@ def test_nftables_conf_gets_one_line_in_front_of_its_refusal() -> None:
     ],
 )
 def test_a_chain_is_changed_in_the_file_only_where_there_is_no_doubt_which(text: str, found: bool) -> None:
-    assert (nftables.find(text, "inet", "filter", "input") is not None) is found
+    assert (nftables_conf.find(text, "inet", "filter", "input") is not None) is found
 
 
 @pytest.mark.parametrize(
@@ -637,7 +648,7 @@ SHUT = [
         {"iptables-save": told("iptables-save-cloud.txt")},
         {"/usr/sbin/netfilter-persistent": "", "/etc/iptables/rules.v4": told("iptables-save-cloud.txt")},
     ),
-    Box({"nft --json list ruleset": told("nft-final-reject.json")}, {nftables.CONF: CONF}),
+    Box({"nft --json list ruleset": told("nft-final-reject.json")}, {nftables_conf.CONF: CONF}),
     firewalld_box(told("firewalld-zone-permanent.txt"), told("firewalld-zone-permanent.txt")),
 ]
 

@@ -8,11 +8,9 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.engine.changes import Change
 from hermes_setup.engine.findings import Finding, block
 from hermes_setup.host import Host, Listener
-from hermes_setup.stages.firewall import iptables
-from hermes_setup.stages.firewall.stage import newcomers
+from hermes_setup.stages.firewall.nat import redirected_ports
+from hermes_setup.stages.firewall.packets import PORTS
 from hermes_setup.values import dataclass
-
-PORTS = (80, 443)
 
 # what listens for a container: Docker's, rootless Podman's, rootless Docker's
 _PUBLISHERS = ("docker-proxy", "rootlessport", "rootlesskit")
@@ -47,9 +45,7 @@ class Ports:
     def inspect(self, answers: Answers, host: Host) -> Facts:  # noqa: ARG002 - the same for every answer
         """Reads the machine's sockets, and what Docker leads past them (with userland-proxy off, it holds no socket)."""
         holders = tuple(each for each in host.listeners() if each.port in PORTS)
-        nat = host.ask(("iptables-save", "-t", "nat")).out
-        packets = [packet for packet in newcomers(host) if not packet.six] if "DNAT" in nat or "REDIRECT" in nat else []
-        return Facts(holders, tuple((each.port, rule) for each in packets for rule in iptables.led_away(nat, each)))
+        return Facts(holders, redirected_ports(host, PORTS))
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:  # noqa: ARG002
         """Nobody but this machine's nginx has them; one finding a process."""

@@ -31,6 +31,7 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.fields import Domain, Issuer
 from hermes_setup.engine.events import Doing, Seen
 from hermes_setup.engine.loop import run
+from hermes_setup.engine.stage import Step
 from hermes_setup.engine.undoing import NoJournal
 from hermes_setup.stages.firewall.stage import Firewall
 from hermes_setup.system.local import Local
@@ -42,7 +43,7 @@ class Journal(NoJournal):
 
 wanted = Answers(Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), ())
 done, seen = [], []
-for event in run([Firewall()], wanted, Local(), Journal()):
+for event in run([Step("firewall", "Firewall", Firewall())], wanted, Local(), Journal()):
     if isinstance(event, Doing):
         done.append(" ".join(getattr(event.change, "argv", ())) or event.change.path)
     if isinstance(event, Seen):

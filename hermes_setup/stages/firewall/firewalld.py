@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from hermes_setup.engine.changes import Run
-from hermes_setup.stages.firewall.rules import Chain, Door, Fits, Newcomer, Reading, Step, judge
+from hermes_setup.stages.firewall.openings import Door, Reading
+from hermes_setup.stages.firewall.packets import Newcomer
+from hermes_setup.stages.firewall.rules import Chain, Fits, Step, judge
 
 SERVICES = {80: "http", 443: "https"}
 

@@ -6,47 +6,10 @@ understood is a doubt, never a guess.
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import IntEnum
-from fnmatch import fnmatchcase
 
-from hermes_setup.engine.changes import Change
 from hermes_setup.values import dataclass
-
-MARK = "hermes-setup"  # the comment on each rule of ours
-
-
-@dataclass(frozen=True)
-class Newcomer:
-    """The first packet (SYN) of a TCP connection from somewhere on the internet to `port` of this machine.
-
-    `outside`: the interfaces with a default route, () where there is none; `addresses`: this machine's own.
-    """
-
-    port: int
-    six: bool
-    outside: tuple[str, ...] = ()
-    addresses: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Door:
-    """A port that some filter shuts. `opens` are the changes that open it, for `where` = "ufw", "iptables", ..."""
-
-    where: str
-    port: int
-    why: str
-    opens: tuple[Change, ...] = ()
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What one filter does. `doubts` are rules that decide and are not understood; `fleeting`: not kept over a reboot."""
-
-    doors: tuple[Door, ...] = ()
-    doubts: tuple[str, ...] = ()
-    fleeting: tuple[str, ...] = ()
 
 
 class Fits(IntEnum):
@@ -170,38 +133,3 @@ def all_or_none(true: bool) -> Fits:
 def turned(fits: Fits) -> Fits:
     """The other newcomers: of a FEW, nearly all."""
     return {Fits.ALL: Fits.NONE, Fits.NONE: Fits.ALL, Fits.FEW: Fits.ALL, Fits.OFTEN: Fits.FEW}.get(fits, fits)
-
-
-def arrives_at(names: Sequence[str], packet: Newcomer) -> Fits:
-    """A newcomer comes in by one of these interfaces (`*` at the end stands for any rest)."""
-    if not packet.outside:
-        return Fits.NONE if all(name == "lo" for name in names) else Fits.UNKNOWN
-    through = [any(fnmatchcase(each, name) for name in names) for each in packet.outside]
-    return Fits.ALL if all(through) else Fits.UNKNOWN if any(through) else Fits.NONE
-
-
-def sent_to(networks: Sequence[str], packet: Newcomer) -> Fits:
-    """A newcomer's destination is one of these addresses or networks."""
-    try:
-        wanted = [ipaddress.ip_network(each, strict=False) for each in networks]
-    except ValueError:
-        return Fits.UNKNOWN
-    if any(each.prefixlen == 0 for each in wanted):
-        return Fits.ALL
-    never = (each.is_multicast or each.is_loopback or str(each.network_address) == "255.255.255.255" for each in wanted)
-    if wanted and all(never):
-        return Fits.NONE
-    ours = [ipaddress.ip_address(each) for each in packet.addresses]
-    ours = [each for each in ours if (each.version == 6) is packet.six]
-    ours = [each for each in ours if each.is_global] or ours  # strangers do not come to a tunnel's address
-    inside = [any(each in network for network in wanted) for each in ours]
-    if not inside:
-        return Fits.UNKNOWN
-    return Fits.ALL if all(inside) else Fits.UNKNOWN if any(inside) else Fits.NONE
-
-
-def comes_from_port(ranges: Sequence[tuple[int, int]]) -> Fits:
-    """A newcomer's source port is in one of these; it is any from 1024 up (RFC 6056 section 2.1)."""
-    if any(low <= 1024 and high >= 65535 for low, high in ranges):
-        return Fits.ALL
-    return Fits.NONE if all(high < 1024 for _, high in ranges) else Fits.FEW

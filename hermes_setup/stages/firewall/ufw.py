@@ -6,18 +6,9 @@ import re
 from collections.abc import Sequence
 
 from hermes_setup.engine.changes import Run
-from hermes_setup.stages.firewall.rules import (
-    Chain,
-    Door,
-    Fits,
-    Newcomer,
-    Reading,
-    Step,
-    Verdict,
-    arrives_at,
-    judge,
-    sent_to,
-)
+from hermes_setup.stages.firewall.openings import Door, Reading
+from hermes_setup.stages.firewall.packets import Newcomer, arrives_at, sent_to
+from hermes_setup.stages.firewall.rules import Chain, Fits, Step, Verdict, judge
 from hermes_setup.values import dataclass
 
 _ROW = re.compile(r"(.+?)\s+(ALLOW|DENY|REJECT|LIMIT)(?: (IN|OUT|FWD))?\s+(.+)")
