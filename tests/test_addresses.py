@@ -15,6 +15,7 @@ from hermes_setup.answers.answers import Answers, User, Webhooks
 from hermes_setup.answers.fields import Domain, Issuer, parse_allow, parse_network, permits
 from hermes_setup.answers.file import read_table, to_toml
 from hermes_setup.answers.platforms import parse_endpoints
+from hermes_setup.answers.table import from_json, to_json
 from hermes_setup.engine.findings import Severity
 from hermes_setup.errors import WrongInput
 from hermes_setup.host import ABSENT, File, Node, Records, Request, Response
@@ -27,7 +28,6 @@ from hermes_setup.stages.addresses.ssh import SshSession
 from hermes_setup.stages.addresses.stage import NOTHING, Addresses, Facts
 from hermes_setup.stages.dns.cloudflare import proxy_ranges
 from hermes_setup.stages.proof import LOOK, Look
-from hermes_setup.state.table import from_table, to_table
 from hermes_setup.system.overlay import Nothing, Overlay
 from hermes_setup.values import replace
 from test_wizard import Script
@@ -115,8 +115,11 @@ def test_what_is_no_network_is_told_why(text: str, reason: str) -> None:
 )
 def test_the_key_of_the_answers_file_is_read_strictly(value: object, reason: str) -> None:
     table = {"domain": "hermes.example.com", "users": [{"name": "alice"}]}
-    assert read_table(table).allow == ()
-    assert read_table({**table, "allow": ["203.0.113.5", "203.0.113.0/24"]}).allow == ("203.0.113.5", "203.0.113.0/24")
+    assert read_table(table).answers.allow == ()
+    assert read_table({**table, "allow": ["203.0.113.5", "203.0.113.0/24"]}).answers.allow == (
+        "203.0.113.5",
+        "203.0.113.0/24",
+    )
     with pytest.raises(WrongInput) as refused:
         read_table({**table, "allow": value})
     assert "allow" in refused.value.message
@@ -125,12 +128,10 @@ def test_the_key_of_the_answers_file_is_read_strictly(value: object, reason: str
 
 def test_it_comes_back_from_the_notes_and_from_the_answers_command() -> None:
     answers = listed("203.0.113.0/24", "2001:db8::5")
-    assert from_table(to_table(answers)) == answers
-    assert from_table({key: value for key, value in to_table(answers).items() if key != "allow"}).allow == ()
+    assert from_json(to_json(answers)) == answers
+    assert from_json({key: value for key, value in to_json(answers).items() if key != "allow"}).allow == ()
     assert 'allow = ["203.0.113.0/24", "2001:db8::5"]\n' in to_toml(answers, {})
     assert "allow" not in to_toml(ANSWERS, {})
-    # the word for one run is never kept
-    assert from_table(to_table(replace(answers, lockout=True))) == answers == replace(answers, lockout=True).settled()
 
 
 @pytest.mark.parametrize(
@@ -264,6 +265,12 @@ BOTH = ("203.0.113.0/24", "2001:db8::/32")
 FLARE = ("104.16.1.1",)
 
 
+def test_what_is_said_on_purpose_for_one_run_blocks_nothing() -> None:
+    facts = replace(NOTHING, session=HERE)
+    (found,) = Addresses(lockout=True).check(listed("198.51.100.7"), facts)
+    assert (found.code, found.severity) == ("addresses.not-this-one", NOTE)
+
+
 @pytest.mark.parametrize(
     ("answers", "facts", "codes"),
     [
@@ -271,7 +278,6 @@ FLARE = ("104.16.1.1",)
         (listed(*BOTH), replace(NOTHING, session=HERE, sixes=("2001:db8::10",)), []),
         (listed("198.51.100.7"), NOTHING, []),
         (listed("198.51.100.7"), replace(NOTHING, session=HERE), [("addresses.lockout", BLOCK)]),
-        (listed("198.51.100.7", lockout=True), replace(NOTHING, session=HERE), [("addresses.not-this-one", NOTE)]),
         (listed("198.51.100.7"), replace(NOTHING, session=GUESS), [("addresses.not-this-one", NOTE)]),
         # in force already: the doctor does not block where its owner travels; another list does
         (
@@ -304,7 +310,7 @@ FLARE = ("104.16.1.1",)
     ],
 )
 def test_what_is_found(answers: Answers, facts: Facts, codes: list[tuple[str, Severity]]) -> None:
-    found = Addresses(lockout=answers.lockout).check(answers, facts)
+    found = Addresses().check(answers, facts)
     assert [(each.code, each.severity) for each in found] == codes
     assert Addresses().plan(answers, facts) == ()
     if codes and codes[0][0] == "addresses.lockout":
@@ -366,7 +372,7 @@ def hooked(*allow: str, own: bool = False, dashboard: tuple[str, ...] = ()) -> A
 def test_the_webhooks_list_is_judged_by_the_name_they_are_served_under(
     answers: Answers, facts: Facts, codes: list[tuple[str, Severity]]
 ) -> None:
-    found = Addresses(lockout=answers.lockout).check(answers, facts)
+    found = Addresses().check(answers, facts)
     assert [(each.code, each.severity) for each in found] == codes
     if codes and not answers.allow:
         assert re.search("sender|webhooks", f"{found[0].what} {found[0].why} {found[0].do}")
@@ -623,6 +629,6 @@ def test_a_list_without_this_session_is_typed_on_purpose_only() -> None:
 
 
 def test_changing_other_answers_keeps_the_list() -> None:
-    before = listed("192.0.2.1", lockout=True)
+    before = listed("192.0.2.1")
     draft = Draft(before.domain, "", before.issuer, before.users, at="done")
-    assert (draft.answers(before).allow, draft.answers(before).lockout) == (("192.0.2.1",), True)
+    assert draft.answers(before).allow == ("192.0.2.1",)

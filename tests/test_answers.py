@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
 
-from hermes_setup.answers.answers import Answers, User
+from hermes_setup.answers.answers import Answers, User, Webhooks
 from hermes_setup.answers.fields import Backend, Domain, Issuer, parse_email, parse_user
 from hermes_setup.answers.file import read_table, to_toml
+from hermes_setup.answers.merge import merged
+from hermes_setup.answers.platforms import parse_endpoints
+from hermes_setup.answers.table import FIELDS, NOTES, from_json, to_json
 from hermes_setup.errors import WrongInput
+from hermes_setup.values import replace
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -244,14 +249,7 @@ def test_the_printed_answers_are_an_answers_file_that_says_the_same() -> None:
         ("203.0.113.5",),
     )
     read = read_table(tomllib.loads(to_toml(answers, {name: "$6$abc$def"})))
-    assert (read.domain, read.issuer, read.email, read.backend, read.firewall, read.public_addresses) == (
-        answers.domain,
-        answers.issuer,
-        answers.email,
-        answers.backend,
-        answers.firewall,
-        answers.public_addresses,
-    )
+    assert read.answers == replace(answers, users=())
     assert [(user.name, user.password_hash) for user in read.users] == [(name, "$6$abc$def"), ("bob", "")]
 
 
@@ -275,3 +273,111 @@ def test_what_is_wrong_is_said_with_its_key(lines: str, words: str) -> None:
         read_table(tomllib.loads(lines if "users" in lines else f'{lines}\n[[users]]\nname = "alice"'))
     assert wrong.value.message.startswith(words)
     assert wrong.value.hint
+
+
+# ---- verbs: every change of answers, in one place ----
+
+BASE = Answers(
+    Domain.parse("hermes.example.com"),
+    Issuer.parse("letsencrypt"),
+    (User("alice", origin="answers"), User("bob")),
+    removed=("carol",),
+    redirects=(Domain.parse("old.example.com"),),
+)
+
+
+def test_a_user_who_is_added_is_the_last_and_not_to_be_removed_any_more() -> None:
+    assert BASE.with_user(User("carol", "h")) == replace(BASE, users=(*BASE.users, User("carol", "h")), removed=())
+    many = BASE.with_users((User("bob", "x"), User("dave", "y")))
+    assert [(user.name, user.hash) for user in many.users] == [("alice", ""), ("bob", "x"), ("dave", "y")]
+
+
+def test_a_new_password_does_not_change_who_brought_the_user() -> None:
+    assert BASE.with_hash("alice", "h").users == (User("bob"), User("alice", "h", "answers"))
+    assert BASE.with_hash("eve", "h").user("eve") == User("eve", "h", "menu")
+
+
+def test_a_removed_user_is_noted() -> None:
+    assert BASE.without_user("bob") == replace(BASE, users=BASE.users[:1], removed=("carol", "bob"))
+
+
+def test_the_other_verbs_change_what_they_name_and_nothing_else() -> None:
+    new, hooks = Domain.parse("new.example.com"), Webhooks(parse_endpoints(["sms"]))
+    cases = {
+        BASE.with_cookies_revoked(("a",)).with_cookies_revoked(["b"]): {"revoked": ("a", "b")},
+        BASE.with_domain(new): {"domain": new, "redirects": ()},
+        BASE.with_domain(new, BASE.earlier_domains(new)): {"domain": new, "redirects": (*BASE.redirects, BASE.domain)},
+        BASE.with_issuer(Issuer.parse("self-signed")): {"issuer": Issuer.parse("self-signed")},
+        BASE.with_issuer(BASE.issuer, "me@example.com"): {"email": "me@example.com"},
+        BASE.with_backend(Backend("127.0.0.1", 9200)): {"backend": Backend("127.0.0.1", 9200)},
+        BASE.with_service(): {"service": True},
+        BASE.with_webhooks(hooks): {"webhooks": hooks},
+        BASE.with_allowed(["203.0.113.5"]): {"allow": ("203.0.113.5",)},
+    }
+    for changed, differs in cases.items():
+        assert changed == replace(BASE, **differs)
+
+
+# ---- one table for TOML and JSON ----
+
+FULL = replace(
+    BASE,
+    email="me@example.com",
+    backend=Backend("127.0.0.1", 9200),
+    firewall="leave",
+    public_addresses=("203.0.113.5",),
+    revoked=("0" * 64,),
+    allow=("203.0.113.0/24",),
+    service=True,
+    webhooks=Webhooks(parse_endpoints(["webhook", "sms"]), Domain.parse("hooks.example.com"), ("192.0.2.0/24",)),
+    former_names=("older.example.com",),
+)
+
+
+def test_each_answer_survives_both_ways_to_write_it() -> None:
+    assert from_json(json.loads(json.dumps(to_json(FULL)))) == FULL
+    nothing_noted = replace(FULL, users=(), removed=(), revoked=(), former_names=())
+    assert read_table(tomllib.loads(to_toml(replace(FULL, users=(User("alice"),)), {}))).answers == nothing_noted
+
+
+def test_each_attribute_is_a_field_a_note_or_the_users() -> None:
+    known = {each.attribute for each in FIELDS} | set(NOTES) | {"users"}
+    assert known == set(Answers.__match_args__)
+
+
+def test_what_an_older_version_did_not_know_may_be_missing() -> None:
+    least = {key: value for key, value in to_json(BASE).items() if key in ("domain", "certificate", "users")}
+    assert from_json(least) == replace(BASE, removed=(), redirects=())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("domain", ""), ("domain", 5), ("users", "alice"), ("users", [5]), ("gone", "carol"), ("allow", ["nowhere"])],
+)
+def test_what_was_edited_into_something_else_is_refused(key: str, value: object) -> None:
+    with pytest.raises(WrongInput):
+        from_json({**to_json(FULL), key: value})
+
+
+# ---- a file, where other answers held before ----
+
+
+def test_who_came_by_the_menu_stays_and_whom_the_file_left_out_is_removed() -> None:
+    stored = replace(
+        BASE, users=(User("alice", "", "answers"), User("bob"), User("dave", "", "answers")), revoked=("r",)
+    )
+    new = merged(FULL, (User("erin", "h", "answers"),), stored, {"alice", "bob", "carol", "dave"})
+    assert [user.name for user in new.users] == ["erin", "bob"]
+    assert (new.removed, new.revoked, new.webhooks) == (("carol", "alice", "dave"), ("r",), FULL.webhooks)
+
+
+def test_whose_line_is_not_there_need_not_be_removed() -> None:
+    assert merged(FULL, (User("bob"),), BASE, {"bob"}).removed == ()
+
+
+def test_a_password_that_was_agreed_to_and_not_written_is_still_the_one() -> None:
+    stored = BASE.with_hash("alice", "pending")
+    users = (User("alice", "", "answers"), User("bob", "", "answers"))
+    assert merged(FULL, users, stored, {"bob"}).users[:2] == (User("alice", "pending", "answers"), users[1])
+    assert merged(FULL, users, stored, {"alice", "bob"}).users[0].hash == "", "the line says it by now"
+    assert merged(FULL, users, None, ()).users == users

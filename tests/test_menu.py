@@ -83,10 +83,10 @@ def test_the_answers_that_a_wish_about_a_user_comes_to() -> None:
     assert (alice.name, alice.origin) == ("alice", "answers"), "a new password does not change who gave the user"
     assert passwords.is_hash(alice.hash)
     gone = wish("users", "remove", "alice", "y").answers
-    assert ([user.name for user in gone.users], gone.gone) == (["carol"], ("alice",))
+    assert ([user.name for user in gone.users], gone.removed) == (["carol"], ("alice",))
     assert wish("users", "sign-out", "carol", "y").answers == replace(BEFORE, revoked=("digest of carol",))
-    once_gone = visit(replace(BEFORE, gone=("bob",)))
-    assert wish("users", "add", "bob", "make", "y", at=once_gone).answers.gone == ()
+    once_gone = visit(replace(BEFORE, removed=("bob",)))
+    assert wish("users", "add", "bob", "make", "y", at=once_gone).answers.removed == ()
 
 
 def test_the_last_user_cannot_be_removed() -> None:

@@ -204,7 +204,7 @@ def test_the_same_for_a_machine_that_is_set_up_already(cuts: list[tuple[int, boo
             case "another password":
                 return replace(first, users=(User("alice", HASH.replace("a" * 16, "b" * 16)), User("bob")))
             case "removed":
-                return replace(first, users=(User("bob"),), gone=("alice",))
+                return replace(first, users=(User("bob"),), removed=("alice",))
             case _:
                 digests = tuple(token.digest for token in cookies.tokens(_text(server, cookies.GATE_FILE)))
                 return replace(first, revoked=digests)
@@ -232,7 +232,7 @@ def test_going_back_restores_every_file_and_what_nginx_has_loaded(cut: int, afte
     settled(machine, ANSWERS)
     before, loaded = own(machine), _text(machine, LOADED)
     gate = _text(machine, cookies.GATE_FILE)
-    wish = replace(ANSWERS, users=(User("carol", HASH),), gone=("alice",))
+    wish = replace(ANSWERS, users=(User("carol", HASH),), removed=("alice",))
     with tempfile.TemporaryDirectory() as folder:
         machine.plug_in(cut, after=after)
         try:

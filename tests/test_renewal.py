@@ -332,7 +332,7 @@ def test_while_the_new_one_is_not_there_yet_nothing_is_left_behind() -> None:
 # -- the certificates of earlier names ------------------------------------------------------------------------------------
 
 OLD = Domain.parse("old.example.com")
-MOVED = replace(OURS, redirects=(OLD,), dropped=("hooks.example.com", "old.example.com"))
+MOVED = replace(OURS, redirects=(OLD,), former_names=("hooks.example.com", "old.example.com"))
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ import pytest
 
 from hermes_setup.answers.answers import Answers, User
 from hermes_setup.answers.fields import Backend, Domain, Issuer
+from hermes_setup.answers.table import from_json, to_json
 from hermes_setup.engine.changes import Place, Run, Stamp
 from hermes_setup.errors import Busy, HermesSetupError
 from hermes_setup.host import ABSENT, File, Folder, Link
 from hermes_setup.state.store import LONGEST_RENDERED, State
-from hermes_setup.state.table import from_table, to_table
 from hermes_setup.state.written import Written
 
 ANSWERS = Answers(
@@ -39,7 +39,7 @@ def test_answers_come_back_as_they_were_given(state: State) -> None:
     assert state.answers() is None
     state.agree(ANSWERS)
     assert state.answers() == ANSWERS
-    assert from_table(to_table(ANSWERS.settled())) == ANSWERS.settled()
+    assert from_json(to_json(ANSWERS.settled())) == ANSWERS.settled()
 
 
 def test_only_root_may_read_them(state: State) -> None:

@@ -15,6 +15,7 @@ from hermes_setup.answers.answers import Answers, User, Webhooks
 from hermes_setup.answers.fields import Backend, Domain
 from hermes_setup.answers.file import read_table, to_toml
 from hermes_setup.answers.platforms import PLATFORMS, Endpoint, parse_endpoints
+from hermes_setup.answers.table import from_json, to_json
 from hermes_setup.engine.findings import Severity
 from hermes_setup.errors import WrongInput
 from hermes_setup.host import Listener, Ran, Request, Response
@@ -22,7 +23,6 @@ from hermes_setup.stages.certificate import serving
 from hermes_setup.stages.certificate.stage import Certificate
 from hermes_setup.stages.webhooks import Webhooks as Stage
 from hermes_setup.stages.webhooks import listening
-from hermes_setup.state.table import from_table, to_table
 from hermes_setup.system.overlay import Nothing
 from hermes_setup.values import replace
 
@@ -40,18 +40,16 @@ def test_the_answers_survive_the_state_and_the_answers_file() -> None:
         OURS,
         webhooks=Webhooks(parse_endpoints(["msgraph", "sms:8081"]), HOOKS, ("192.0.2.0/24",)),
         redirects=(Domain.parse("old.example.com"),),
-        dropped=("older.example.com",),
+        former_names=("older.example.com",),
     )
-    assert from_table(to_table(whole)) == whole
-    assert (
-        from_table({k: v for k, v in to_table(OURS).items() if k not in ("webhooks", "redirects", "dropped")}) == OURS
-    )
+    assert from_json(to_json(whole)) == whole
+    assert from_json({k: v for k, v in to_json(OURS).items() if k not in ("webhooks", "redirects", "dropped")}) == OURS
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
 
-    again = read_table(tomllib.loads(to_toml(whole, {})))
+    again = read_table(tomllib.loads(to_toml(whole, {}))).answers
     assert (again.webhooks, again.redirects) == (whole.webhooks, whole.redirects)
 
 
@@ -101,7 +99,7 @@ def test_what_is_wrong_is_named_at_the_door(table: dict[str, object], words: str
 
 def test_a_host_that_is_the_dashboards_own_name_is_no_second_name() -> None:
     table = {"domain": NAME, "users": USERS, "webhooks": {"platforms": ["sms"], "host": NAME.upper()}}
-    hooks = read_table(table).webhooks
+    hooks = read_table(table).answers.webhooks
     assert hooks
     assert hooks.host is None
 
@@ -275,14 +273,14 @@ def test_a_second_name_gets_into_the_same_lineage_and_leaves_it_again() -> None:
 
 
 def test_a_name_that_was_ours_is_remembered_until_it_holds() -> None:
-    assert OURS.following(BOTH).dropped == ("hooks.example.com",)
-    assert OURS.following(OURS.following(BOTH)).dropped == ("hooks.example.com",)
-    assert BOTH.following(OURS.following(BOTH)).dropped == ()
+    assert OURS.following(BOTH).former_names == ("hooks.example.com",)
+    assert OURS.following(OURS.following(BOTH)).former_names == ("hooks.example.com",)
+    assert BOTH.following(OURS.following(BOTH)).former_names == ()
     # for good: the certificate of an earlier name may hold it for years
-    assert OURS.following(OURS.following(BOTH).settled()).dropped == ("hooks.example.com",)
+    assert OURS.following(OURS.following(BOTH).settled()).former_names == ("hooks.example.com",)
     assert OURS.following(None) == OURS
     moved = replace(OURS, domain=Domain.parse("new.example.com"))
-    assert moved.following(OURS).dropped == (NAME,)
+    assert moved.following(OURS).former_names == (NAME,)
 
 
 NEW = Domain.parse("new.example.com")

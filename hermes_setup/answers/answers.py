@@ -1,13 +1,15 @@
-"""What the user wants: everything that decides what the machine should look like."""
+"""What the user wants: everything that decides what the machine should look like, and a verb for every change of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
-from hermes_setup.answers.fields import Backend, Domain, Issuer, parse_allow
-from hermes_setup.answers.platforms import Endpoint, parse_endpoints
+from hermes_setup.answers.fields import Backend, Domain, Issuer
+from hermes_setup.answers.platforms import Endpoint
 from hermes_setup.values import dataclass, field, replace
+
+Origin = Literal["answers", "menu"]
 
 
 @dataclass(frozen=True)
@@ -16,32 +18,21 @@ class User:
 
     name: str
     hash: str = field(default="", repr=False)
-    origin: Literal["answers", "menu"] = "menu"
+    origin: Origin = "menu"
 
 
 @dataclass(frozen=True)
 class Webhooks:
     """Which gateway platforms can be reached from the internet, without a password: they check their senders themselves."""
 
-    hooks: tuple[Endpoint, ...]
+    endpoints: tuple[Endpoint, ...]
     host: Domain | None = None  # a name of their own, in the same certificate; None: the dashboard's
     allow: tuple[str, ...] = ()  # the networks that senders come from; (): all
-
-    def to_table(self) -> dict[str, object]:
-        """As JSON holds it, and TOML would."""
-        host = self.host.ascii if self.host else ""
-        return {"platforms": [str(each) for each in self.hooks], "host": host, "allow": list(self.allow)}
-
-    @classmethod
-    def from_table(cls, table: Mapping[str, Any]) -> Webhooks:
-        """What `to_table` gave. Raises WrongInput, KeyError or TypeError for anything else."""
-        host = Domain.parse(table["host"]) if table["host"] else None
-        return cls(parse_endpoints(table["platforms"]), host, parse_allow(table["allow"]))
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Everything that decides what the machine should look like. Never a password."""
+    """Everything that decides what the machine should look like. Never a password, and no option of a single run."""
 
     domain: Domain
     issuer: Issuer
@@ -50,14 +41,13 @@ class Answers:
     backend: Backend | None = None  # None: where it is found
     firewall: Literal["open", "leave"] = "open"
     public_addresses: tuple[str, ...] = ()  # what the user says is this server's, over what can be seen
-    gone: tuple[str, ...] = ()  # users whose lines go
+    removed: tuple[str, ...] = ()  # users whose lines have to go
     revoked: tuple[str, ...] = ()  # sha256 of cookie values that must not be good any more
     allow: tuple[str, ...] = ()  # the networks that the dashboard opens to, as `parse_allow` has them; (): to all
-    lockout: bool = False  # the list may leave out whoever is at the keyboard; a word for one run, never kept
     service: bool = False  # Hermes is to run as a service of systemd
     webhooks: Webhooks | None = None
-    redirects: tuple[Domain, ...] = ()  # earlier names, which lead to the domain
-    dropped: tuple[str, ...] = ()  # names that were ours once: a certificate of ours may still hold them, and need not
+    redirects: tuple[Domain, ...] = ()  # redirected domains: earlier ones, which redirect to the domain
+    former_names: tuple[str, ...] = ()  # names that were ours once: a certificate of ours may still hold them
 
     @property
     def names(self) -> tuple[Domain, ...]:
@@ -65,38 +55,83 @@ class Answers:
         host = self.webhooks.host if self.webhooks else None
         return (self.domain, host) if host else (self.domain,)
 
+    def user(self, name: str) -> User | None:
+        """The user of that name."""
+        return next((user for user in self.users if user.name == name), None)
+
+    # -- changes ----------------------------------------------------------------------------------------------------
+
+    def with_user(self, user: User) -> Answers:
+        """The user can sign in: as the last of them, in place of one of that name, who is not to be removed any more."""
+        return self.with_users((user,))
+
+    def with_users(self, users: Sequence[User]) -> Answers:
+        """As `with_user`, for each of them."""
+        names = {user.name for user in users}
+        others = (user for user in self.users if user.name not in names)
+        return replace(self, users=(*others, *users), removed=tuple(n for n in self.removed if n not in names))
+
+    def with_hash(self, name: str, hashed: str) -> Answers:
+        """That user has this password, and is a new one where there was none. Who brought a user stays as it was."""
+        return self.with_user(replace(self.user(name) or User(name), hash=hashed))
+
+    def without_user(self, name: str) -> Answers:
+        """That user cannot sign in any more."""
+        others = tuple(user for user in self.users if user.name != name)
+        return replace(self, users=others, removed=(*self.removed, name))
+
+    def with_cookies_revoked(self, digests: Sequence[str]) -> Answers:
+        """Cookies of these digests are good no more."""
+        return replace(self, revoked=(*self.revoked, *digests))
+
+    def with_domain(self, domain: Domain, redirects: Sequence[Domain] = ()) -> Answers:
+        """The dashboard is at that domain; the `redirects` redirect to it."""
+        return replace(self, domain=domain, redirects=tuple(redirects))
+
+    def earlier_domains(self, domain: Domain) -> tuple[Domain, ...]:
+        """The domains of this dashboard that would be earlier ones, were it at `domain`."""
+        return tuple(each for each in (*self.redirects, self.domain) if each != domain)
+
+    def with_issuer(self, issuer: Issuer, email: str | None = None) -> Answers:
+        """That authority signs, with an account of that e-mail address; None leaves the address as it is."""
+        return replace(self, issuer=issuer, email=self.email if email is None else email)
+
+    def with_backend(self, backend: Backend | None) -> Answers:
+        """Requests go to that dashboard; None: to wherever it is found."""
+        return replace(self, backend=backend)
+
+    def with_service(self) -> Answers:
+        """Hermes runs as a service."""
+        return replace(self, service=True)
+
+    def with_webhooks(self, webhooks: Webhooks | None) -> Answers:
+        """These platforms are let in; None: none."""
+        return replace(self, webhooks=webhooks)
+
+    def with_allowed(self, networks: Sequence[str]) -> Answers:
+        """The dashboard opens to these networks; (): to all."""
+        return replace(self, allow=tuple(networks))
+
+    # -- over time --------------------------------------------------------------------------------------------------
+
     def about(self, name: Domain) -> Answers:
-        """The same answers as if that name were the domain, and the only one. Names that are in use are not dropped."""
+        """The same answers as if that name were the domain, and the only one. Names that are in use are no former ones."""
         used = {each.ascii for each in (name, *self.names, *self.redirects)}
-        dropped = tuple(each for each in self.dropped if each not in used)
-        return replace(self, domain=name, webhooks=None, redirects=(), dropped=dropped)
+        former = tuple(each for each in self.former_names if each not in used)
+        return replace(self, domain=name, webhooks=None, redirects=(), former_names=former)
 
     def following(self, before: Answers | None) -> Answers:
-        """The same wishes where `before` held: the names that it had, and these have not, are dropped."""
+        """The same where `before` held: the names that it had, and these have not, are former ones."""
         if before is None:
             return self
         now = {name.ascii for name in self.names}
-        was = (*before.dropped, *(name.ascii for name in before.names))
-        return replace(self, dropped=tuple(name for name in dict.fromkeys(was) if name not in now))
-
-    def with_user(self, user: User) -> Answers:
-        """The user is among them, as the last; a name that was to be removed is not any more."""
-        others = tuple(each for each in self.users if each.name != user.name)
-        return replace(self, users=(*others, user), gone=tuple(name for name in self.gone if name != user.name))
-
-    def without_user(self, name: str) -> Answers:
-        """The user is to be removed."""
-        others = tuple(each for each in self.users if each.name != name)
-        return replace(self, users=others, gone=(*self.gone, name))
-
-    def with_cookies_revoked(self, digests: tuple[str, ...]) -> Answers:
-        """These cookies are good no more."""
-        return replace(self, revoked=(*self.revoked, *digests))
+        was = (*before.former_names, *(name.ascii for name in before.names))
+        return replace(self, former_names=tuple(name for name in dict.fromkeys(was) if name not in now))
 
     def settled(self) -> Answers:
-        """The same wishes once they hold: no hashes (the machine has them), nobody left to remove or to sign out.
+        """The same once they hold: no hashes (the machine has them), nobody left to remove or to sign out.
 
-        The names that were ours are kept: the certificate of an earlier name may hold them for years.
+        Former names are kept: the certificate of an earlier domain may hold them for years.
         """
         users = tuple(replace(user, hash="") for user in self.users)
-        return replace(self, users=users, gone=(), revoked=(), lockout=False)
+        return replace(self, users=users, removed=(), revoked=())

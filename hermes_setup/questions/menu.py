@@ -52,6 +52,7 @@ class Visit:
     answers: Answers
     users: tuple[str, ...]  # who can sign in now
     session: SshSession | None = None  # where the user sits
+    lockout: bool = False  # the allowed addresses may leave that out
     pending: int | None = 0  # how many changes a run with the same answers would make; None: a check blocks
     listening: Callable[[], Sequence[Endpoint]] = tuple  # platforms of the gateway
     backends: Callable[[], Sequence[Backend]] = tuple  # those that proved to be Hermes
@@ -106,7 +107,7 @@ def menu(visit: Visit, asker: Asker) -> Wish:
             case "users":
                 wish = _users(visit, asker)
             case "addresses":
-                allow = allowed_addresses(asker, now.allow, visit.session, lockout=now.lockout)
+                allow = allowed_addresses(asker, now.allow, visit.session, lockout=visit.lockout)
                 wish = allow if isinstance(allow, Back) else Wish("addresses", replace(now, allow=allow))
             case "webhooks":
                 hooks = which_webhooks(asker, now, visit.listening())
@@ -183,15 +184,15 @@ def _of_user(do: OfUsers, visit: Visit, asker: Asker) -> Wish | Back:
         if sure is not True:
             return BACK
         if do == "remove":
-            return Wish(do, replace(now, users=others, gone=(*now.gone, name)), name)
+            return Wish(do, replace(now, users=others, removed=(*now.removed, name)), name)
         return Wish(do, replace(now, revoked=(*now.revoked, *visit.cookies(name))), name)
     made = new_password(name, asker)
     if isinstance(made, Back):
         return made
     was = next((user for user in now.users if user.name == name), User(name, origin="menu"))
     new = replace(was, hash=made[0].hash)  # a new password does not change who gave the user
-    gone = tuple(each for each in now.gone if each != name)
-    return Wish(do, replace(now, users=(*others, new), gone=gone), name, made[1])
+    gone = tuple(each for each in now.removed if each != name)
+    return Wish(do, replace(now, users=(*others, new), removed=gone), name, made[1])
 
 
 def _another_name(users: Sequence[str], asker: Asker) -> str | Back:
@@ -380,7 +381,7 @@ def which_webhooks(asker: Asker, answers: Answers, listening: Sequence[Endpoint]
     """The platforms to be let in, and under which name; None for nobody. What listens here is offered first."""
     now, domain = answers.webhooks, answers.domain
     choices = []
-    if listening and (now is None or set(listening) != set(now.hooks)):
+    if listening and (now is None or set(listening) != set(now.endpoints)):
         choices.append(Choice("these", f"Those that listen here: {', '.join(map(str, listening))}"))
     choices.append(Choice("type", "Change the list, or the name" if now else "Type a list"))
     if now:
@@ -402,7 +403,7 @@ def which_webhooks(asker: Asker, answers: Answers, listening: Sequence[Endpoint]
         "Hermes's own names, with spaces between: webhook, sms, whatsapp_cloud, telegram, teams, line, ... With a port that is "
         "not the usual one: webhook:9000.",
         "[webhooks] platforms",
-        typed=" ".join(map(str, now.hooks if now else listening)),
+        typed=" ".join(map(str, now.endpoints if now else listening)),
         back=True,
     )
     name = Question(
@@ -438,7 +439,7 @@ def _some_hooks(text: str) -> tuple[Endpoint, ...]:
 
 
 def _let_in(webhooks: Webhooks | None) -> str:
-    return ", ".join(map(str, webhooks.hooks)) if webhooks else "none"
+    return ", ".join(map(str, webhooks.endpoints)) if webhooks else "none"
 
 
 def _listed(allow: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol, TypeVar
 
 from hermes_setup import passwords
+from hermes_setup.answers import table as table_of
 from hermes_setup.answers.answers import Answers, User, Webhooks
 from hermes_setup.answers.fields import Backend, Domain, Issuer, parse_email, parse_user, webhooks_host, worldwide
 from hermes_setup.answers.platforms import Endpoint
@@ -132,19 +133,18 @@ class Draft:
         )
         if base is None:
             return made
-        gone = tuple(name for name in base.gone if name not in {user.name for user in made.users})
+        gone = tuple(name for name in base.removed if name not in {user.name for user in made.users})
         return replace(
             made,
             firewall=base.firewall,
             public_addresses=base.public_addresses,
             service=base.service if self.service is None else self.service,
             allow=base.allow,
-            lockout=base.lockout,
-            gone=gone,
+            removed=gone,
             revoked=base.revoked,
             webhooks=base.webhooks if self.webhooks is None else self.webhooks,
             redirects=self.leading(base),
-            dropped=base.dropped,
+            former_names=base.former_names,
         )
 
     def leading(self, base: Answers | None) -> tuple[Domain, ...]:
@@ -170,7 +170,7 @@ class Draft:
         if self.service is not None:
             table["service"] = self.service
         if self.hooked == "done":
-            table["webhooks"] = self.webhooks.to_table() if self.webhooks else None
+            table["webhooks"] = table_of.field("webhooks").write(self.webhooks)
         table["users"] = [{"name": user.name, "hash": user.hash, "origin": user.origin} for user in self.users]
         return table
 
@@ -191,7 +191,7 @@ class Draft:
             users=tuple(_user(entry) for entry in users),
             backend=None if backend is None else Backend.parse(backend),
             service=table["service"] if isinstance(table.get("service"), bool) else None,  # type: ignore[arg-type]  # just seen
-            webhooks=_webhooks_of(table.get("webhooks")),
+            webhooks=_webhooks_of(table.get("webhooks"), None if domain is None else Domain.parse(domain)),
             hooked="done" if "webhooks" in table else "",
             at=at,  # type: ignore[arg-type]  # one of the four words, seen above
             name=parse_user(name) if name else "",
@@ -205,13 +205,12 @@ def _text(table: Mapping[str, object], key: str) -> str | None:
     return value
 
 
-def _webhooks_of(table: object) -> Webhooks | None:
-    if table is None:
+def _webhooks_of(value: object, domain: Domain | None) -> Webhooks | None:
+    if value is None:
         return None
-    try:
-        return Webhooks.from_table(table)  # type: ignore[arg-type]  # it says so itself
-    except (KeyError, TypeError, AttributeError):
-        raise _torn() from None
+    found = table_of.read_fields({"domain": domain.ascii if domain else "", "webhooks": value}, without_empty=True)
+    webhooks: Webhooks = found["webhooks"]
+    return webhooks
 
 
 def earlier(base: Answers, domain: Domain) -> tuple[Domain, ...]:
@@ -809,7 +808,7 @@ def _told(draft: Draft) -> list[str]:
     if draft.service is not None:
         lines.append(f"Hermes as a service: {'yes' if draft.service else 'no'} (from last time)")
     if draft.hooked == "done":
-        told = ", ".join(map(str, draft.webhooks.hooks)) if draft.webhooks else "none"
+        told = ", ".join(map(str, draft.webhooks.endpoints)) if draft.webhooks else "none"
         lines.append(f"Webhooks: {told} (from last time)")
     return lines
 

@@ -157,7 +157,7 @@ class Look:
             return []
         names = [hooks.host] if hooks.host else [self.answers.domain, *earlier]
         found: list[Finding] = []
-        for name, hook in ((name, hook) for name in names for hook in hooks.hooks):
+        for name, hook in ((name, hook) for name in names for hook in hooks.endpoints):
             path = hook.platform.probe
             seen = system.fetch(Request(address, 443, name.ascii, path, "POST", tls=True))
             away = seen.header("Location").startswith(f"https://{self.answers.domain}/")

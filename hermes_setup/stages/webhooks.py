@@ -41,7 +41,7 @@ class Webhooks:
 
     def inspect(self, answers: Answers, host: Host) -> Facts:
         """Asks each platform that is wanted, or whose port has a listener, side by side; 3 s at most."""
-        named = answers.webhooks.hooks if answers.webhooks else ()
+        named = answers.webhooks.endpoints if answers.webhooks else ()
         remote = answers.backend is not None and not answers.backend.local
         if remote:
             return Facts(tuple(Seen(hook, "hermes") for hook in named))

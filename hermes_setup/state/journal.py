@@ -11,8 +11,7 @@ from hermes_setup import durable
 from hermes_setup.answers.answers import Answers
 from hermes_setup.errors import HermesSetupError
 from hermes_setup.host import ABSENT, Absent, File, Folder, Link, Node
-from hermes_setup.state.places import cannot
-from hermes_setup.state.table import from_table
+from hermes_setup.state.places import cannot, read_answers
 
 if TYPE_CHECKING:
     from hermes_setup.engine.changes import Change
@@ -72,7 +71,7 @@ class Journal:
                 f"The run {self.name} is from an older hermes-setup, which did not keep what is needed to undo it.",
                 hint=f"What each file held before it: sudo ls {self.folder}/before",
             )
-        return from_table(told["answers"]) if told.get("answers") else None
+        return read_answers(told["answers"]) if told.get("answers") else None
 
     def _told(self) -> dict[str, Any] | None:
         try:

@@ -34,11 +34,11 @@ from typing import Any
 
 from hermes_setup import durable
 from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.table import to_json
 from hermes_setup.digests import digest
 from hermes_setup.errors import Busy, HermesSetupError
 from hermes_setup.state.journal import Journal
-from hermes_setup.state.places import STATE, cannot
-from hermes_setup.state.table import from_table, to_table
+from hermes_setup.state.places import STATE, cannot, read_answers
 from hermes_setup.state.written import Written
 
 RUNS_KEPT = 20
@@ -94,11 +94,11 @@ class State:
     def answers(self) -> Answers | None:
         """What was last agreed to; None when nothing ever was. Raises HermesSetupError when it cannot be read."""
         table = self._load("answers.json")
-        return None if table is None else from_table(table)
+        return None if table is None else read_answers(table)
 
     def agree(self, answers: Answers) -> None:
         """The answers are what was agreed to, durably; the draft is gone."""
-        self._save("answers.json", to_table(answers))
+        self._save("answers.json", to_json(answers))
         self.keep_draft(None)
 
     def draft(self) -> dict[str, Any] | None:
@@ -185,7 +185,7 @@ class State:
         Call it before `agree`, which forgets them.
         """
         if self._load("open.json") is None:
-            self._save("open.json", {"answers": to_table(before.settled()) if before else None, "runs": []})
+            self._save("open.json", {"answers": to_json(before.settled()) if before else None, "runs": []})
 
     def begun(self) -> bool:
         """True when the first set-up was agreed to, and has not been finished yet."""

@@ -59,6 +59,7 @@ def _visit(stored: Answers, pending: int | None, session: Session) -> menu.Visit
         stored,
         tuple(htpasswd.read(host)),
         ssh.find(host),
+        session.options.lockout,
         pending,
         listening=lambda: webhooks.listening(host),
         backends=lambda: proved(host),

@@ -48,7 +48,9 @@ def review(answers: Answers, found: str) -> list[tuple[str, str]]:
 def _more(answers: Answers) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     if hooks := answers.webhooks:
-        found.append(("Webhooks", f"{', '.join(map(str, hooks.hooks))}, at https://{hooks.host or answers.domain}/"))
+        found.append(
+            ("Webhooks", f"{', '.join(map(str, hooks.endpoints))}, at https://{hooks.host or answers.domain}/")
+        )
     if answers.redirects:
         found.append(("Earlier names", f"{', '.join(each.ascii for each in answers.redirects)}: lead to the address"))
     return found

@@ -45,16 +45,7 @@ def need_user(name: str, answers: Answers, session: Session, *, unfinished: bool
 
 def half_done(answers: Answers) -> set[str]:
     """Users whom a run was to add, change or remove that was stopped before its end."""
-    return {*(user.name for user in answers.users if user.hash), *answers.gone}
-
-
-def with_hash(answers: Answers, name: str, hashed: str) -> Answers:
-    """The answers with that user and that hash; how the user came stays as it was."""
-    from hermes_setup.answers.answers import User
-    from hermes_setup.values import replace
-
-    known = next((user for user in answers.users if user.name == name), User(name))
-    return answers.with_user(replace(known, hash=hashed))
+    return {*(user.name for user in answers.users if user.hash), *answers.removed}
 
 
 def choose_run(arguments: argparse.Namespace, session: Session) -> None:

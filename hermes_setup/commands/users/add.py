@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Outcome:
     if name in htpasswd.read(session.host) and name not in users.half_done(stored):
         raise WrongInput(f"{name} is there already.", hint=f"A new password: sudo hermes-setup users passwd {name}")
     hashed, made_up = users.new_password(name, arguments, session)
-    return users.change(users.with_hash(stored, name, hashed), session, made_up)
+    return users.change(stored.with_hash(name, hashed), session, made_up)
 
 
 def _add_list(arguments: argparse.Namespace, session: Session) -> Outcome:
@@ -74,7 +74,7 @@ def _add_list(arguments: argparse.Namespace, session: Session) -> Outcome:
     hashes, made_up = _hashes(new, arguments, session)
     answers = stored
     for name, hashed in hashes.items():
-        answers = users.with_hash(answers, name, hashed)
+        answers = answers.with_hash(name, hashed)
     return users.change(answers, session, made_up)
 
 

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Outcome:
     from hermes_setup.session import Outcome
 
     hashed, made_up = users.new_password(name, arguments, session)
-    outcome = users.change(users.with_hash(stored, name, hashed), session, made_up)
+    outcome = users.change(stored.with_hash(name, hashed), session, made_up)
     if outcome is Outcome.DONE:
         users.say_who_stays_connected(session)
     return outcome

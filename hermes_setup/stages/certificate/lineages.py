@@ -95,7 +95,7 @@ def damaged(host: Host, domain: Domain) -> tuple[str, ...]:
 
 def own(answers: Answers, found: X509) -> bool:
     """True for a certificate that is this set-up's alone: for the domain, and for no name that was never ours."""
-    ours = {*(name.ascii for name in answers.names), *answers.dropped}
+    ours = {*(name.ascii for name in answers.names), *answers.former_names}
     return answers.domain.ascii in found.names and set(found.names) <= ours
 
 
@@ -104,7 +104,7 @@ def stale(answers: Answers, found: X509) -> tuple[str, ...]:
     needed = {name.ascii for name in answers.redirects}
     if not own(answers, found):
         return ()
-    return tuple(name for name in answers.dropped if name in found.names and name not in needed)
+    return tuple(name for name in answers.former_names if name in found.names and name not in needed)
 
 
 def cert_name(host: Host, answers: Answers) -> str:

@@ -184,7 +184,7 @@ def _summary(answers: Answers, facts: Facts) -> str:
     elif addresses.listed(text_now(facts)):
         found += ", to all addresses again"
     if answers.webhooks:
-        found += f"; webhooks: {', '.join(map(str, answers.webhooks.hooks))}"
+        found += f"; webhooks: {', '.join(map(str, answers.webhooks.endpoints))}"
         if now := served_as_before(answers, facts):
             found += f", where they are ({now.host or answers.domain}) until the certificate holds {answers.names[-1]}"
     if answers.redirects:

@@ -31,7 +31,7 @@ def locations(webhooks: Webhooks, backend: Backend) -> list[Location]:
     """
     address = "127.0.0.1" if backend.local else str(replace(backend, port=0)).removesuffix(":0")
     found = []
-    for hook in webhooks.hooks:
+    for hook in webhooks.endpoints:
         platform, upstream = hook.platform, f"{address}:{hook.port}"
         plain = re.escape(platform.path)
         pattern = platform.pattern or plain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 
 from hermes_setup.answers.answers import User
@@ -46,6 +47,18 @@ def resolve(
             made_up[entry.name] = make_password()
             users.append(User(entry.name, hash_password(made_up[entry.name]), "answers"))
     return tuple(users), made_up
+
+
+def content(path: str) -> bytes | None:
+    """The first 4 kB of a password file; None when it is not there. Raises WrongInput when it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(4096)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        words = os.strerror(error.errno or 0) if isinstance(error, OSError) else "not a path"
+        raise WrongInput(f"{path!r} could not be read: {words}.", hint="It should be a file with one line.") from None
 
 
 def password_from(raw: bytes, where: str, user: str) -> str:

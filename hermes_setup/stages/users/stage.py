@@ -67,7 +67,7 @@ class Users:
                         f"Look at it (ls -la {path}) and move it away.",
                     )
                 ]
-        left = htpasswd.hashes(htpasswd.with_users(facts.text, answers.users, answers.gone))
+        left = htpasswd.hashes(htpasswd.with_users(facts.text, answers.users, answers.removed))
         found: list[Finding] = []
         missing = [user.name for user in answers.users if user.name not in left]
         if not left:
@@ -127,7 +127,7 @@ class Users:
 
     def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:
         """First the cookies that go, then the lines: a password that is gone has no cookie left at any moment."""
-        text = htpasswd.with_users(facts.text, answers.users, answers.gone)
+        text = htpasswd.with_users(facts.text, answers.users, answers.removed)
         lines = htpasswd.hashes(text)
         fresh = iter(facts.fresh)
         have = cookies.tokens(_text(facts.gate_file))

@@ -1,0 +1,34 @@
+"""What a file of answers asks for, where other answers held before."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from hermes_setup.answers.answers import Answers, User
+from hermes_setup.values import replace
+
+
+def merged(wanted: Answers, users: Sequence[User], stored: Answers | None, lines: Collection[str]) -> Answers:
+    """The file's answers with these users of it, and with what the file does not decide.
+
+    `users` are those of the file, each with the hash that it is to get ("" leaves the line on the machine alone). Whom
+    the menu or a command brought stays, whom an earlier file named and this one does not is removed, and so is whoever a
+    run was to remove that was stopped before it came to it. `lines` are the names in the users' file.
+    """
+    if stored is None:
+        return replace(wanted, users=tuple(users))
+    named = {user.name for user in users}
+    pending = unwritten(stored)
+    # agreed to by a run that did not come that far: its password has been shown already
+    own = (
+        user if user.hash or user.name in lines else replace(user, hash=pending.get(user.name, "")) for user in users
+    )
+    kept = (user for user in stored.users if user.origin == "menu" and user.name not in named)
+    dropped = (user.name for user in stored.users if user.origin == "answers")
+    removed = (name for name in dict.fromkeys((*stored.removed, *dropped)) if name in lines and name not in named)
+    return replace(wanted, users=(*own, *kept), removed=tuple(removed), revoked=stored.revoked)
+
+
+def unwritten(stored: Answers | None) -> dict[str, str]:
+    """Name -> hash that was agreed to and is on no machine yet."""
+    return {user.name: user.hash for user in stored.users if user.hash} if stored else {}

@@ -1,0 +1,265 @@
+"""One table for all the ways in which answers are written: TOML in an answers file, JSON in answers.json and draft.json.
+
+Each answer is one `Field` of FIELDS: its key, how it is written, how it is read. What is read is parsed at once, and what is
+wrong is said with the key that it stands at. Users differ: a file of answers names a password, JSON holds hashes.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from hermes_setup.answers.answers import Answers, User, Webhooks
+from hermes_setup.answers.fields import Backend, Domain, Issuer, parse_allow, parse_email, parse_user, webhooks_host
+from hermes_setup.answers.platforms import parse_endpoints
+from hermes_setup.errors import WrongInput
+from hermes_setup.values import dataclass
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Field:
+    """One answer. `write` gives plain data; `read` takes it back, and gets the attributes that were read before it.
+
+    Plain data that is empty ("", [], None, False) stands for the attribute's default and is not read. `kept_as` is the
+    key in JSON, where that is another one.
+    """
+
+    key: str
+    attribute: str
+    write: Callable[[Any], object]
+    read: Callable[[Any, Mapping[str, Any]], Any]
+    kept_as: str = ""
+
+    @property
+    def json_key(self) -> str:
+        """Its key in answers.json and draft.json."""
+        return self.kept_as or self.key
+
+
+# -- how each is read ---------------------------------------------------------------------------------------------------
+
+
+def _domain(value: object, _known: Mapping[str, Any]) -> Domain:
+    return at_key("domain", Domain.parse, text_of(value, "domain", required=True))
+
+
+def _email(value: object, _known: Mapping[str, Any]) -> str:
+    return at_key("email", parse_email, text_of(value, "email"))
+
+
+def _issuer(value: object, _known: Mapping[str, Any]) -> Issuer:
+    return at_key("certificate", Issuer.parse, text_of(value, "certificate") or "letsencrypt")
+
+
+def _backend(value: object, _known: Mapping[str, Any]) -> Backend | None:
+    text = text_of(value, "backend")
+    return at_key("backend", Backend.parse, text) if text else None
+
+
+def _service(value: object, _known: Mapping[str, Any]) -> bool:
+    if not isinstance(value, bool):
+        raise WrongInput("service is neither true nor false.", hint="Write service = true, without quotes.")
+    return value
+
+
+def _firewall(value: object, _known: Mapping[str, Any]) -> str:
+    word = text_of(value, "firewall") or "open"
+    if word not in ("open", "leave"):
+        raise WrongInput(
+            f'firewall = "{word}" is neither of its two words.', hint='Write firewall = "open" or "leave".'
+        )
+    return word
+
+
+def _public_addresses(value: object, _known: Mapping[str, Any]) -> tuple[str, ...]:
+    example = 'Write public_addresses = ["203.0.113.5"].'
+    if not isinstance(value, list):
+        raise WrongInput("public_addresses is not a list.", hint=example)
+    if odd := [item for item in value if not isinstance(item, str)]:
+        raise WrongInput(f"public_addresses: {odd[0]!r} is not an address in quotes.", hint=example)
+    try:
+        return tuple(str(ipaddress.ip_address(item)) for item in value)
+    except ValueError as error:
+        raise WrongInput(f"public_addresses: {error}.", hint=example) from None
+
+
+def _allow(value: object, _known: Mapping[str, Any]) -> tuple[str, ...]:
+    return networks_of(
+        value, "allow", "nobody could open the dashboard", "whoever has a password may come from anywhere"
+    )
+
+
+def _redirects(value: object, known: Mapping[str, Any]) -> tuple[Domain, ...]:
+    example = 'Write redirect_from = ["old.example.com"].'
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise WrongInput("redirect_from is not a list of names in quotes.", hint=example)
+    found: list[Domain] = []
+    for text in value:
+        name = at_key("redirect_from", Domain.parse, text)
+        if name == known["domain"]:
+            raise WrongInput(f"redirect_from holds {name}, which is the domain itself.", hint="Take it out there.")
+        if name in found:
+            raise WrongInput(f"{name} is named twice in redirect_from.", hint="Keep one of the two.")
+        found.append(name)
+    return tuple(found)
+
+
+WEBHOOK_KEYS = ("platforms", "host", "allow")
+
+
+def _webhooks(value: object, known: Mapping[str, Any]) -> Webhooks:
+    example = '[webhooks]\nplatforms = ["webhook", "sms"]'
+    if not isinstance(value, dict):
+        raise WrongInput("webhooks is a table.", hint=f"Write:\n{example}")
+    known_keys(value, WEBHOOK_KEYS, "[webhooks]")
+    platforms = value.get("platforms", [])
+    if not isinstance(platforms, list) or not all(isinstance(each, str) for each in platforms):
+        raise WrongInput("[webhooks] platforms is not a list of names in quotes.", hint=f"Write:\n{example}")
+    if not platforms:
+        raise WrongInput("[webhooks] names no platforms.", hint=f"Write:\n{example}\nor leave [webhooks] out.")
+    host = text_of(value.get("host", ""), "host")
+    empty, missing = "no webhook would get through", "its senders may come from anywhere"
+    return Webhooks(
+        parse_endpoints(platforms),
+        webhooks_host(host, known["domain"], known.get("redirects", ())) if host else None,
+        networks_of(value["allow"], "[webhooks] allow", empty, missing) if "allow" in value else (),
+    )
+
+
+def _write_webhooks(webhooks: Webhooks | None) -> dict[str, object] | None:
+    if webhooks is None:
+        return None
+    host = webhooks.host.ascii if webhooks.host else ""
+    return {"platforms": [str(each) for each in webhooks.endpoints], "host": host, "allow": list(webhooks.allow)}
+
+
+FIELDS = (
+    Field("domain", "domain", lambda domain: domain.ascii, _domain),
+    Field("email", "email", str, _email),
+    Field("certificate", "issuer", lambda issuer: issuer.text, _issuer),
+    Field("backend", "backend", lambda backend: str(backend) if backend else "", _backend),
+    Field("service", "service", bool, _service),
+    Field("firewall", "firewall", str, _firewall),
+    Field("public_addresses", "public_addresses", list, _public_addresses),
+    Field("allow", "allow", list, _allow),
+    Field("redirect_from", "redirects", lambda names: [name.ascii for name in names], _redirects, "redirects"),
+    Field("webhooks", "webhooks", _write_webhooks, _webhooks),
+)
+"""In the order in which a file of answers has them."""
+
+REQUIRED = ("domain", "certificate")
+"""What there is no set-up without: read also where it is missing, and then refused, or the usual."""
+
+NOTES = {"removed": "gone", "revoked": "revoked", "former_names": "dropped"}
+"""Attribute -> key in answers.json, of what no file of answers says. The keys are those of the first version."""
+
+
+# -- JSON ---------------------------------------------------------------------------------------------------------------
+
+
+def to_json(answers: Answers) -> dict[str, Any]:
+    """The answers as answers.json holds them. Hashes stand in it until the users are on the machine; never a password."""
+    table: dict[str, Any] = {each.json_key: each.write(getattr(answers, each.attribute)) for each in FIELDS}
+    table["users"] = [write_user(user) for user in answers.users]
+    return {**table, **{key: list(getattr(answers, attribute)) for attribute, key in NOTES.items()}}
+
+
+def from_json(table: Mapping[str, Any]) -> Answers:
+    """What `to_json` gave; keys that an older version did not know may be missing. Raises WrongInput for anything else."""
+    users = table.get("users")
+    notes = {attribute: table.get(key, []) for attribute, key in NOTES.items()}
+    if not isinstance(users, list) or not all(_are_texts(each) for each in notes.values()):
+        raise WrongInput("users or what is noted of them is not a list.")
+    found = read_fields({each.key: table.get(each.json_key) for each in FIELDS}, without_empty=True)
+    found.update({attribute: tuple(each) for attribute, each in notes.items()})
+    return Answers(users=tuple(map(read_user, users)), **found)
+
+
+def read_fields(table: Mapping[str, object], *, without_empty: bool = False) -> dict[str, Any]:
+    """Attribute -> value of each field in the table, by its key in a file of answers. Raises WrongInput.
+
+    The domain and the certificate are always among them. `without_empty`: as in JSON, where what is not set is there,
+    and empty.
+    """
+    found: dict[str, Any] = {}
+    for each in FIELDS:
+        value = table.get(each.key)
+        if without_empty and isinstance(value, dict):
+            value = {key: inner for key, inner in value.items() if inner not in ("", [], None)}
+        empty = value is None or (without_empty and value in ("", [], False))
+        if not empty or each.key in REQUIRED:
+            found[each.attribute] = each.read("" if empty else value, found)
+    return found
+
+
+def field(key: str) -> Field:
+    """The field of that key."""
+    return next(each for each in FIELDS if each.key == key)
+
+
+def write_user(user: User) -> dict[str, object]:
+    """A user as JSON holds one."""
+    return {"name": user.name, "hash": user.hash, "origin": user.origin}
+
+
+def read_user(entry: object) -> User:
+    """What `write_user` gave. Raises WrongInput for anything else."""
+    if not isinstance(entry, dict):
+        raise WrongInput("A user is no table.")
+    name, hashed, origin = (entry.get(key) for key in ("name", "hash", "origin"))
+    if not isinstance(name, str) or not isinstance(hashed, str) or not isinstance(origin, str):
+        raise WrongInput("A user lacks a name, a hash or an origin.")
+    return User(parse_user(name), hashed, "answers" if origin == "answers" else "menu")
+
+
+# -- what readers have in common ----------------------------------------------------------------------------------------
+
+
+def at_key(key: str, parse: Callable[[str], T], text: str) -> T:
+    """As `parse`; what is wrong is said with the key that it stands at."""
+    try:
+        return parse(text)
+    except WrongInput as error:
+        raise WrongInput(f"{key}: {error.message}", hint=error.hint, instead=error.instead) from None
+
+
+def text_of(value: object, key: str, *, required: bool = False) -> str:
+    """The value, which has to be a text. Raises WrongInput, naming the key."""
+    if not isinstance(value, str):
+        example = {"firewall": '"open" or "leave"'}.get(key, '"..."')
+        raise WrongInput(f"{key} is not a text in quotes.", hint=f"Write {key} = {example}")
+    if required and not value.strip():
+        raise WrongInput(f"The key {key} is missing.", hint=f'Add a line: {key} = "..."')
+    return value
+
+
+def networks_of(value: object, key: str, empty: str, missing: str) -> tuple[str, ...]:
+    """The list of networks at that key. `empty`: what an empty one would mean; `missing`: what holds without the key."""
+    example = 'Write allow = ["203.0.113.0/24", "2001:db8::/32"].'
+    if not isinstance(value, list) or not _are_texts(value):
+        raise WrongInput(f"{key} is not a list of addresses in quotes.", hint=example)
+    if not value:
+        raise WrongInput(f"{key} is an empty list: {empty}.", hint=f"{example} Without the key, {missing}.")
+    try:
+        return parse_allow(value)
+    except WrongInput as error:
+        raise WrongInput(f"{key}: {error.message}", hint=error.hint) from None
+
+
+def known_keys(table: Mapping[str, object], known: Sequence[str], where: str) -> None:
+    """Raises WrongInput for a key that is not among them, with the one that was probably meant."""
+    for key in table:
+        if key not in known:
+            near = ["password_file"] if key == "password" else difflib.get_close_matches(key, known, 1, 0.4)
+            raise WrongInput(
+                f"{where} has an unknown key: {key}.",
+                hint=f"Did you mean {near[0]}?" if near else f"The keys are: {', '.join(known)}.",
+            )
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
