@@ -12,7 +12,7 @@ from hermes_setup.answers.fields import LETSENCRYPT, Domain, Issuer
 from hermes_setup.errors import CommandFailed
 from hermes_setup.host import File, Folder, Link, Ran, Records, Request, Response
 from hermes_setup.nginx import tree
-from hermes_setup.stages.certificate import lineages, refusals
+from hermes_setup.stages.certificate import lineages, rate_limits
 from hermes_setup.system.overlay import Overlay
 from machines import Machine
 
@@ -98,7 +98,7 @@ class Server(Machine):
 
     def log(self, text: str, number: int = 0, server: str = LETSENCRYPT, ago: timedelta = timedelta(minutes=9)) -> None:
         """A log of certbot's, of a run that asked that CA for NAME."""
-        self.put(f"{refusals.LOG}.{number}" if number else refusals.LOG, File(ran(text, server, ago).encode()))
+        self.put(f"{rate_limits.LOG}.{number}" if number else rate_limits.LOG, File(ran(text, server, ago).encode()))
 
     def ask(self, argv: Sequence[str], *, seconds: float = 4.0) -> Ran:  # noqa: ARG002
         self.asked.append(tuple(argv))

@@ -18,7 +18,7 @@ from hermes_setup.engine.loop import StageFailed, run
 from hermes_setup.engine.undoing import NoJournal
 from hermes_setup.errors import CommandFailed
 from hermes_setup.host import ABSENT, File, Folder, Link
-from hermes_setup.stages.certificate import certbot, lineages, refusals, serving, x509
+from hermes_setup.stages.certificate import certbot, lineages, rate_limits, refusals, serving, x509
 from hermes_setup.stages.certificate.lineages import WEBROOT
 from hermes_setup.stages.certificate.self_signed import OWN
 from hermes_setup.stages.certificate.stage import Certificate
@@ -398,7 +398,7 @@ LATER = NOW + timedelta(hours=30)
 def test_a_limit_is_remembered_by_certbots_log_however_often_its_timer_ran_since(number: int) -> None:
     server = Server()
     for newer in range(number):
-        server.put(f"{refusals.LOG}.{newer}" if newer else refusals.LOG, File(b"no renewals were attempted"))
+        server.put(f"{rate_limits.LOG}.{newer}" if newer else rate_limits.LOG, File(b"no renewals were attempted"))
     server.log(LOGGED.format(TOO_MANY.format(time=LATER)), number)
     stage = Certificate()
     (finding,) = stage.check(OURS, stage.inspect(OURS, server))
@@ -426,7 +426,7 @@ def test_a_limit_of_one_ca_does_not_stop_another() -> None:
 def test_runs_in_one_log_as_debian_keeps_it_are_told_apart() -> None:
     server = Server()
     limit = LOGGED.format(TOO_MANY.format(time=LATER))
-    server.put(refusals.LOG, File((ran("all well", LETSENCRYPT_STAGING) + ran(limit) + ran("", OTHER_CA)).encode()))
+    server.put(rate_limits.LOG, File((ran("all well", LETSENCRYPT_STAGING) + ran(limit) + ran("", OTHER_CA)).encode()))
     assert codes(server) == ["certificate.rate-limited"]
     assert "certificate.rate-limited" not in codes(server, answers("letsencrypt-staging"))
     assert codes(server, answers(OTHER_CA)) == []
@@ -436,7 +436,7 @@ def test_runs_in_one_log_as_debian_keeps_it_are_told_apart() -> None:
 def test_one_renewal_of_certificates_from_two_cas_is_told_apart() -> None:
     server = Server()
     both = ran("all well", OTHER_CA) + ran(LOGGED.format(TOO_MANY.format(time=LATER))).partition("Arguments")[2]
-    server.put(refusals.LOG, File(both.encode()))
+    server.put(rate_limits.LOG, File(both.encode()))
     assert codes(server) == ["certificate.rate-limited"]
     assert codes(server, answers(OTHER_CA)) == []
 
@@ -444,10 +444,10 @@ def test_one_renewal_of_certificates_from_two_cas_is_told_apart() -> None:
 def test_a_log_that_was_put_away_is_read_and_a_torn_one_passed_over() -> None:
     server = Server()
     packed = gzip.compress(ran(LOGGED.format(TOO_MANY.format(time=LATER))).encode())
-    server.put(f"{refusals.LOG}.1.gz", File(packed))
+    server.put(f"{rate_limits.LOG}.1.gz", File(packed))
     assert codes(server) == ["certificate.rate-limited"]
     for torn in (packed[:20], packed[: len(packed) // 2], b"", b"no gzip"):
-        server.put(f"{refusals.LOG}.1.gz", File(torn))
+        server.put(f"{rate_limits.LOG}.1.gz", File(torn))
         assert codes(server) == []
 
 
@@ -477,7 +477,7 @@ def test_a_log_that_was_put_away_is_read_and_a_torn_one_passed_over() -> None:
     ],
 )
 def test_when_one_may_ask_again(text: str, until: bool) -> None:
-    assert refusals.retry_after(text, DOMAIN) == (LATER if until else None)
+    assert rate_limits.retry_after(text, DOMAIN) == (LATER if until else None)
 
 
 def test_failed_tries_of_the_last_hour_are_counted() -> None:
@@ -487,7 +487,7 @@ def test_failed_tries_of_the_last_hour_are_counted() -> None:
     server.log('"status": "invalid"', 2, ago=timedelta(minutes=70))
     server.log('"status": "invalid"', 3, server=LETSENCRYPT_STAGING)
     server.log('"status": "valid"', 4)
-    assert refusals.failed_tries(server, OURS) == 2
+    assert rate_limits.failed_tries(server, OURS) == 2
     assert codes(server) == ["certificate.tries"]
 
 

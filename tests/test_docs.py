@@ -20,8 +20,8 @@ from hermes_setup.nginx import quoting
 from hermes_setup.stages.certificate import lineages, self_signed
 from hermes_setup.stages.certificate import stage as certificate
 from hermes_setup.stages.hermes import service
-from hermes_setup.stages.renewal import stage as renewal
-from hermes_setup.stages.site import facts, link, loading
+from hermes_setup.stages.renewal import hook, rehearsal
+from hermes_setup.stages.site import facts, loading, placing
 from hermes_setup.stages.users import cookies, htpasswd
 from hermes_setup.state import places, store
 from hermes_setup.system.overlay import Overlay
@@ -203,10 +203,10 @@ def test_example_files_are_good_answers(path: Path) -> None:
             cookies.GATE_FILE,
             facts.AVAILABLE,
             facts.AVAILABLE + facts.NEXT,
-            link.LINK,
+            placing.LINK,
             loading.STAMP,
         ),
-        *(renewal.HOOK, renewal.STAMP, self_signed.OWN, lineages.CHALLENGES, log.PATH, places.STATE),
+        *(hook.HOOK, rehearsal.STAMP, self_signed.OWN, lineages.CHALLENGES, log.PATH, places.STATE),
         *("/opt/hermes-setup", "/usr/local/bin/hermes-setup", "/var/log/nginx/hermes-access.log"),
     ],
 )

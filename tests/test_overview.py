@@ -16,6 +16,7 @@ from hermes_setup.stages.certificate.serving import Served
 from hermes_setup.stages.certificate.x509 import X509
 from hermes_setup.stages.hermes import api
 from hermes_setup.stages.hermes import stage as backend
+from hermes_setup.stages.renewal import rehearsal
 from hermes_setup.stages.renewal import stage as renewal
 from hermes_setup.stages.users import accounts
 from hermes_setup.state.written import Written, mark
@@ -40,7 +41,7 @@ def cert(days: float | None) -> certificate.Facts:
 
 
 def renew(who: str) -> renewal.Facts:
-    return renewal.Facts(None, True, False, who, "", ABSENT, renewal.Rehearsed.read(""), "certbot", NOW)
+    return renewal.Facts(None, True, False, who, "", ABSENT, rehearsal.Rehearsed.read(""), "certbot", NOW)
 
 
 @pytest.mark.parametrize(

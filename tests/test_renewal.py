@@ -21,7 +21,10 @@ from hermes_setup.engine.undoing import NoJournal
 from hermes_setup.host import File, Folder
 from hermes_setup.nginx import render
 from hermes_setup.stages.certificate import lineages, self_signed, serving
-from hermes_setup.stages.renewal.stage import HOOK, STAMP, Rehearsed, Renewal, parse_units
+from hermes_setup.stages.renewal.hook import HOOK
+from hermes_setup.stages.renewal.rehearsal import STAMP, Rehearsed
+from hermes_setup.stages.renewal.stage import Renewal
+from hermes_setup.stages.renewal.timers import parse_units
 from hermes_setup.system.overlay import Overlay
 from hermes_setup.values import replace
 from machines import Machine, steps

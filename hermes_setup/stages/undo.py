@@ -16,7 +16,7 @@ from hermes_setup.engine.changes import Change, Place, Probe, Run, Stamp
 from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.host import ABSENT, Absent, File, Folder, Host, Node
 from hermes_setup.nginx import processes, tree, trial
-from hermes_setup.stages.site import link, loading
+from hermes_setup.stages.site import loading, placing
 from hermes_setup.stages.site import stage as site
 from hermes_setup.stages.site.facts import AVAILABLE
 from hermes_setup.stages.site.facts import Facts as SiteFacts
@@ -122,7 +122,7 @@ class Undo:
                     "Change the answers instead, which fetches a new one: sudo hermes-setup (Domain, or Certificate)",
                 )
             )
-        if any(path in self._before for path in (AVAILABLE, f"{tree.FOLDER}/sites-enabled/{link.LINK}")):
+        if any(path in self._before for path in (AVAILABLE, f"{tree.FOLDER}/sites-enabled/{placing.LINK}")):
             found.append(
                 note(
                     "undo.stays",

@@ -10,7 +10,7 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.engine.changes import Change, Place, Run
 from hermes_setup.engine.findings import Finding, block, warn
 from hermes_setup.host import Folder, Host
-from hermes_setup.stages.certificate import certbot, lineages, refusals, self_signed, serving
+from hermes_setup.stages.certificate import certbot, lineages, rate_limits, refusals, self_signed, serving
 from hermes_setup.stages.certificate.self_signed import OWN
 from hermes_setup.stages.certificate.serving import Served
 from hermes_setup.values import dataclass
@@ -58,9 +58,9 @@ class Certificate:
             replaces=next((each for each in there if each.name == name), None),
             program=certbot.binary(host),
             programs=certbot.binaries(host),
-            retry=refusals.refused_until(host, answers) if asking else None,
+            retry=rate_limits.refused_until(host, answers) if asking else None,
             number=self_signed.next_number(host, answers.domain),
-            failed=refusals.failed_tries(host, answers) if asking and answers.issuer.public else 0,
+            failed=rate_limits.failed_tries(host, answers) if asking and answers.issuer.public else 0,
             damaged=lineages.damaged(host, answers.domain),
         )
 
@@ -85,7 +85,7 @@ class Certificate:
                     f"{facts.failed} of the 5 failed tries that Let's Encrypt allows in an hour for {answers.domain} "
                     f"{'is' if facts.failed == 1 else 'are'} used up.",
                     "After the fifth it takes no more requests for the name until the hour is over.",
-                    f"Be sure that the cause is mended. What went wrong: sudo less {refusals.LOG}",
+                    f"Be sure that the cause is mended. What went wrong: sudo less {rate_limits.LOG}",
                 )
             )
         leaf = facts.served.leaf if facts.served else None

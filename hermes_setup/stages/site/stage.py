@@ -7,45 +7,28 @@ sites: its link sorts last, it is nobody's default server, it never switches any
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from hermes_setup import digests
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.fields import DEFAULT_BACKEND, Backend
-from hermes_setup.engine.changes import Change, Place, Probe
+from hermes_setup.engine.changes import Change, Probe
 from hermes_setup.engine.findings import Finding
-from hermes_setup.host import ABSENT, Absent, File, Folder, Host, Link, Request
+from hermes_setup.host import Absent, File, Folder, Host, Request
 from hermes_setup.nginx import processes, tree, trial
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.stages.addresses import stage as addresses
 from hermes_setup.stages.certificate import serving
 from hermes_setup.stages.certificate.lineages import CHALLENGES, WEBROOT
 from hermes_setup.stages.hermes.stage import Backend as BackendStage
-from hermes_setup.stages.site.facts import (
-    AVAILABLE,
-    NEXT,
-    Facts,
-    our_text,
-    serves_another_over_https,
-    serves_over_https,
-    text_now,
-)
-from hermes_setup.stages.site.link import last_name, order
+from hermes_setup.stages.site.facts import AVAILABLE, NEXT, Facts, our_text, serves_over_https, text_now
 from hermes_setup.stages.site.loading import RUNS, STAMP, load
-from hermes_setup.stages.site.neighbours import (
-    copy_path,
-    examples_with_ipv6,
-    names_taken,
-    no_folder,
-    streams,
-    takeovers,
-    unprotected,
-    where_its_text_stays,
-)
-from hermes_setup.stages.site.text import site_text
-from hermes_setup.stages.site.webhooks import served_as_before, served_now
+from hermes_setup.stages.site.neighbours import no_folder, streams, unprotected
+from hermes_setup.stages.site.placing import order, site_places, webroot
+from hermes_setup.stages.site.render import site_text
+from hermes_setup.stages.site.takeover import names_taken
+from hermes_setup.stages.site.webhooks import served_now
 from hermes_setup.stages.users.cookies import GATE_FILE
-from hermes_setup.values import replace
 
 
 class Site:
@@ -112,8 +95,8 @@ class Site:
             # Its certificate is gone or damaged, and nginx has it in memory still: it serves on until there is another.
             return ()
         text = site_text(answers, facts, self._renderer)
-        places = sorted(_places(answers, facts, text), key=lambda place: order(place.path, place.node))
-        changes: list[Change] = [*_webroot(facts)]
+        places = sorted(site_places(answers, facts, text), key=lambda place: order(place.path, place.node))
+        changes: list[Change] = [*webroot(facts)]
         if places:
             new = {place.path: place.node for place in places}
             changes.append(Probe(trial.Trial(new), "have nginx try the new configuration on a copy"))
@@ -123,74 +106,6 @@ class Site:
         if places or facts.stamp != stamp or not facts.running or stale:
             changes += load(facts, stamp)
         return changes
-
-
-def _webroot(facts: Facts) -> list[Place]:
-    """The folder of the challenges is there, and nginx may enter it."""
-    there = isinstance(facts.webroot, Folder)
-    made = [] if there else [Place(CHALLENGES, Folder(), "where certbot puts the challenge's answers")]
-    why = "nginx may enter it: the challenge's answers lie below"
-    return [*made, *(Place(path, replace(each, mode=each.mode | 0o555), why) for path, each in facts.closed)]
-
-
-def _places(answers: Answers, facts: Facts, text: str) -> list[Place]:
-    """What has to be placed so that this text is the site: it and its link, and what is in their way."""
-    moving = facts.served is None and serves_another_over_https(answers.domain, facts)
-    available = AVAILABLE + NEXT if moving else AVAILABLE
-    sites = facts.config.sites
-    link = f"{sites}/{last_name(sites, facts)}{NEXT if moving else ''}" + (".conf" if sites.endswith("conf.d") else "")
-    wanted = [*_taken_over(answers, facts), *_older(facts, link, moving=moving)]
-    if not facts.ipv6:
-        why = "the distribution's example site wants IPv6, which this machine does not have"
-        wanted += [Place(path, ABSENT, why) for path in examples_with_ipv6(facts)]
-    why = f"{answers.domain.label}: {_summary(answers, facts)}"
-    to = Link(posixpath.relpath(available, posixpath.dirname(link)))
-    wanted += [
-        Place(available, File(text.encode("utf-8", "surrogateescape")), why),
-        Place(link, to, "switch the site on; it sorts last, so it is nobody's default"),
-    ]
-    changed = [place for place in wanted if facts.nodes.get(place.path, ABSENT) != place.node]
-    return list({place.path: place for place in changed}.values())  # the last word on a path counts
-
-
-def _taken_over(answers: Answers, facts: Facts) -> Iterator[Place]:
-    """Sites that ours takes the place of; their text stays."""
-    for path, why in takeovers(answers, facts):
-        copy = copy_path(path, facts)
-        content = tree.content(facts.nodes, facts.config, path)
-        if where_its_text_stays(path, facts) == copy:
-            yield Place(copy, File(content), f"keep a copy of {path}")
-        if path != AVAILABLE:
-            yield Place(path, ABSENT, why)
-
-
-def _older(facts: Facts, link: str, *, moving: bool) -> Iterator[Place]:
-    """What is left of our site as it was: links of other names, and the site that waited for its certificate."""
-    targets = (AVAILABLE + NEXT,) if moving else (AVAILABLE, AVAILABLE + NEXT)
-    for path, node in facts.nodes.items():
-        if isinstance(node, Link) and path != link and tree.target(path, node) in targets:
-            yield Place(path, ABSENT, "an older link of the site")
-    if not moving:
-        yield Place(AVAILABLE + NEXT, ABSENT, "the new name has its certificate; the waiting site goes")
-
-
-def _summary(answers: Answers, facts: Facts) -> str:
-    """What the site does, as the plan says it."""
-    if not facts.served:
-        return "answer the certificate's challenge; a waiting page for the rest"
-    found = "serve Hermes over HTTPS"
-    if answers.allow:
-        found += f", to these addresses only: {addresses.told(answers.allow)}"
-    elif addresses.listed(text_now(facts)):
-        found += ", to all addresses again"
-    if answers.webhooks:
-        found += f"; webhooks: {', '.join(map(str, answers.webhooks.endpoints))}"
-        if now := served_as_before(answers, facts):
-            found += f", where they are ({now.host or answers.domain}) until the certificate holds {answers.names[-1]}"
-    if answers.redirects:
-        names = [name.shown for name in answers.redirects]
-        found += f"; {' and '.join(names)} {'leads' if len(names) == 1 else 'lead'} there"
-    return found
 
 
 def _backend(answers: Answers, host: Host, ours: str) -> tuple[Backend, bool]:

@@ -1,0 +1,73 @@
+"""Who starts certbot's renewal: a systemd timer, or cron."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from hermes_setup.host import File, Folder, Host
+from hermes_setup.nginx import tree
+
+TIMERS = ("certbot.timer", "snap.certbot.renew.timer")
+
+
+CRONTABS = ("/etc/crontab", "/etc/cron.d/*", "/etc/cron.daily/*", "/var/spool/cron/crontabs/root")
+
+
+def file_at(host: Host, path: str) -> File | None:
+    """The file at that path or behind its links; None for anything else."""
+    node = tree.resolve(host, path)
+    return node if isinstance(node, File) else None
+
+
+def who_renews(host: Host) -> tuple[str, str, str]:
+    """(who renews, the timer that could be switched on, the timer that is masked)."""
+    systemd = isinstance(host.look("/run/systemd/system"), Folder)
+    off = masked = ""
+    if systemd:
+        if host.given("renewal timer") or host.given("packages"):  # Debian's package starts its timer
+            return "timer", "", ""
+        told = host.ask(["systemctl", "show", "--property=Id,LoadState,ActiveState,UnitFileState", *TIMERS]).out
+        for timer in parse_units(told):
+            if timer["LoadState"] == "masked":
+                masked = masked or timer["Id"]
+            elif timer["LoadState"] == "loaded":
+                # "disabled" and running: gone after the next restart
+                if timer["ActiveState"] == "active" and timer["UnitFileState"] != "disabled":
+                    return "timer", "", ""
+                off = off or timer["Id"]
+    if any(_renews(text, systemd=systemd) for text in _crontabs(host)) and _cron_runs(host):
+        return "cron", "", ""
+    return "", off, masked
+
+
+def parse_units(text: str) -> list[Mapping[str, str]]:
+    """`systemctl show` of several units: KEY=value lines, an empty line between two units (systemctl(1))."""
+    blank = {"Id": "", "LoadState": "", "ActiveState": "", "UnitFileState": ""}
+    blocks = re.split(r"\n\s*\n", text.strip())
+    return [{**blank, **dict(re.findall(r"^(\w+)=(.*)$", block, re.M))} for block in blocks if block]
+
+
+def _crontabs(host: Host) -> Iterator[str]:
+    for pattern in CRONTABS:
+        for path in tree.expand(host, pattern):
+            if node := file_at(host, path):
+                yield node.content.decode(errors="replace")
+
+
+def _renews(text: str, *, systemd: bool) -> bool:
+    """True when a line of that crontab or script has certbot renew. Debian's own leaves it to systemd where that runs."""
+    lines = [line for line in text.splitlines() if re.match(r"\s*[^#\s]", line)]
+    return any(
+        re.search(r"certbot(-auto)?\b.*\brenew\b", line) and not (systemd and "/run/systemd/system" in line)
+        for line in lines
+    )
+
+
+def _cron_runs(host: Host) -> bool:
+    for pid in host.names("/proc"):
+        if pid.isdigit():
+            node = host.look(f"/proc/{pid}/comm")
+            if isinstance(node, File) and node.content.strip() in (b"cron", b"crond", b"anacron", b"fcron"):
+                return True
+    return False
