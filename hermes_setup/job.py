@@ -107,17 +107,19 @@ def _do(job: Job, answers: Answers, session: Session) -> Outcome:
 
 def _ask_to_go_ahead(job: Job, session: Session) -> Outcome:
     """DONE for a clear yes. After a no, what was given so far is shown: the answers are kept, so it is going to be good."""
-    from hermes_setup.questions import wizard
+    from hermes_setup.questions.proceed import GO_AHEAD
+    from hermes_setup.questions.prompt import Back, agreed
     from hermes_setup.values import replace
 
     if not is_terminal():
         raise WrongInput(
             "Can't ask whether to go ahead: this is not a terminal.", hint="Add --yes to agree to this plan."
         )
-    agreed = wizard.agreed(session.asker, replace(wizard.GO_AHEAD, back=job.asked))
-    if isinstance(agreed, wizard.Back):
-        return Outcome.BACK
-    if agreed:
+    while isinstance(reply := agreed(session.asker, replace(GO_AHEAD, back=job.asked)), Back):
+        if job.asked:
+            return Outcome.BACK
+        session.asker.tell("There is no question before this one. y makes these changes, n leaves everything as it is.")
+    if reply:
         return Outcome.DONE
     session.screen.say("Nothing was changed.")
     if job.asked and job.whole:

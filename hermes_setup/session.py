@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hermes_setup.nginx.render import Renderer
-    from hermes_setup.questions.wizard import Asker
+    from hermes_setup.questions.prompt import Asker
     from hermes_setup.state.store import State
     from hermes_setup.system.local import Local
     from hermes_setup.ui.screen import Screen

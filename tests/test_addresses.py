@@ -20,8 +20,10 @@ from hermes_setup.engine.findings import Severity
 from hermes_setup.errors import WrongInput
 from hermes_setup.host import ABSENT, File, Node, Records, Request, Response
 from hermes_setup.nginx import tree
-from hermes_setup.questions.menu import Visit, Wish, menu, typed_list
-from hermes_setup.questions.wizard import BACK, Back, Draft
+from hermes_setup.questions.addresses import typed_list
+from hermes_setup.questions.draft import Draft
+from hermes_setup.questions.menu import Intent, Visit, menu
+from hermes_setup.questions.prompt import BACK, Back
 from hermes_setup.stages.addresses import ssh
 from hermes_setup.stages.addresses import stage as addresses
 from hermes_setup.stages.addresses.ssh import SshSession
@@ -603,7 +605,7 @@ def test_the_menu_asks_for_the_list(
 ) -> None:
     script = Script(*replies)
     visit = Visit(listed(*allow), ("alice",), here)
-    assert menu(visit, script) == Wish("addresses", replace(visit.answers, allow=wanted))
+    assert menu(visit, script) == Intent("addresses", replace(visit.answers, allow=wanted))
     assert not script.replies
 
 

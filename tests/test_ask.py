@@ -21,7 +21,7 @@ import pyte
 import pytest
 
 from hermes_setup import passwords
-from hermes_setup.questions.wizard import BACK, Back, Choice, Question
+from hermes_setup.questions.prompt import BACK, Back, Choice, Prompt
 from hermes_setup.ui.ask import Lines
 from hermes_setup.ui.terminal import Terminal, columns, one_line, printable, says_utf8
 
@@ -29,7 +29,8 @@ DRIVER = """
 import json, sys
 from hermes_setup.answers.fields import Backend
 from hermes_setup.ui.ask import asker
-from hermes_setup.questions.wizard import Draft, Known, walk
+from hermes_setup.questions.conversation import walk
+from hermes_setup.questions.draft import Draft, Known
 known = Known(fqdn="vps.example.net", addresses=("203.0.113.5",), login="anna",
               backends=(Backend("127.0.0.1", 9119), Backend("127.0.0.1", 9200)))
 start = Draft.from_table(json.load(open(sys.argv[2]))) if len(sys.argv) > 2 else Draft()
@@ -371,7 +372,7 @@ def test_a_wrong_text_is_not_offered_again_where_only_lines_are_written(box: Ope
     assert here.table()["email"] == ""
 
 
-LIST = Question(
+LIST = Prompt(
     "who",
     "Who?",
     "",

@@ -10,8 +10,8 @@ from hermes_setup import passwords
 from hermes_setup.answers.answers import Answers, User, Webhooks
 from hermes_setup.answers.fields import Backend, Domain, Issuer
 from hermes_setup.answers.platforms import parse_endpoints
-from hermes_setup.questions.menu import Visit, Wish, menu
-from hermes_setup.questions.wizard import BACK, Back
+from hermes_setup.questions.menu import Intent, Visit, menu
+from hermes_setup.questions.prompt import BACK, Back
 from hermes_setup.values import replace
 from test_wizard import GOOD, Script
 
@@ -37,7 +37,7 @@ def visit(answers: Answers = BEFORE, users: Iterable[str] = ("alice", "carol"), 
     )
 
 
-def wish(*replies: str | Back, at: Visit | None = None) -> Wish:
+def wish(*replies: str | Back, at: Visit | None = None) -> Intent:
     script = Script(*replies)
     wanted = menu(at or visit(), script)
     assert not script.replies, "it asked less than there were replies"
@@ -59,7 +59,7 @@ def wish(*replies: str | Back, at: Visit | None = None) -> Wish:
         (("users", "remove", "alice", "n", BACK, "check"), "check", ""),
         (("users", "sign-out", "alice", "n", BACK, "undo"), "undo", ""),
         (("users", "add", BACK, "passwd", BACK, "remove", BACK, BACK, "show"), "show", ""),
-        (("users", "add", "bob", BACK, BACK, "quit"), "quit", ""),
+        (("users", "add", "bob", BACK, BACK, BACK, "quit"), "quit", ""),
         ((BACK,), "quit", ""),
         (("nonsense", "quit"), "quit", ""),
     ],
@@ -91,7 +91,7 @@ def test_the_answers_that_a_wish_about_a_user_comes_to() -> None:
 
 def test_the_last_user_cannot_be_removed() -> None:
     script = Script("users", "remove", BACK, "quit")
-    assert menu(visit(users=("alice",)), script) == Wish("quit", BEFORE)
+    assert menu(visit(users=("alice",)), script) == Intent("quit", BEFORE)
     assert "last user" in script.errors[0]
     script = Script("users", "passwd", BACK, BACK)
     assert menu(visit(users=()), script).do == "quit"
@@ -121,10 +121,10 @@ def test_every_choice_has_a_key_of_its_own_that_is_one_stroke() -> None:
 
 
 def test_another_domain_and_what_becomes_of_the_old_one() -> None:
-    assert wish("domain", "chat.example.com", "y") == Wish("domain", replace(BEFORE, domain=NEW, redirects=(OLD,)))
-    assert wish("domain", "chat.example.com", "n") == Wish("domain", replace(BEFORE, domain=NEW))
+    assert wish("domain", "chat.example.com", "y") == Intent("domain", replace(BEFORE, domain=NEW, redirects=(OLD,)))
+    assert wish("domain", "chat.example.com", "n") == Intent("domain", replace(BEFORE, domain=NEW))
     assert wish("domain", "no name", "chat.example.com", BACK, "chat.example.com", "n").answers.domain == NEW
-    assert wish("domain", "hermes.example.com") == Wish("domain", BEFORE), "nothing is asked of a name that stays"
+    assert wish("domain", "hermes.example.com") == Intent("domain", BEFORE), "nothing is asked of a name that stays"
     moved = visit(replace(BEFORE, domain=NEW, redirects=(OLD,)))
     assert wish("domain", "hermes.example.com", "y", at=moved).answers == replace(BEFORE, redirects=(NEW,))
     assert wish("domain", "chat.example.com", "n", at=moved).answers == replace(BEFORE, domain=NEW)
@@ -138,12 +138,12 @@ def test_another_domain_and_what_becomes_of_the_old_one() -> None:
 
 def test_another_certificate() -> None:
     real = wish("certificate", "letsencrypt", "")
-    assert real == Wish("certificate", replace(BEFORE, issuer=Issuer.parse("letsencrypt"), email=""))
+    assert real == Intent("certificate", replace(BEFORE, issuer=Issuer.parse("letsencrypt"), email=""))
     own = wish("certificate", "self-signed")
-    assert own == Wish("certificate", replace(BEFORE, issuer=Issuer.parse("self-signed")))
+    assert own == Intent("certificate", replace(BEFORE, issuer=Issuer.parse("self-signed")))
     other = wish("certificate", "other", "http://ca", "https://ca.example.net/d", "-").answers
     assert (other.issuer.directory, other.email) == ("https://ca.example.net/d", "")
-    assert wish("certificate", "other", BACK, "letsencrypt", BACK, BACK, BACK) == Wish("quit", BEFORE)
+    assert wish("certificate", "other", BACK, "letsencrypt", BACK, BACK, BACK) == Intent("quit", BEFORE)
 
 
 def test_which_hermes_the_site_leads_to() -> None:
@@ -152,11 +152,11 @@ def test_which_hermes_the_site_leads_to() -> None:
     assert wish("hermes", "type", BACK, BACK, "quit").do == "quit"
     chosen = visit(replace(BEFORE, backend=RUNNING[1]))
     assert wish("hermes", "look", at=chosen).answers == BEFORE
-    nobody = Visit(BEFORE, ("alice",), idle=lambda: "hermes")
+    nobody = Visit(BEFORE, ("alice",), not_running=lambda: "hermes")
     assert wish("hermes", "service", at=nobody).answers == replace(BEFORE, service=True)
     script = Script("hermes", "service", BACK, BACK)
-    menu(replace(visit(), idle=lambda: "hermes"), script)
-    assert "none of the choices" in script.errors[0], "what runs already is not offered as a service"
+    menu(replace(visit(), not_running=lambda: "hermes"), script)
+    assert "not one of the choices" in script.errors[0], "what runs already is not offered as a service"
 
 
 def test_what_is_let_in() -> None:

@@ -11,6 +11,7 @@ from hermes_setup.answers.fields import Backend as Place
 from hermes_setup.answers.fields import Domain, Issuer
 from hermes_setup.answers.platforms import parse_endpoints
 from hermes_setup.host import ABSENT, Listener
+from hermes_setup.questions.conversation import review
 from hermes_setup.stages.certificate import stage as certificate
 from hermes_setup.stages.certificate.serving import Served
 from hermes_setup.stages.certificate.x509 import X509
@@ -81,7 +82,7 @@ def test_the_users_with_where_from_and_since_when() -> None:
 def test_the_answers_once_more_before_the_plan() -> None:
     hooks = Webhooks(parse_endpoints(["sms:8081"]), Domain.parse("hooks.example.com"))
     ours = replace(answers(), users=(User("alice", "$6$x"), User("bob")), webhooks=hooks)
-    told = dict(status.review(ours, ""))
+    told = dict(review(ours, ""))
     assert told["Users"] == "alice (new password), bob (password as before)"
     assert "$6$" not in str(told)
     assert told["Hermes"] == "does not run yet"

@@ -13,19 +13,11 @@ from hermes_setup.answers.answers import Answers, User, Webhooks
 from hermes_setup.answers.fields import Backend, Domain, Issuer
 from hermes_setup.answers.platforms import parse_endpoints
 from hermes_setup.errors import WrongInput
-from hermes_setup.questions.wizard import (
-    BACK,
-    GO_AHEAD,
-    Asker,
-    Back,
-    Draft,
-    Known,
-    Question,
-    agreed,
-    new_password,
-    next_question,
-    walk,
-)
+from hermes_setup.questions.conversation import ALL, next_question, review, walk
+from hermes_setup.questions.draft import Draft, Known
+from hermes_setup.questions.menu import ask_password
+from hermes_setup.questions.proceed import GO_AHEAD
+from hermes_setup.questions.prompt import BACK, Asker, Back, Prompt, agreed
 from hermes_setup.values import replace
 
 GOOD = "correct horse battery"
@@ -43,10 +35,10 @@ class Script:
 
     def __init__(self, *replies: str | Back) -> None:
         self.replies = list(replies)
-        self.asked: list[tuple[Question, str]] = []
+        self.asked: list[tuple[Prompt, str]] = []
         self.told: list[str] = []
 
-    def ask(self, question: Question, error: str = "") -> str | Back:
+    def ask(self, question: Prompt, error: str = "") -> str | Back:
         self.asked.append((question, error))
         if not self.replies:
             raise Pressed
@@ -62,6 +54,12 @@ class Script:
     @property
     def errors(self) -> list[str]:
         return [error for _, error in self.asked if error]
+
+
+def prompt(draft: Draft, known: Known) -> Prompt | None:
+    """How the question is asked that is open in the draft."""
+    question = next_question(draft, known)
+    return question.prompt(draft, known) if question else None
 
 
 def converse(
@@ -261,20 +259,20 @@ def test_of_two_one_is_chosen() -> None:
 
 @pytest.mark.parametrize(("reply", "wanted"), [("yes", True), ("n", False)])
 def test_a_hermes_that_nobody_runs_is_offered_as_a_service_never_made_one_silently(reply: str, wanted: bool) -> None:
-    draft, _, script = converse(reply, draft=FULL, known=Known(idle="bob"))
+    draft, _, script = converse(reply, draft=FULL, known=Known(not_running="bob"))
     assert "for bob" in script.asked[0][0].help
     assert script.asked[0][0].default == "yes"
     assert draft.answers().service is wanted
     assert Draft.from_table(draft.to_table()) == draft
-    again, _, script = converse(draft=draft, known=Known(idle="bob"))
+    again, _, script = converse(draft=draft, known=Known(not_running="bob"))
     assert script.asked == []
-    back, _, script = converse("n" if wanted else "y", draft=again, known=Known(idle="bob"), back=True)
+    back, _, script = converse("n" if wanted else "y", draft=again, known=Known(not_running="bob"), back=True)
     assert script.asked[0][0].default == ("yes" if wanted else "no"), "the earlier answer"
     assert back.service is not wanted
 
 
 def test_a_hermes_that_runs_is_not_offered_as_a_service_and_a_service_stays_one() -> None:
-    draft, _, script = converse(draft=FULL, known=Known(idle="bob", backends=(Backend("127.0.0.1", 9119),)))
+    draft, _, script = converse(draft=FULL, known=Known(not_running="bob", backends=(Backend("127.0.0.1", 9119),)))
     assert script.asked == []
     before = replace(draft.answers(), service=True)
     assert draft.answers(before).service
@@ -292,15 +290,15 @@ def test_a_hermes_that_runs_is_not_offered_as_a_service_and_a_service_stays_one(
     ],
 )
 def test_the_machines_name_is_proposed_when_it_could_be_one(fqdn: str, proposal: str) -> None:
-    question = next_question(Draft(), Known(fqdn=fqdn))
+    question = prompt(Draft(), Known(fqdn=fqdn))
     assert question is not None
     assert question.default == proposal
 
 
 @pytest.mark.parametrize(("login", "proposal"), [("anna", "anna"), ("root", ""), ("", ""), ("-x", "")])
 def test_who_is_at_the_keyboard_is_the_first_name_proposed(login: str, proposal: str) -> None:
-    first = next_question(replace(FULL, users=(), at="name"), Known(login=login))
-    second = next_question(replace(FULL, at="name"), Known(login=login))
+    first = prompt(replace(FULL, users=(), at="name"), Known(login=login))
+    second = prompt(replace(FULL, at="name"), Known(login=login))
     assert first is not None and second is not None
     assert (first.default, second.default) == (proposal, "")
 
@@ -346,7 +344,7 @@ def test_back_at_go_ahead_returns_to_the_last_question() -> None:
 def test_a_password_to_show_at_the_end_survives_going_back_as_long_as_it_is_the_users(
     replies: tuple[str | Back, ...], left: list[str]
 ) -> None:
-    _, later = walk(FULL, Known(), Script(*replies), lambda _: None, back=True, later={"alice": "made-up"})
+    _, later = walk(FULL, Known(), Script(*replies), lambda _: None, back=True, shown_again={"alice": "made-up"})
     assert list(later) == left
 
 
@@ -416,7 +414,7 @@ LISTENING = parse_endpoints(["webhook", "sms"])
 
 def test_an_earlier_name_is_no_name_for_webhooks_unless_it_is_let_go_of() -> None:
     old = Answers(Domain.parse("old.example.com"), Issuer.parse("self-signed"), (User("alice"),))
-    asked = replace(FULL, webhooks=Webhooks(LISTENING), hooked="own", redirect=True)
+    asked = replace(FULL, webhooks=Webhooks(LISTENING), webhooks_at="own", redirect=True)
     draft, _, script = converse("old.example.com", "hooks.example.com", draft=asked, known=Known(previous=old))
     assert "an earlier name" in script.asked[1][1]
     assert draft.answers(old).names[1:] == (Domain.parse("hooks.example.com"),)
@@ -436,7 +434,7 @@ def test_an_earlier_name_is_no_name_for_webhooks_unless_it_is_let_go_of() -> Non
 def test_platforms_that_listen_are_offered_once_and_never_let_in_silently(
     replies: tuple[str, ...], told: Webhooks | None
 ) -> None:
-    known, start = Known(hooks=LISTENING), FULL
+    known, start = Known(listening=LISTENING), FULL
     draft, _, script = converse(*replies, draft=start, known=known)
     assert script.asked[0][0].default == "no"
     assert "SMS by Twilio" in script.asked[0][0].help
@@ -506,7 +504,7 @@ def test_a_draft_that_was_tampered_with_is_refused(table: dict[str, object]) -> 
 class Careful(Script):
     """Types the password where one is asked for, and nowhere else."""
 
-    def ask(self, question: Question, error: str = "") -> str | Back:
+    def ask(self, question: Prompt, error: str = "") -> str | Back:
         reply = super().ask(question, error)
         return "x" if reply == GOOD and question.kind != "password" else reply
 
@@ -546,15 +544,15 @@ def test_whatever_is_typed_nothing_breaks_and_no_password_is_kept(replies: list[
 
 def test_a_new_password_for_somebody() -> None:
     script = Script("own", GOOD, BACK, BACK, "own", GOOD, "different", GOOD, GOOD)
-    made = new_password("alice", script)
+    made = ask_password("alice", script)
     assert not isinstance(made, Back)
-    assert passwords.verify_password(GOOD, made[0].hash)
-    assert new_password("alice", Script(BACK)) == BACK
+    assert passwords.verify_password(GOOD, made[0].users[0].hash)
+    assert ask_password("alice", Script(BACK)) == BACK
 
 
 def test_the_record_is_to_point_to_an_address_that_the_world_reaches() -> None:
     def pointed(*addresses: str) -> str:
-        question = next_question(Draft(), Known(addresses=addresses))
+        question = prompt(Draft(), Known(addresses=addresses))
         assert question
         return question.help
 
@@ -562,3 +560,54 @@ def test_the_record_is_to_point_to_an_address_that_the_world_reaches() -> None:
         "10.20.0.1", "172.17.0.1", "198.51.100.10", "2001:db8::10", "fd00::1"
     )
     assert "(10.20.0.1)" in pointed("10.20.0.1"), "behind NAT there is nothing better"
+
+
+# ---- what holds for every question ----
+
+OLD = Answers(Domain.parse("old.example.com"), Issuer.parse("letsencrypt"), (User("alice"),), "me@example.com")
+KNOWN = Known(
+    backends=(Backend("127.0.0.1", 9119), Backend("127.0.0.1", 9200)), listening=LISTENING, addresses=("198.51.100.10",)
+)
+REPLIES: tuple[str | Back, ...] = (
+    *("hermes.example.com", "letsencrypt-staging", "me@example.com", "alice", "own", GOOD, GOOD, "y"),
+    *("bob", "make", "y", "n", "127.0.0.1:9200", "own", "hooks.example.com"),
+)
+
+
+def test_each_question_is_open_until_its_answer_is_taken_and_recalls_what_was_typed() -> None:
+    draft, asked = Draft(), set[str]()
+    replies = [reply for reply in REPLIES if isinstance(reply, str)]
+    while question := next_question(draft, KNOWN):
+        asked.add(question.key)
+        script = Script(*replies)
+        heard = question.hear(question.prompt(draft, KNOWN), draft, KNOWN, script, {})
+        assert not isinstance(heard, Back)
+        replies, number, before = list(map(str, script.replies)), len(draft.users), draft
+        text, draft = heard
+        assert next_question(draft, KNOWN) is not question
+        if question.recalled and question.restored(before, draft) is not None:
+            said = question.answered(draft, number)
+            assert said in (text, {"y": "yes", "n": "no"}.get(text)), question.key
+            assert question.restored(before, draft) == draft or question.key == "webhooks"
+    assert replies == []
+    assert {each.key for each in ALL} - asked == {"redirect", "ca", "service", "addresses"}
+
+
+def test_back_over_everything_and_forward_again_is_the_same_draft() -> None:
+    first, _, script = converse(*REPLIES, known=KNOWN)
+    again = Script(*[BACK] * 100)
+    with pytest.raises(Pressed):
+        walk(first, KNOWN, again, lambda _: None, back=True)
+    went_back = [prompt.key for prompt, _ in again.asked]
+    assert went_back[:9] == ["webhooks", "backend", "more", "name", "more", "name", "email", "certificate", "domain"]
+    stands = {prompt.key: prompt.typed or prompt.default for prompt, _ in reversed(again.asked)}
+    assert (stands["domain"], stands["certificate"], stands["email"]) == REPLIES[:3]
+    assert (stands["backend"], stands["webhooks"]) == ("127.0.0.1:9200", "own")
+
+
+def test_the_review_has_a_row_for_all_that_was_asked() -> None:
+    draft, _, _ = converse(*REPLIES, known=KNOWN)
+    rows = dict(review(replace(draft.answers(), redirects=(OLD.domain,)), ""))
+    assert list(rows) == ["Domain", "Earlier names", "Certificate", "Users", "Open to", "Hermes", "Webhooks"]
+    assert rows["Users"] == "alice (new password), bob (new password)"
+    assert "hooks.example.com" in rows["Webhooks"]

@@ -172,6 +172,8 @@ def from_json(table: Mapping[str, Any]) -> Answers:
     """What `to_json` gave; keys that an older version did not know may be missing. Raises WrongInput for anything else."""
     users = table.get("users")
     notes = {attribute: table.get(key, []) for attribute, key in NOTES.items()}
+    if not table.get("certificate"):
+        raise WrongInput("the key certificate is missing")
     if not isinstance(users, list) or not all(_are_texts(each) for each in notes.values()):
         raise WrongInput("users or what is noted of them is not a list.")
     found = read_fields({each.key: table.get(each.json_key) for each in FIELDS}, without_empty=True)

@@ -14,7 +14,7 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING, TextIO
 
-from hermes_setup.questions.wizard import BACK, Asker, Back, Choice, Question
+from hermes_setup.questions.prompt import BACK, Asker, Back, Choice, Prompt
 from hermes_setup.ui.terminal import Terminal, columns, one_line
 
 if TYPE_CHECKING:
@@ -53,22 +53,22 @@ class Lines:
             self._stream.write(part + "\n")
         self._stream.flush()
 
-    def ask(self, question: Question, error: str = "") -> str | Back:
+    def ask(self, prompt: Prompt, error: str = "") -> str | Back:
         """What was typed; of a choice its value."""
-        self._about(question, error)
-        match question.kind:
+        self._about(prompt, error)
+        match prompt.kind:
             case "choice":
-                text = self._choose(question)
+                text = self._choose(prompt)
             case "password":
-                text = self._hidden(f"? {self._safe(question.text)}: ")
+                text = self._hidden(f"? {self._safe(prompt.text)}: ")
             case "confirm":
-                marks = {"yes": " [Y/n]", "no": " [y/N]"}.get(question.default, " [y/n]")
-                text = self._line(f"? {self._safe(question.text)}{marks} ") or question.default
+                marks = {"yes": " [Y/n]", "no": " [y/N]"}.get(prompt.default, " [y/n]")
+                text = self._line(f"? {self._safe(prompt.text)}{marks} ") or prompt.default
             case "text":
-                text = self._said = self._text(question, self._said if error else "")
+                text = self._said = self._text(prompt, self._said if error else "")
         return BACK if text.strip() == _BACK_WORD else text
 
-    def _about(self, question: Question, error: str) -> None:
+    def _about(self, prompt: Prompt, error: str) -> None:
         """What was wrong, or what the question is about; a made-up password on a line of its own, easy to copy."""
         if not self._introduced:
             self._introduced = True
@@ -77,30 +77,30 @@ class Lines:
             self.tell(f"! {error}")
         else:
             self._stream.write("\n")
-            hint = "(< goes back)" if question.back and question.kind != "choice" else ""
-            if question.help or hint:
-                self.tell(f"{question.help} {hint}".strip())
-        if question.secret:
-            self._stream.write(f"\n    {question.secret}\n\n")
+            hint = "(< goes back)" if prompt.back and prompt.kind != "choice" else ""
+            if prompt.help or hint:
+                self.tell(f"{prompt.help} {hint}".strip())
+        if prompt.secret:
+            self._stream.write(f"\n    {prompt.secret}\n\n")
         self._stream.flush()
 
-    def _text(self, question: Question, wrong: str) -> str:
-        proposal = next((text for text in (question.typed, question.default) if text and text != wrong), "")
+    def _text(self, prompt: Prompt, wrong: str) -> str:
+        proposal = next((text for text in (prompt.typed, prompt.default) if text and text != wrong), "")
         shown = f" [{self._safe(proposal)}]" if proposal else ""
-        text = self._line(f"? {self._safe(question.text)}{shown}: ")
+        text = self._line(f"? {self._safe(prompt.text)}{shown}: ")
         return text if text.strip() else proposal
 
-    def _choose(self, question: Question) -> str:
-        keys = _keys(question)
-        proposal = next((key for key, choice in keys.items() if choice.value == question.default), "")
+    def _choose(self, prompt: Prompt) -> str:
+        keys = _keys(prompt)
+        proposal = next((key for key, choice in keys.items() if choice.value == prompt.default), "")
         for key, choice in keys.items():
             self.tell(f"  {key}) {choice.label}")
-        if question.back:
+        if prompt.back:
             self.tell("  <) go back")
-        text = self._line(f"? {self._safe(question.text)}{f' [{proposal}]' if proposal else ''}: ").strip()
+        text = self._line(f"? {self._safe(prompt.text)}{f' [{proposal}]' if proposal else ''}: ").strip()
         if not text:
-            return question.default
-        found = keys.get(text.lower()) or _begins(question, text)
+            return prompt.default
+        found = keys.get(text.lower()) or _begins(prompt, text)
         return found.value if found else text
 
     def _line(self, prompt: str) -> str:
@@ -130,23 +130,23 @@ class Lines:
 class Keyboard(Lines):
     """Asks with questionary: a line that can be edited, a list to walk through."""
 
-    def ask(self, question: Question, error: str = "") -> str | Back:
+    def ask(self, prompt: Prompt, error: str = "") -> str | Back:
         """What was typed; of a choice its value."""
         import questionary
 
-        self._about(question, error)
-        text, style, output = self._safe(question.text), _style(), _output()
-        match question.kind:
+        self._about(prompt, error)
+        text, style, output = self._safe(prompt.text), _style(), _output()
+        match prompt.kind:
             case "choice":
-                asked = self._list(question, text, style, output)
+                asked = self._list(prompt, text, style, output)
             case "password":
                 asked = questionary.password(f"{text}:", qmark="?", style=style, output=output)
             case "confirm":
-                marks = {"yes": "[Y/n]", "no": "[y/N]"}.get(question.default, "[y/n]")
+                marks = {"yes": "[Y/n]", "no": "[y/N]"}.get(prompt.default, "[y/n]")
                 asked = questionary.text(f"{text} {marks}", qmark="?", style=style, output=output)
             case "text":
-                proposal = f" [{self._safe(question.default)}]" if question.default and not question.typed else ""
-                typed = one_line(question.typed)
+                proposal = f" [{self._safe(prompt.default)}]" if prompt.default and not prompt.typed else ""
+                typed = one_line(prompt.typed)
                 asked = questionary.text(
                     f"{text}{proposal}:",
                     default=typed,
@@ -161,22 +161,22 @@ class Keyboard(Lines):
             raise KeyboardInterrupt from None
         if isinstance(answer, Back) or answer.strip() == _BACK_WORD:
             return BACK
-        if question.kind in ("text", "confirm") and not question.typed and not answer.strip():
-            return question.default
-        return answer.removesuffix("\n") if question.kind == "password" else answer  # pasted with its line end
+        if prompt.kind in ("text", "confirm") and not prompt.typed and not answer.strip():
+            return prompt.default
+        return answer.removesuffix("\n") if prompt.kind == "password" else answer  # pasted with its line end
 
-    def _list(self, question: Question, text: str, style: Style, output: Output) -> questionary.Question:
+    def _list(self, prompt: Prompt, text: str, style: Style, output: Output) -> questionary.Question:
         import questionary
 
-        lines = [(key, self._safe(choice.label), choice.value) for key, choice in _keys(question).items()]
+        lines = [(key, self._safe(choice.label), choice.value) for key, choice in _keys(prompt).items()]
         values = [value for _, _, value in lines]
         choices = [questionary.Choice(f"{key}) {label}", value) for key, label, value in lines]
-        if question.back:
+        if prompt.back:
             choices.append(questionary.Choice(f"{_BACK_WORD}) go back", BACK))
         asked = questionary.select(
             text,
             choices,
-            default=question.default if question.default in values else None,
+            default=prompt.default if prompt.default in values else None,
             qmark="?",
             pointer=">",
             instruction="(arrow keys, letter or number, then Enter)",
@@ -186,21 +186,21 @@ class Keyboard(Lines):
         )
         for window in asked.application.layout.find_all_windows():
             window.wrap_lines = _always()
-        keys = [*(key for key, _, _ in lines), *([_BACK_WORD] if question.back else [])]
-        _list_keys(asked.application, keys, [choice.label for choice in question.choices])
+        keys = [*(key for key, _, _ in lines), *([_BACK_WORD] if prompt.back else [])]
+        _list_keys(asked.application, keys, [choice.label for choice in prompt.choices])
         return asked
 
 
-def _keys(question: Question) -> dict[str, Choice]:
+def _keys(prompt: Prompt) -> dict[str, Choice]:
     """The choices by what is typed for them: a letter where they have one, else their number."""
-    return {choice.key or str(number): choice for number, choice in enumerate(question.choices, 1)}
+    return {choice.key or str(number): choice for number, choice in enumerate(prompt.choices, 1)}
 
 
-def _begins(question: Question, text: str) -> Choice | None:
+def _begins(prompt: Prompt, text: str) -> Choice | None:
     """The one choice whose label begins so, None where it is none or more; a number, a value or "<" is no beginning."""
-    if not text[:1].isalpha() or text in (choice.value for choice in question.choices):
+    if not text[:1].isalpha() or text in (choice.value for choice in prompt.choices):
         return None
-    found = [choice for choice in question.choices if choice.label.casefold().startswith(text.casefold())]
+    found = [choice for choice in prompt.choices if choice.label.casefold().startswith(text.casefold())]
     return found[0] if len(found) == 1 else None
 
 

@@ -6,7 +6,7 @@ import os
 
 from hermes_setup.engine.loop import Blocked
 from hermes_setup.job import Job, carry_out, passwords_not_lost, show_passwords
-from hermes_setup.questions import wizard
+from hermes_setup.questions.proceed import what_now
 from hermes_setup.session import Outcome, Session
 from hermes_setup.wizard import waiting
 
@@ -37,7 +37,7 @@ def _what_now(blocked: Blocked, job: Job, session: Session) -> Outcome | None:
         screen.say(waiting.meanwhile(job.answers, session.host, os.environ.get("SUDO_USER", "root")))
     unfit = job.whole and any(finding.code.startswith("dns.") for finding in blocked.findings)
     kept = session.state.draft() is not None
-    match wizard.what_now(session.asker, waiting=by_itself, unfit=unfit, kept=kept):
+    match what_now(session.asker, waiting=by_itself, unfit=unfit, kept=kept):
         case "wait":
             waiting.wait(job.answers, session.host, screen)
         case "again":

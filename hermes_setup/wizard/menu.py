@@ -51,7 +51,7 @@ def _visit(stored: Answers, pending: int | None, session: Session) -> menu.Visit
 
     host = session.host
 
-    def idle() -> str:
+    def not_running() -> str:
         found = service.idle(host)
         return found.user if found else ""
 
@@ -63,14 +63,14 @@ def _visit(stored: Answers, pending: int | None, session: Session) -> menu.Visit
         pending,
         listening=lambda: webhooks.listening(host),
         backends=lambda: proved(host),
-        idle=idle,
+        not_running=not_running,
         cookies=lambda name: cookies.digests(host, name),
     )
 
 
-def _do(wish: menu.Wish, session: Session) -> Outcome:
+def _do(intent: menu.Intent, session: Session) -> Outcome:
     """What was chosen is done; BACK leads to the menu again."""
-    match wish.do:
+    match intent.do:
         case "quit":
             return Outcome.SHOWN
         case "list":
@@ -88,14 +88,14 @@ def _do(wish: menu.Wish, session: Session) -> Outcome:
 
             return undo_last(session, asked=True)
         case "addresses":
-            return _open_to(wish.answers, session)
+            return _open_to(intent.answers, session)
         case "show" | "domain" | "certificate" | "hermes" | "webhooks":
-            return until_not_blocked(whole(wish.answers, session), session)
+            return until_not_blocked(whole(intent.answers, session), session)
     from hermes_setup.commands.users import say_who_stays_connected
 
-    job = Job(wish.answers, for_users(session.renderer), dict(wish.made_up), asked=True, whole=False)
+    job = Job(intent.answers, for_users(session.renderer), dict(intent.made_up), asked=True, whole=False)
     outcome = until_not_blocked(job, session)
-    if outcome is Outcome.DONE and wish.do != "add":
+    if outcome is Outcome.DONE and intent.do != "add":
         say_who_stays_connected(session)
     return outcome
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from hermes_setup.errors import WrongInput
-from hermes_setup.questions import wizard
+from hermes_setup.questions.conversation import review, walk
+from hermes_setup.questions.draft import Draft, Known
 from hermes_setup.session import Outcome, Session
 from hermes_setup.values import replace
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def first(session: Session) -> Outcome:
     """Nothing is set up here yet. What was answered before an interruption is not asked again."""
-    return ask(wizard.Draft() if session.options.dry else _kept(session), None, session)
+    return ask(Draft() if session.options.dry else _kept(session), None, session)
 
 
 def resume(stored: Answers, session: Session) -> Outcome:
@@ -28,29 +29,29 @@ def resume(stored: Answers, session: Session) -> Outcome:
     say("To change an answer: < and Enter at its question.")
     outcome = until_not_blocked(whole(stored, session), session)
     if outcome in (Outcome.BACK, Outcome.OTHER_DOMAIN):
-        return ask(wizard.Draft.again(stored), stored, session)
+        return ask(Draft.again(stored), stored, session)
     return outcome
 
 
-def ask(draft: wizard.Draft, previous: Answers | None, session: Session) -> Outcome:
+def ask(draft: Draft, previous: Answers | None, session: Session) -> Outcome:
     """The questions that are open are asked, and what they say is done. `previous` are the answers that hold."""
     from hermes_setup.wizard.blocked import until_not_blocked
 
     session.answers_kept = not session.options.dry and previous is None
 
-    def keep(now: wizard.Draft) -> None:
+    def keep(now: Draft) -> None:
         if session.answers_kept:
             session.state.keep_draft(now.to_table())
 
     known, back, shown_again = _known_at_once(previous, session), False, dict[str, str]()
     while True:
-        draft, shown_again = wizard.walk(
+        draft, shown_again = walk(
             draft,
             known,
             session.asker,
             keep,
             back=back,
-            later=shown_again,
+            shown_again=shown_again,
             look=lambda now: _known(now, previous, session),
         )
         answers = draft.answers(previous)
@@ -73,31 +74,30 @@ def whole(answers: Answers, session: Session, made_up: dict[str, str] | None = N
     return Job(answers, steps, made_up or {}, asked=True)
 
 
-def _kept(session: Session) -> wizard.Draft:
+def _kept(session: Session) -> Draft:
     """The answers that were given before; none where they cannot be read."""
     try:
-        return wizard.Draft.from_table(session.state.draft() or {})
+        return Draft.from_table(session.state.draft() or {})
     except WrongInput:
-        return wizard.Draft()
+        return Draft()
 
 
 def _review(answers: Answers, session: Session) -> None:
     """The answers are on the screen once more, before anything is made of them."""
     from hermes_setup.stages.hermes.stage import proved
-    from hermes_setup.wizard import status
 
     found = next(iter(proved(session.host)), None) if answers.backend is None else None
     session.screen.say()
     session.screen.say("Your answers:", "bold")
-    session.screen.overview(status.review(answers, str(found or "")))
+    session.screen.overview(review(answers, str(found or "")))
 
 
-def _known_at_once(previous: Answers | None, session: Session) -> wizard.Known:
+def _known_at_once(previous: Answers | None, session: Session) -> Known:
     """What the first question wants to know. Little is imported for it: somebody waits."""
     from socket import gethostname
 
     name = gethostname()
-    return wizard.Known(
+    return Known(
         fqdn=name if "." in name and not name.endswith((".localdomain", ".internal", ".local")) else "",
         addresses=session.host.addresses(),
         login=os.environ.get("SUDO_USER", ""),
@@ -105,7 +105,7 @@ def _known_at_once(previous: Answers | None, session: Session) -> wizard.Known:
     )
 
 
-def _known(known: wizard.Known, previous: Answers | None, session: Session) -> wizard.Known:
+def _known(known: Known, previous: Answers | None, session: Session) -> Known:
     """The same, with all that the later questions need."""
     from hermes_setup.stages import webhooks
     from hermes_setup.stages.hermes import service
@@ -116,8 +116,8 @@ def _known(known: wizard.Known, previous: Answers | None, session: Session) -> w
     idle = None if backends else service.idle(session.host)
     return replace(
         known,
-        idle=idle.user if idle else "",
-        hooks=webhooks.listening(session.host) if not previous else (),
+        not_running=idle.user if idle else "",
+        listening=webhooks.listening(session.host) if not previous else (),
         backends=backends,
         users=tuple(htpasswd.read(session.host)),
     )

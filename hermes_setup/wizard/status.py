@@ -8,6 +8,8 @@ from typing import Any
 from hermes_setup import phrases
 from hermes_setup.answers import fields
 from hermes_setup.answers.answers import Answers
+from hermes_setup.questions.domain import redirect_row
+from hermes_setup.questions.webhooks import webhooks_row
 from hermes_setup.stages.addresses import stage as addresses
 from hermes_setup.stages.certificate import stage as certificate
 from hermes_setup.stages.hermes import stage as backend
@@ -26,34 +28,7 @@ def lines(answers: Answers, facts: Iterable[Any], users: Mapping[str, str]) -> l
     found.append(("Open to", addresses.told(answers.allow) or "every address, with a password"))
     if hermes:
         found.append(("Hermes", _hermes(answers, hermes)))
-    return [*found, *_more(answers)]
-
-
-def review(answers: Answers, found: str) -> list[tuple[str, str]]:
-    """The answers as they were heard, before anything is done with them. `found` is where Hermes was found, "" for nowhere."""
-    issuer = "self-signed" if answers.issuer.self_signed else fields.ca_name(answers.issuer.directory)
-    accounts = ", ".join(
-        f"{user.name} ({'new password' if user.hash else 'password as before'})" for user in answers.users
-    )
-    rows = [
-        ("Domain", answers.domain.label),
-        ("Certificate", issuer + (f", account of {answers.email}" if answers.email else "")),
-        ("Users", accounts),
-        ("Open to", addresses.told(answers.allow) or "every address, with a password"),
-        ("Hermes", str(answers.backend or found or "does not run yet") + (", as a service" if answers.service else "")),
-    ]
-    return [*rows, *_more(answers)]
-
-
-def _more(answers: Answers) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    if hooks := answers.webhooks:
-        found.append(
-            ("Webhooks", f"{', '.join(map(str, hooks.endpoints))}, at https://{hooks.host or answers.domain}/")
-        )
-    if answers.redirects:
-        found.append(("Earlier names", f"{', '.join(each.ascii for each in answers.redirects)}: lead to the address"))
-    return found
+    return [*found, *webhooks_row(answers), *redirect_row(answers)]
 
 
 def _certificate(answers: Answers, facts: certificate.Facts, renew: renewal.Facts | None) -> str:

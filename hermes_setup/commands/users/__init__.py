@@ -89,7 +89,8 @@ def new_password(name: str, arguments: argparse.Namespace, session: Session) -> 
 
 def ask_password(name: str, session: Session) -> tuple[str, dict[str, str]]:
     """The hash of the password that was typed or made up at the keyboard; see `new_password`."""
-    from hermes_setup.questions import wizard
+    from hermes_setup.questions.menu import ask_password as ask_at_keyboard
+    from hermes_setup.questions.prompt import Back
     from hermes_setup.ui.talk import is_terminal
 
     if not is_terminal():
@@ -97,10 +98,10 @@ def ask_password(name: str, session: Session) -> tuple[str, dict[str, str]]:
             "Can't ask for the password: this is not a terminal.",
             hint="Add --generate (one is made up and printed), or --password-stdin and send it on stdin.",
         )
-    asked = wizard.new_password(name, session.asker)
-    if isinstance(asked, wizard.Back):
+    asked = ask_at_keyboard(name, session.asker)
+    if isinstance(asked, Back):
         raise WrongInput("No password was given, so nothing was changed.", hint="Run it again when you have one.")
-    return asked[0].hash, asked[1]
+    return asked[0].users[0].hash, asked[1]
 
 
 def say_who_stays_connected(session: Session) -> None:

@@ -1,0 +1,126 @@
+"""Which Hermes the site passes visitors to, and whether it runs as a service."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.fields import Backend
+from hermes_setup.questions.draft import Draft, Known
+from hermes_setup.questions.prompt import BACK, Asker, Back, Choice, Prompt, chosen, picked, says_yes, settled
+from hermes_setup.questions.question import Question
+from hermes_setup.values import replace
+
+
+class WhichHermes(Question):
+    """Which of several dashboards; a single one is not asked about."""
+
+    key = "backend"
+
+    def is_open(self, draft: Draft, known: Known) -> bool:
+        """Only where there is a choice."""
+        return draft.at == "done" and draft.backend is None and len(known.backends) > 1
+
+    def prompt(self, draft: Draft, known: Known) -> Prompt:  # noqa: ARG002
+        """Those that were found."""
+        choices = tuple(Choice(str(each), str(each)) for each in known.backends)
+        about = "More than one Hermes dashboard runs here; choose the one to open."
+        return Prompt("backend", "Which Hermes?", about, "backend", "choice", choices[0].value, choices=choices)
+
+    def take(self, draft: Draft, text: str, known: Known) -> Draft:
+        """One of them."""
+        return replace(draft, backend=Backend.parse(chosen(self.prompt(draft, known), text)))
+
+    def restored(self, now: Draft, final: Draft) -> Draft | None:
+        """As it was."""
+        return replace(now, backend=final.backend) if final.backend else None
+
+    def answered(self, draft: Draft, number: int) -> str:  # noqa: ARG002
+        """Its address."""
+        return str(draft.backend or "")
+
+    def kept(self, draft: Draft) -> str:
+        """Its address."""
+        return f"Hermes: {draft.backend}" if draft.backend else ""
+
+    def review(self, answers: Answers, found: str) -> Sequence[tuple[str, str]]:
+        """Where it is, and whether it runs as a service."""
+        at = str(answers.backend or found or "does not run yet")
+        return (("Hermes", at + (", as a service" if answers.service else "")),)
+
+
+class AsService(Question):
+    """Whether a Hermes that nobody runs is to run as a service."""
+
+    key = "service"
+
+    def is_open(self, draft: Draft, known: Known) -> bool:
+        """Only where one is installed, and none runs."""
+        return draft.at == "done" and draft.service is None and bool(known.not_running) and not known.backends
+
+    def prompt(self, draft: Draft, known: Known) -> Prompt:  # noqa: ARG002
+        """Whose it is."""
+        about = (
+            f"Hermes is installed here for {known.not_running}, and does not run. As a service it starts now, and again after "
+            "each reboot."
+        )
+        return Prompt("service", "Run Hermes as a service?", about, "service", "confirm", "yes")
+
+    def take(self, draft: Draft, text: str, known: Known) -> Draft:  # noqa: ARG002
+        """A clear yes or no."""
+        return replace(draft, service=says_yes(text))
+
+    def restored(self, now: Draft, final: Draft) -> Draft | None:
+        """As it was."""
+        return None if final.service is None else replace(now, service=final.service)
+
+    def answered(self, draft: Draft, number: int) -> str:  # noqa: ARG002
+        """Yes or no."""
+        return "" if draft.service is None else "yes" if draft.service else "no"
+
+    def kept(self, draft: Draft) -> str:
+        """Yes or no."""
+        return "" if draft.service is None else f"Hermes as a service: {self.answered(draft, 0)}"
+
+
+def choose(asker: Asker, now: Answers, found: Sequence[Backend], not_running: str) -> Answers | Back:
+    """The menu's room: one that was found, an installed one as a service, wherever it is, or an address."""
+    choices = [Choice(str(each), f"{each}, where a dashboard runs now") for each in found]
+    if not_running:
+        choices.append(Choice("service", f"Run the Hermes that is installed for {not_running}, as a service"))
+    choices += [
+        Choice("look", "Wherever it is found, as long as there is only one"),
+        Choice("type", "Another address, on this machine or in its private network"),
+    ]
+    which = Prompt(
+        "hermes",
+        "Which Hermes?",
+        f"The dashboard that the site passes visitors to. Now: {now.backend or 'where it is found'}.",
+        "backend, service",
+        "choice",
+        str(now.backend) if now.backend in found else choices[0].value,
+        choices=tuple(choices),
+        back=True,
+    )
+    address = Prompt(
+        "backend",
+        "Address and port",
+        "Like 127.0.0.1:9120, or 10.0.0.5:9119. What passes to another machine is not encrypted.",
+        "backend",
+        typed=str(now.backend or ""),
+        back=True,
+    )
+    while True:
+        match picked(asker, which):
+            case Back():
+                return BACK
+            case "service":
+                return now.with_service()
+            case "look":
+                return now.with_backend(None)
+            case "type":
+                backend = settled(asker, address, Backend.parse)
+            case value:
+                backend = Backend.parse(value)
+        if not isinstance(backend, Back):
+            return now.with_backend(backend)

@@ -1,0 +1,84 @@
+"""What a question is: one object for what is missing, how it is asked, how an answer is taken, recalled and reviewed.
+
+The conversation, going back, the review and what is kept of an interruption are loops over them: see `conversation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hermes_setup.answers.answers import Answers
+from hermes_setup.errors import WrongInput
+from hermes_setup.questions.draft import Draft, Known
+from hermes_setup.questions.prompt import Asker, Back, Prompt, refused, says_yes
+from hermes_setup.values import replace
+
+
+class Question:
+    """The methods that most questions have in common. Questions hold no state of their own."""
+
+    key = ""
+    for_each_user = False  # asked once for each user
+    recalled = True  # one can go back to it after an interruption, and its answer stands there
+
+    def is_open(self, draft: Draft, known: Known) -> bool:
+        """True when it is to be asked: its answer is missing, and what comes before it is there."""
+        raise NotImplementedError
+
+    def prompt(self, draft: Draft, known: Known) -> Prompt:
+        """How it is asked."""
+        raise NotImplementedError
+
+    def take(self, draft: Draft, text: str, known: Known) -> Draft:
+        """The draft with that answer. Raises WrongInput, with the reason and what to type instead."""
+        raise NotImplementedError
+
+    def restored(self, now: Draft, final: Draft) -> Draft | None:
+        """`now` with this answer as `final` has it; None where that has none."""
+        raise NotImplementedError
+
+    def answered(self, draft: Draft, number: int) -> str:
+        """What was answered, as it would be typed; "" for nothing, and for what must not be shown again.
+
+        `number` is how many users there were before this question.
+        """
+        raise NotImplementedError
+
+    def kept(self, draft: Draft) -> str:  # noqa: ARG002 - most have a line
+        """The line that says what was answered before an interruption, "" for none."""
+        return ""
+
+    def review(self, answers: Answers, found: str) -> Sequence[tuple[str, str]]:  # noqa: ARG002 - likewise
+        """(what, how it was answered), once all is answered. `found` is where Hermes was found."""
+        return ()
+
+    def hear(
+        self,
+        prompt: Prompt,
+        draft: Draft,
+        known: Known,
+        asker: Asker,
+        shown_again: dict[str, str],  # noqa: ARG002
+    ) -> tuple[str, Draft] | Back:
+        """The answer and the draft with it, once it is right. `shown_again`: made-up passwords for the end."""
+        error = ""
+        while True:
+            text = asker.ask(prompt, error)
+            if isinstance(text, Back):
+                return text
+            try:
+                return text, self.take(draft, text, known)
+            except WrongInput as wrong:
+                error, prompt = refused(wrong, prompt, text)
+
+    def recalling(self, prompt: Prompt, text: str) -> Prompt:
+        """The prompt with the earlier answer to be edited, or chosen beforehand."""
+        if not text or prompt.kind == "password":
+            return prompt
+        if prompt.kind == "text":
+            return replace(prompt, typed=text)
+        if prompt.kind == "choice" and text not in (choice.value for choice in prompt.choices):
+            return prompt
+        if prompt.kind == "confirm":
+            text = "yes" if says_yes(text) else "no"
+        return replace(prompt, default=text)
