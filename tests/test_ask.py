@@ -344,7 +344,7 @@ def test_a_terminal_that_only_writes_lines(box: Open, env: dict[str, str]) -> No
     ]
     for number, (shown, keys) in enumerate(steps):
         if number == 2:
-            here.until(lambda text: "none of the choices" in text)
+            here.until(lambda text: "not one of the choices" in text)
         here.until(shown)
         here.type(keys)
     here.until("DONE")
@@ -392,7 +392,7 @@ LIST = Prompt(
     [
         ("Caro", "Carol"),
         ("CARL", "carl"),
-        ("car", "car"),  # two begin so: none of the choices, which is told
+        ("car", "car"),  # two begin so: not one of the choices, which is told
         ("bob", "bob"),  # one is called so, another begins so
         ("bobb", "ed"),
         ("q", "quit"),  # its own letter
@@ -421,7 +421,7 @@ def test_a_letter_moves_to_the_next_line_that_begins_with_it(box: Open) -> None:
     here = box()
     go(here, 1)
     for key, line in [
-        *(("l", "2) Let's Encrypt, practice"), ("L", "1) Let's Encrypt: free"), ("s", "3) Self-signed")),
+        *(("l", "2) Let's Encrypt staging"), ("L", "1) Let's Encrypt: free"), ("s", "3) Self-signed")),
         *(("l", "1) Let's"), ("a", "4) Another"), ("z", "4) Another"), ("2", "2) Let's"), ("S", "3) Self-signed")),
     ]:
         here.until("<) go back")

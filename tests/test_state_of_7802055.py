@@ -20,7 +20,8 @@ from hermes_setup.engine.changes import Change, Place, Run, Stamp
 from hermes_setup.errors import HermesSetupError
 from hermes_setup.host import ABSENT, File, Folder, Link, Node
 from hermes_setup.nginx.render import Renderer
-from hermes_setup.questions.wizard import Draft, Known, next_question
+from hermes_setup.questions.conversation import next_question
+from hermes_setup.questions.draft import Draft, Known
 from hermes_setup.stages.users import cookies, htpasswd
 from hermes_setup.state.journal import Journal
 from hermes_setup.state.store import State
@@ -439,7 +440,7 @@ DRAFTS: dict[str, tuple[Draft, str]] = {  # and the question with which it goes 
     "11-second-more": (replace(LAST, at="more"), "more"),
     "12-webhooks": (LAST, "webhooks"),
     "13-webhooks-name": (LAST, "webhooks"),
-    "14-done": (replace(LAST, webhooks=Webhooks(WEBHOOK, HOOKS), hooked="done"), ""),
+    "14-done": (replace(LAST, webhooks=Webhooks(WEBHOOK, HOOKS), webhooks_at="done"), ""),
     "other-ca-and-backend": (
         Draft(
             domain=Domain("xn--bcher-kva.example.com", "bücher.example.com"),
@@ -447,7 +448,7 @@ DRAFTS: dict[str, tuple[Draft, str]] = {  # and the question with which it goes 
             email="",
             users=(OTHER,),
             backend=Backend("127.0.0.1", 9200),
-            hooked="done",
+            webhooks_at="done",
             at="done",
         ),
         "",
@@ -462,7 +463,7 @@ DRAFTS: dict[str, tuple[Draft, str]] = {  # and the question with which it goes 
         "webhooks",
     ),
 }
-KNOWN = Known(backends=(Backend("127.0.0.1", 9119), Backend("127.0.0.1", 9200)), hooks=WEBHOOK)
+KNOWN = Known(backends=(Backend("127.0.0.1", 9119), Backend("127.0.0.1", 9200)), listening=WEBHOOK)
 
 
 def test_no_draft_is_without_its_case() -> None:
