@@ -316,6 +316,59 @@ def test_the_example_command_is_found_by_its_file_and_does_what_is_said_of_it(tm
     assert "sudo" in said.stderr
 
 
+def test_the_example_question_is_asked_kept_and_written_by_what_stands_there(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "hermes_setup", tmp_path / "hermes_setup", ignore=shutil.ignore_patterns("__pycache__"))
+    part = page("CONTRIBUTING.md").partition("## Add a question")[2].partition("\n## ")[0]
+    attribute, reader, line, question, place = re.findall(r"^```(?:python)?\n(.*?)^```", part, re.M | re.S)
+
+    def insert(path: str, before: str, text: str) -> None:
+        file = tmp_path / "hermes_setup" / path
+        source = file.read_text("utf-8")
+        assert source.count(before) == 1, (path, before)
+        file.write_text(source.replace(before, text + before), "utf-8")
+
+    insert("answers/answers.py", "\n    @property\n    def names(", attribute)
+    insert("answers/table.py", "FIELDS = (", f"{reader}\n\n")
+    insert("answers/table.py", ')\n"""In the order in which a file', line)
+    (tmp_path / "hermes_setup/questions/log.py").write_text(question)
+    insert("questions/conversation.py", "    WhichHermes(),\n", place)
+    insert(
+        "questions/conversation.py",
+        "from hermes_setup.questions.prompt import",
+        "from hermes_setup.questions.log import LogTimeZone\n",
+    )
+    script = """
+import json
+from hermes_setup.answers.answers import User
+from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.answers.file import read_table, to_toml
+from hermes_setup.answers.table import from_json, to_json
+from hermes_setup.questions.conversation import review, walk
+from hermes_setup.questions.draft import Draft, Known
+class Script:
+    def __init__(self, *replies): self.replies, self.told = list(replies), []
+    def ask(self, prompt, error=""):
+        self.told.append((prompt.text, prompt.typed or prompt.default, error))
+        return self.replies.pop(0)
+    def tell(self, line): self.told.append(line)
+start = Draft(Domain.parse("a.example.com"), "", Issuer.parse("letsencrypt"), (User("alice"),), at="done")
+first = Script("5", "Europe/Berlin")
+draft, _ = walk(start, Known(), first, lambda _: None)
+kept = Draft.from_table(json.loads(json.dumps(draft.to_table())))
+again = Script()
+walk(kept, Known(), again, lambda _: None)
+answers = draft.answers()
+assert kept == draft and from_json(to_json(answers)) == answers
+assert 'log_timezone = "Europe/Berlin"' in to_toml(answers, {})
+assert "is not a time zone" in first.told[1][2]
+assert "Time zone of the log: Europe/Berlin (from last time)" in again.told
+assert dict(review(answers, ""))["Time zone of the log"] == "Europe/Berlin"
+print(answers.log_timezone)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("Europe/Berlin\n", ""), done.stderr
+
+
 def test_the_example_stage_is_typed_and_short(tmp_path: Path) -> None:
     from mypy import api
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from hermes_setup import passwords
 from hermes_setup.answers.answers import Answers, User, Webhooks
 from hermes_setup.answers.fields import Backend, Domain, Issuer, parse_user
 from hermes_setup.answers.platforms import Endpoint
+from hermes_setup.answers.table import FIELDS, read_fields, read_user, write_user
 from hermes_setup.answers.table import field as field_of
-from hermes_setup.answers.table import read_fields, read_user, write_user
 from hermes_setup.errors import WrongInput
 from hermes_setup.values import dataclass, replace
 
@@ -52,6 +52,7 @@ class Draft:
     other_ca: bool = False
     at: At = "name"
     name: str = ""  # of the user whose password comes next
+    more: tuple[tuple[str, Any], ...] = ()  # (attribute, value) of what a `FieldQuestion` asked
 
     @property
     def complete(self) -> bool:
@@ -72,12 +73,22 @@ class Draft:
                 self.backend,
                 service=self.service is True,
                 webhooks=self.webhooks,
+                **dict(self.more),
             )
         made = base.with_domain(self.domain, self.redirects(base)).with_issuer(self.issuer, self.email or "")
         made = replace(made, users=()).with_users(self.users).with_backend(self.backend)
         if self.service is not None:
             made = replace(made, service=self.service)
+        made = replace(made, **dict(self.more))
         return made.with_webhooks(self.webhooks) if self.webhooks else made
+
+    def value(self, attribute: str) -> Any:
+        """What a `FieldQuestion` was answered, None where it was not asked yet."""
+        return dict(self.more).get(attribute)
+
+    def with_value(self, attribute: str, value: object) -> Draft:
+        """The draft with that answer of a `FieldQuestion`."""
+        return replace(self, more=tuple({**dict(self.more), attribute: value}.items()))
 
     def redirects(self, base: Answers | None) -> tuple[Domain, ...]:
         """The domains of this dashboard in `base`, where they are to redirect to the one of now."""
@@ -110,6 +121,7 @@ class Draft:
             "service": self.service,
         }
         found = {key: value for key, value in asked.items() if value is not None}
+        found |= {each.key: self.value(each.attribute) for each in FIELDS if each.attribute in dict(self.more)}
         return found | ({"webhooks": self.webhooks} if self.webhooks_at == "done" else {})
 
     @classmethod
@@ -120,12 +132,14 @@ class Draft:
             raise _unreadable()
         if (at == "password") != bool(name) or (at in ("more", "done") and not users):
             raise _unreadable()
-        keys = [key for key in ("domain", "certificate", "email", "backend", "service", "webhooks") if key in table]
-        found = {key: field_of(key).attribute for key in keys if table[key] is not None}
+        found = {each.key: each.attribute for each in FIELDS if table.get(each.key) is not None}
         # what stands in a draft is read as in answers.json; a domain that is not there yet is none
         read = read_fields({"domain": "nowhere.invalid", **{key: table[key] for key in found}}, without_empty=True)
+        given = {attribute: read.get(attribute, table[key]) for key, attribute in found.items()}
+        own = {attribute: value for attribute, value in given.items() if attribute in cls.__match_args__}
         return cls(
-            **{attribute: read.get(attribute, table[key]) for key, attribute in found.items()},
+            **own,
+            more=tuple((attribute, value) for attribute, value in given.items() if attribute not in own),
             users=tuple(map(_user, users)),
             webhooks_at="done" if "webhooks" in table else "",
             at=at,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.table import field
 from hermes_setup.errors import WrongInput
 from hermes_setup.questions.draft import Draft, Known
 from hermes_setup.questions.prompt import Asker, Back, Prompt, refused, says_yes
@@ -82,3 +83,39 @@ class Question:
         if prompt.kind == "confirm":
             text = "yes" if says_yes(text) else "no"
         return replace(prompt, default=text)
+
+
+class FieldQuestion(Question):
+    """A question whose answer is one field of `answers/table.py` as it stands there, asked after the users.
+
+    A subclass has a key, a title and a prompt.
+    """
+
+    title = ""
+
+    def is_open(self, draft: Draft, known: Known) -> bool:  # noqa: ARG002 - a question's shape
+        """Until it is answered."""
+        return draft.at == "done" and draft.value(field(self.key).attribute) is None
+
+    def take(self, draft: Draft, text: str, known: Known) -> Draft:  # noqa: ARG002
+        """As the field reads it in a file of answers."""
+        return draft.with_value(field(self.key).attribute, field(self.key).read(text.strip(), {}))
+
+    def restored(self, now: Draft, final: Draft) -> Draft | None:
+        """As it was."""
+        value = final.value(field(self.key).attribute)
+        return None if value is None else now.with_value(field(self.key).attribute, value)
+
+    def answered(self, draft: Draft, number: int) -> str:  # noqa: ARG002
+        """As the field is written."""
+        value = draft.value(field(self.key).attribute)
+        return "" if value is None else str(field(self.key).write(value))
+
+    def kept(self, draft: Draft) -> str:
+        """With its title."""
+        said = self.answered(draft, 0)
+        return f"{self.title}: {said}" if said else ""
+
+    def review(self, answers: Answers, found: str) -> Sequence[tuple[str, str]]:  # noqa: ARG002
+        """With its title."""
+        return ((self.title, str(field(self.key).write(getattr(answers, field(self.key).attribute)))),)
