@@ -14,6 +14,6 @@ def digest(*texts: str | bytes) -> str:
     return joined.hexdigest()[:24]
 
 
-def sha256(der: bytes) -> str:
+def certificate_fingerprint(der: bytes) -> str:
     """The fingerprint of a certificate as `openssl x509 -fingerprint -sha256` has it, without colons, in lower case."""
     return hashlib.sha256(der).hexdigest() if der else ""

@@ -106,7 +106,7 @@ class Server(Machine):
             return Ran(0, self.units, "")
         if argv[0] != "openssl" or argv[1] == "version":
             return Ran(127, "", "")
-        node = tree.resolve(self, argv[-1] if argv[1] == "verify" else argv[3])
+        node = tree.follow_links(self, argv[-1] if argv[1] == "verify" else argv[3])
         content = node.content.decode(errors="replace") if isinstance(node, File) else ""
         if argv[1] == "pkey":
             if content.startswith("garbage"):

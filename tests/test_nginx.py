@@ -83,7 +83,7 @@ def test_the_tree_is_read_through_its_includes_and_links() -> None:
         (("a.example",), (Listen("*", 80),)),
         (("blog.example",), (Listen("203.0.113.5", 443, ("ssl", "http2")),)),
     ]
-    assert (config.user, config.group, config.sites, config.http2, config.problem) == (
+    assert (config.user, config.group, config.sites_folder, config.http2, config.problem) == (
         "www-data",
         "www-data",
         "/etc/nginx/sites-enabled",
@@ -129,7 +129,7 @@ def test_the_copy_points_into_itself_and_links_what_is_no_configuration() -> Non
             "/etc/nginx/sites-enabled/old": "server { ssl_certificate certs/x.pem; }",
         }
     )
-    laid = trial.copy_of(
+    laid = trial.copied_tree(
         made,
         {"/etc/nginx/sites-enabled/new": File(b"server { listen 81; }"), "/etc/nginx/sites-enabled/old": ABSENT},
         "/copy",
@@ -149,10 +149,10 @@ STAT = "42 (nginx) S 1 " + " ".join(str(n) for n in range(5, 23))
 
 def test_only_new_workers_that_accept_count_as_reloaded() -> None:
     old, new = frozenset({"10.5"}), frozenset({"11.9"})
-    assert processes.reloaded(processes.Workers(1, old), processes.Workers(1, new))
-    assert processes.reloaded(processes.Workers(0, frozenset()), processes.Workers(1, new))
-    assert not processes.reloaded(processes.Workers(1, old), processes.Workers(1, old | new))
-    assert not processes.reloaded(processes.Workers(1, old), processes.Workers(1, frozenset()))
+    assert processes.reload_finished(processes.Workers(1, old), processes.Workers(1, new))
+    assert processes.reload_finished(processes.Workers(0, frozenset()), processes.Workers(1, new))
+    assert not processes.reload_finished(processes.Workers(1, old), processes.Workers(1, old | new))
+    assert not processes.reload_finished(processes.Workers(1, old), processes.Workers(1, frozenset()))
 
 
 @pytest.mark.parametrize("text", ['say "hi"', "back\\slash", "a;b{c}$d", "two\nlines", "it's"])

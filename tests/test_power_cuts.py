@@ -90,7 +90,7 @@ class Server(Unsteady):
 
 
 def _text(machine: Machine, path: str) -> str:
-    node = tree.resolve(machine, path)
+    node = tree.follow_links(machine, path)
     return node.content.decode() if isinstance(node, File) else ""
 
 
@@ -127,7 +127,7 @@ def would_start(machine: Machine) -> bool:
     if config.problem:
         return False
     for path, text in config.files.items():
-        if not text.startswith(tree.OURS):
+        if not text.startswith(tree.HEADER):
             continue
         certificate, key = re.search(r"ssl_certificate (\S+);", text), re.search(r"ssl_certificate_key (\S+);", text)
         if certificate and key:

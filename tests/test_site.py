@@ -34,7 +34,7 @@ GOLDEN = Path(__file__).parent / "golden"
 ANSWERS = Answers(Domain.parse("hermes.example.com"), Issuer.parse("letsencrypt"), (User("alice"),))
 SERVED = Served("/etc/ssl/golden/fullchain.pem", "/etc/ssl/golden/privkey.pem", trusted=True, fingerprint="aa")
 BARE = Facts(
-    config=tree.DEBIAN,
+    config=tree.DEBIAN_DEFAULT,
     installed=True,
     version=(1, 26, 3),
     openssl=(3, 5, 1),
@@ -57,7 +57,7 @@ SECURE = replace(BARE, served=SERVED)
 
 
 def beside(*listens: Listen, name: str = "blog.example") -> tree.Config:
-    return replace(tree.DEBIAN, servers=(Block("/etc/nginx/sites-enabled/blog", 1, (name,), listens),))
+    return replace(tree.DEBIAN_DEFAULT, servers=(Block("/etc/nginx/sites-enabled/blog", 1, (name,), listens),))
 
 
 OWN = Webhooks(parse_endpoints(["webhook"]), Domain.parse("hooks.example.com"))
@@ -296,7 +296,7 @@ def test_the_link_sorts_last(others: list[str], name: str) -> None:
 
 
 def test_a_configuration_that_reads_only_conf_d_gets_the_link_there() -> None:
-    facts = replace(SECURE, config=replace(tree.DEBIAN, includes=("/etc/nginx/conf.d/*.conf",)))
+    facts = replace(SECURE, config=replace(tree.DEBIAN_DEFAULT, includes=("/etc/nginx/conf.d/*.conf",)))
     (link,) = [c for c in Site().plan(ANSWERS, facts) if isinstance(c, Place) and isinstance(c.node, Link)]
     assert (link.path, link.node) == ("/etc/nginx/conf.d/zz-hermes.conf", Link("../sites-available/hermes"))
 
@@ -304,31 +304,31 @@ def test_a_configuration_that_reads_only_conf_d_gets_the_link_there() -> None:
 @pytest.mark.parametrize(
     ("config", "code", "severity"),
     [
-        (replace(tree.DEBIAN, includes=()), "site.no-folder", Severity.BLOCK),
+        (replace(tree.DEBIAN_DEFAULT, includes=()), "site.no-folder", Severity.BLOCK),
         (beside(Listen("*", 80), name="hermes.example.com"), "site.by-hand", Severity.NOTE),
         (
             replace(
-                tree.DEBIAN,
+                tree.DEBIAN_DEFAULT,
                 servers=(Block("/etc/nginx/sites-enabled/x", 3, ("shop.example", "hermes.example.com"), ()),),
             ),
             "site.name-taken",
             Severity.BLOCK,
         ),
         (
-            replace(tree.DEBIAN, files={"/etc/nginx/sites-enabled/x": "proxy_pass http://127.0.0.1:9119;"}),
+            replace(tree.DEBIAN_DEFAULT, files={"/etc/nginx/sites-enabled/x": "proxy_pass http://127.0.0.1:9119;"}),
             "site.other-door",
             Severity.WARN,
         ),
         (
             replace(
-                tree.DEBIAN,
+                tree.DEBIAN_DEFAULT,
                 servers=(Block("/etc/nginx/nginx.conf", 30, ("hermes.example.com",), (Listen("*", 80),)),),
             ),
             "site.name-taken",
             Severity.BLOCK,
         ),
         (
-            replace(tree.DEBIAN, streams=(Block("/etc/nginx/nginx.conf", 30, (), (Listen("*", 443),)),)),
+            replace(tree.DEBIAN_DEFAULT, streams=(Block("/etc/nginx/nginx.conf", 30, (), (Listen("*", 443),)),)),
             "site.stream",
             Severity.BLOCK,
         ),
@@ -351,7 +351,7 @@ def test_what_is_found_beside_us(config: tree.Config, code: str, severity: Sever
 def test_a_site_by_hand_stays_where_it_is_said_to_stay(behind: File | Link, said: str) -> None:
     path = "/etc/nginx/sites-enabled/hermes"
     config = replace(
-        tree.DEBIAN,
+        tree.DEBIAN_DEFAULT,
         files={path: "by hand"},
         servers=(Block(path, 1, ("hermes.example.com",), (Listen("*", 80),)),),
     )
@@ -374,7 +374,7 @@ def test_a_site_by_hand_stays_where_it_is_said_to_stay(behind: File | Link, said
     ],
 )
 def test_what_a_pattern_finds_may_as_well_not_be_there(path: str, optional: bool) -> None:
-    assert tree.DEBIAN.optional(path) is optional
+    assert tree.DEBIAN_DEFAULT.optional(path) is optional
 
 
 def test_a_copy_never_replaces_an_earlier_copy() -> None:

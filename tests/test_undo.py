@@ -171,7 +171,7 @@ def test_who_stays_where_the_users_file_was_edited_is_told() -> None:
 
 def test_a_site_whose_certificate_is_gone_is_not_put_back() -> None:
     machine = after_the_run()
-    ours = File(f"{tree.OURS}\n    ssl_certificate /etc/letsencrypt/live/old/fullchain.pem;\n".encode())
+    ours = File(f"{tree.HEADER}\n    ssl_certificate /etc/letsencrypt/live/old/fullchain.pem;\n".encode())
     stage = Undo("one", [(Place(SITE, NEW, "w"), Place(SITE, ours, "u"))])
     codes = [each.code for each in stage.check(ANSWERS, stage.inspect(ANSWERS, machine))]
     assert "undo.certificate" in codes

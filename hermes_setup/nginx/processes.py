@@ -34,7 +34,7 @@ def workers(host: Host, pid_path: str = PID) -> Workers:
     return Workers(int(text), frozenset(alive))
 
 
-def retiring(host: Host, pid_path: str = PID) -> int:
+def draining_workers(host: Host, pid_path: str = PID) -> int:
     """How many old workers live on, because someone (an open chat, most often) is still connected to them."""
     master = workers(host, pid_path).master
     return sum("shutting down" in _title(host, pid) for pid in _children(host, str(master))) if master else 0
@@ -56,7 +56,7 @@ def _stat(host: Host, pid: str) -> tuple[str, str]:
     return (fields[1], fields[19]) if len(fields) > 19 else ("", "")
 
 
-def reloaded(before: object, now: Workers) -> bool:
+def reload_finished(before: object, now: Workers) -> bool:
     """True when new workers take the connections and none of the old ones does any more."""
     old = before.accepting if isinstance(before, Workers) else frozenset()
     return bool(now.accepting) and not (old & now.accepting)

@@ -15,7 +15,7 @@ The buckets' size is a setting of the whole http block, so it is not ours to cha
 """
 
 
-def exact(text: str) -> str:
+def exact_regex(text: str) -> str:
     """A regular expression for exactly that text, fit for every place where nginx takes one after a ~."""
     return (
         "^"
@@ -28,9 +28,9 @@ def exact(text: str) -> str:
 
 def map_key(text: str) -> str:
     """The text as a key of a map (ngx_http_map_module). What is too long for its hash becomes a regular expression."""
-    return f"~{exact(text)}" if len(text.encode("utf-8", "surrogateescape")) > LONGEST_KEY else text
+    return f"~{exact_regex(text)}" if len(text.encode("utf-8", "surrogateescape")) > LONGEST_KEY else text
 
 
 def server_name(domain: str) -> str:
     """The domain as server_name has it. One too long for the hash becomes a regular expression; those are asked last."""
-    return f"~{exact(domain)}" if len(domain) > LONGEST_KEY else domain
+    return f"~{exact_regex(domain)}" if len(domain) > LONGEST_KEY else domain

@@ -21,7 +21,7 @@ CONF = "/etc/nginx/nginx.conf"
 FOLDER = "/etc/nginx"
 
 
-OURS = "# Written by hermes-setup."
+HEADER = "# Written by hermes-setup."
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Config:
     problem: str = ""
 
     @property
-    def sites(self) -> str:
+    def sites_folder(self) -> str:
         """The folder whose files are read inside http: "sites-enabled", else "conf.d", "" for neither."""
         for pattern in (f"{FOLDER}/sites-enabled/*", f"{FOLDER}/conf.d/*.conf"):
             if pattern in self.includes:
@@ -97,7 +97,7 @@ def read(host: Files) -> Config:
     )
 
 
-DEBIAN = Config(  # what the distribution's package brings, for a forecast before it is installed
+DEBIAN_DEFAULT = Config(  # what the distribution's package brings, for a forecast before it is installed
     files={},
     servers=(Server(f"{FOLDER}/sites-enabled/default", 1, ("_",), (Listen("*", 80, ("default_server",)),)),),
     includes=(f"{FOLDER}/conf.d/*.conf", f"{FOLDER}/sites-enabled/*"),
@@ -107,7 +107,7 @@ DEBIAN = Config(  # what the distribution's package brings, for a forecast befor
 )
 
 
-DEEPEST = 12  # blocks within blocks; more is a file that includes itself
+MAX_DEPTH = 12  # blocks within blocks; more is a file that includes itself
 
 
 class _Reader:
@@ -124,10 +124,10 @@ class _Reader:
         self.problem = ""
 
     def read_file(self, path: str, inside: tuple[str, ...], *, required: bool) -> None:
-        if (path, inside) in self.seen or len(inside) > DEEPEST:  # an include of itself
+        if (path, inside) in self.seen or len(inside) > MAX_DEPTH:  # an include of itself
             return
         self.seen.add((path, inside))
-        node = resolve(self.host, path)
+        node = follow_links(self.host, path)
         if not isinstance(node, File):
             if required:
                 self._problem(f"{path}: no such file")
@@ -139,7 +139,7 @@ class _Reader:
         except BadConfig as error:
             self._problem(error.message)
             return
-        self._walk(directives, path, inside, ours=text.startswith(OURS))
+        self._walk(directives, path, inside, ours=text.startswith(HEADER))
 
     def _walk(self, directives: Sequence[Directive], path: str, inside: tuple[str, ...], *, ours: bool) -> None:
         for directive in directives:
@@ -166,7 +166,7 @@ class _Reader:
         pattern = pattern if pattern.startswith("/") else f"{FOLDER}/{pattern}"
         if inside[-1:] == ("http",):
             self.includes.append(pattern)
-        for path in expand(self.host, pattern):
+        for path in glob(self.host, pattern):
             self.read_file(path, inside, required=not _is_pattern(pattern))
 
     def _problem(self, text: str) -> None:
@@ -189,7 +189,7 @@ def parse_listen(args: Sequence[str]) -> Listen:
     return Listen("*" if address in ("*", "0.0.0.0") else address, port, tuple(args[1:]))  # noqa: S104
 
 
-def resolve(host: Files, path: str, hops: int = 10) -> Node:
+def follow_links(host: Files, path: str, hops: int = 10) -> Node:
     """What is at that path after following links; a dangling or circular one is ABSENT."""
     node = host.look(path)
     while isinstance(node, Link) and hops:
@@ -202,8 +202,8 @@ def _is_pattern(text: str) -> bool:
     return any(char in text for char in "*?[")
 
 
-def expand(host: Files, pattern: str) -> Iterator[str]:
-    """The paths that glob(3) would find, in its order (bytes, hidden files left out)."""
+def glob(host: Files, pattern: str) -> Iterator[str]:
+    """The paths that match the pattern, in the order in which nginx reads them: by bytes, hidden files left out."""
     folder, name = posixpath.split(pattern)
     if not _is_pattern(name):
         yield pattern
@@ -224,18 +224,18 @@ def parse_version(text: str) -> tuple[int, ...]:
     return tuple(int(part or 0) for part in match.groups()) if match else ()
 
 
-def target(path: str, node: Node) -> str:
+def link_target(path: str, node: Node) -> str:
     """The full path that a link points to, "" for anything else."""
     return posixpath.normpath(posixpath.join(posixpath.dirname(path), node.target)) if isinstance(node, Link) else ""
 
 
-def content(nodes: Mapping[str, Node], config: Config, path: str) -> bytes:
+def content_behind(nodes: Mapping[str, Node], config: Config, path: str) -> bytes:
     """The bytes behind that path: the file's own, or what nginx read through the link."""
     node = nodes.get(path)
     return node.content if isinstance(node, File) else config.files.get(path, "").encode("utf-8", "surrogateescape")
 
 
-def upstream(site: str) -> str:
+def upstream_address(site: str) -> str:
     """The address in a site's text that we wrote, "" when it has none yet."""
     match = re.search(r"^upstream hermes_dashboard \{\s*server ([0-9A-Fa-f.:\[\]]+);", site, re.M)
     return match.group(1) if match else ""

@@ -10,40 +10,40 @@ from hermes_setup.engine.findings import Finding
 from hermes_setup.errors import CommandFailed, HermesSetupError
 from hermes_setup.host import ABSENT, Absent, File, Files, Folder, Link, Node, System
 from hermes_setup.nginx.syntax import BadConfig, Directive, parse
-from hermes_setup.nginx.tree import CONF, FOLDER, read, target
+from hermes_setup.nginx.tree import CONF, FOLDER, link_target, read
 from hermes_setup.values import dataclass
 
-TRIAL = "/run/hermes-setup/nginx"
+COPY = "/run/hermes-setup/nginx"
 
 
-def copy_of(files: Files, changes: Mapping[str, Node], to: str = TRIAL) -> dict[str, Node]:
+def copied_tree(files: Files, changes: Mapping[str, Node], to: str = COPY) -> dict[str, Node]:
     """The tree below /etc/nginx as it would be after the changes, to be laid out at `to`.
 
     Files that nginx reads as configuration are copied, with their includes (and the pid file) pointing into the copy;
     all else is linked to where it really is, so that relative paths of certificates and the like still hold.
     """
-    planned = _Planned(files, changes)
+    planned = _FilesAfter(files, changes)
     texts = read(planned).files
     laid: dict[str, Node] = {to: Folder(0o700)}
-    folders = {FOLDER, *(folder for path in texts if path.startswith(FOLDER + "/") for folder in _above(path))}
+    folders = {FOLDER, *(folder for path in texts if path.startswith(FOLDER + "/") for folder in _folders_above(path))}
     for folder in sorted(folders):
         for name in planned.names(folder):
             path = f"{folder}/{name}"
             if path in texts:
                 laid[to + path.removeprefix(FOLDER)] = File(
-                    _pointing_into(texts[path], path, to).encode("utf-8", "surrogateescape"), 0o600
+                    _including_from_copy(texts[path], path, to).encode("utf-8", "surrogateescape"), 0o600
                 )
             elif path not in folders:
                 laid[to + path.removeprefix(FOLDER)] = Link(path)
     return laid
 
 
-def _above(path: str) -> Iterator[str]:
+def _folders_above(path: str) -> Iterator[str]:
     while (path := posixpath.dirname(path)) != FOLDER:
         yield path
 
 
-def _pointing_into(text: str, path: str, to: str) -> str:
+def _including_from_copy(text: str, path: str, to: str) -> str:
     edits: list[tuple[int, int, str]] = []
 
     def walk(directives: Sequence[Directive], *, top: bool) -> None:
@@ -63,7 +63,7 @@ def _pointing_into(text: str, path: str, to: str) -> str:
     return text
 
 
-class _Planned:
+class _FilesAfter:
     """The machine's paths with the planned changes in them."""
 
     def __init__(self, files: Files, changes: Mapping[str, Node]) -> None:
@@ -89,20 +89,22 @@ class Trial:
 
     def __call__(self, system: System) -> Sequence[Finding]:
         """nginx accepts it. Raises HermesSetupError with nginx's own words otherwise; the copy is gone either way."""
-        _clear(system, TRIAL)
+        _clear(system, COPY)
         try:
-            for path, node in copy_of(system, self.changes).items():
+            for path, node in copied_tree(system, self.changes).items():
                 system.put(path, node)
             try:
-                system.run(["nginx", "-t", "-q", "-c", f"{TRIAL}/nginx.conf"], seconds=60)
+                system.run(["nginx", "-t", "-q", "-c", f"{COPY}/nginx.conf"], seconds=60)
             except CommandFailed as error:
-                links = {path: target(path, system.look(path)) for path in re.findall(r" in (/[^\s:]+):", error.output)}
-                own = [path for path, leads in links.items() if leads.replace(TRIAL, FOLDER) in self.changes]
-                raise refused(
-                    error, {**self.changes, **dict.fromkeys((p.replace(TRIAL, FOLDER) for p in own), ABSENT)}
+                links = {
+                    path: link_target(path, system.look(path)) for path in re.findall(r" in (/[^\s:]+):", error.output)
+                }
+                own = [path for path, leads in links.items() if leads.replace(COPY, FOLDER) in self.changes]
+                raise explain(
+                    error, {**self.changes, **dict.fromkeys((p.replace(COPY, FOLDER) for p in own), ABSENT)}
                 ) from error
         finally:
-            _clear(system, TRIAL)
+            _clear(system, COPY)
         return ()
 
 
@@ -117,9 +119,9 @@ def _clear(system: System, folder: str) -> None:
         system.put(folder, ABSENT)
 
 
-def refused(error: CommandFailed, changes: Mapping[str, Node]) -> HermesSetupError:
+def explain(error: CommandFailed, changes: Mapping[str, Node]) -> HermesSetupError:
     """What nginx said, with the real paths, and whose file it is."""
-    said = error.output.replace(TRIAL, FOLDER)
+    said = error.output.replace(COPY, FOLDER)
     line = next(
         (row for row in said.splitlines() if "[emerg]" in row), said.strip().splitlines()[-1] if said.strip() else ""
     )

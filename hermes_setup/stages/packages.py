@@ -70,7 +70,7 @@ class Packages:
         # certbot takes most of a second to say its version; that it can be found is asked of the folders instead
         if argv[0] == "certbot":
             return any(
-                not isinstance(tree.resolve(host, f"{folder}/certbot"), Absent)
+                not isinstance(tree.follow_links(host, f"{folder}/certbot"), Absent)
                 for folder in ("/usr/local/bin", "/usr/bin", "/snap/bin", "/usr/local/sbin", "/usr/sbin")
             )
         return host.ask(argv).ok

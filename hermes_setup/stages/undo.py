@@ -84,7 +84,7 @@ class Undo:
                 path
                 for back in self._before.values()
                 for path in _certificates(back.node)
-                if isinstance(tree.resolve(host, path), Absent)
+                if isinstance(tree.follow_links(host, path), Absent)
             ),
         )
 
@@ -201,7 +201,7 @@ def _plain(why: str) -> str:
 
 def _certificates(node: Node) -> list[str]:
     text = node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""
-    if not text.startswith(tree.OURS):
+    if not text.startswith(tree.HEADER):
         return []
     return re.findall(r"^ *ssl_certificate(?:_key)? ([^;\s]+);", text, re.MULTILINE)
 

@@ -20,9 +20,9 @@ def binaries(host: Host) -> tuple[str, ...]:
     """
     found: dict[str, str] = {}
     for folder in PLACES:
-        if tree.target(folder, host.look(folder)) not in PLACES:
+        if tree.link_target(folder, host.look(folder)) not in PLACES:
             path = f"{folder}/certbot"
-            if not isinstance(tree.resolve(host, path), Absent):
+            if not isinstance(tree.follow_links(host, path), Absent):
                 found.setdefault(_end(host, path), path)
     return tuple(found.values())
 

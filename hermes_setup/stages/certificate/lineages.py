@@ -85,7 +85,7 @@ def damaged(host: Host, domain: Domain) -> tuple[str, ...]:
             node = host.look(f"{FOLDER}/renewal/{file}")
             lineage = parse_renewal(name, node.content.decode(errors="replace")) if isinstance(node, File) else None
             whole = lineage and all(
-                isinstance(node := tree.resolve(host, path), File) and node.content.strip(b"\0 \n")
+                isinstance(node := tree.follow_links(host, path), File) and node.content.strip(b"\0 \n")
                 for path in (lineage.fullchain, lineage.key)
             )
             if not whole or (lineage and not public_key(host, lineage.key)):

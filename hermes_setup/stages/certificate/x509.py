@@ -66,7 +66,7 @@ def _time(text: str) -> datetime:
 
 def leaf(host: Host, path: str) -> X509 | None:
     """The first certificate in that file; None when there is none, or no openssl to read it."""
-    if not isinstance(tree.resolve(host, path), File):
+    if not isinstance(tree.follow_links(host, path), File):
         return None
     told = host.ask(
         ["openssl", "x509", "-in", path, "-noout", "-dates", "-serial", "-issuer", "-fingerprint", "-sha256"]

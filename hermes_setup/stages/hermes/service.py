@@ -101,7 +101,7 @@ def left(host: Host) -> bool:
 
 
 def _is_ours(unit: File) -> bool:
-    return unit.content.startswith(tree.OURS.encode())
+    return unit.content.startswith(tree.HEADER.encode())
 
 
 def _kept(host: Host, unit: str) -> Installation | None:
@@ -198,7 +198,7 @@ def _program(host: Host, path: str) -> tuple[str, File] | None:
     """Where the links of that path end, if that is a file that can be run."""
     hops = 10
     while isinstance(node := host.look(path), Link) and hops:
-        path, hops = tree.target(path, node), hops - 1
+        path, hops = tree.link_target(path, node), hops - 1
     return (path, node) if isinstance(node, File) and node.mode & 0o111 else None
 
 

@@ -250,7 +250,7 @@ def _was(host: Host) -> wishes.Backend | None:
     """The upstream of our site as it is; None where there is none."""
     node = host.look("/etc/nginx/sites-available/hermes")
     text = node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""
-    upstream = tree.upstream(text) if text.startswith(tree.OURS) else ""
+    upstream = tree.upstream_address(text) if text.startswith(tree.HEADER) else ""
     return wishes.Backend.parse(upstream) if upstream else None
 
 

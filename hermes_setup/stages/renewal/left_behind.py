@@ -45,7 +45,7 @@ def unused_lineages(host: Host, needed: Sequence[str]) -> tuple[str, ...]:
 
 
 def _site_texts(host: Host) -> list[bytes]:
-    return [node.content for each in SITES for path in tree.expand(host, each) if (node := file_at(host, path))]
+    return [node.content for each in SITES for path in tree.glob(host, each) if (node := file_at(host, path))]
 
 
 def unused_self_signed(host: Host, needed: Sequence[str]) -> tuple[str, ...]:

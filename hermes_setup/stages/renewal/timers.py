@@ -16,7 +16,7 @@ CRONTABS = ("/etc/crontab", "/etc/cron.d/*", "/etc/cron.daily/*", "/var/spool/cr
 
 def file_at(host: Host, path: str) -> File | None:
     """The file at that path or behind its links; None for anything else."""
-    node = tree.resolve(host, path)
+    node = tree.follow_links(host, path)
     return node if isinstance(node, File) else None
 
 
@@ -50,7 +50,7 @@ def parse_units(text: str) -> list[Mapping[str, str]]:
 
 def _crontabs(host: Host) -> Iterator[str]:
     for pattern in CRONTABS:
-        for path in tree.expand(host, pattern):
+        for path in tree.glob(host, pattern):
             if node := file_at(host, path):
                 yield node.content.decode(errors="replace")
 

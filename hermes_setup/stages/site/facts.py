@@ -63,7 +63,7 @@ def our_text(host: Host) -> str:
     """Our site's text as it is, "" when it is not there or not ours."""
     node = host.look(AVAILABLE)
     text = node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""
-    return text if text.startswith(tree.OURS) else ""
+    return text if text.startswith(tree.HEADER) else ""
 
 
 def text_now(facts: Facts) -> str:
@@ -74,10 +74,10 @@ def text_now(facts: Facts) -> str:
 
 def serves_over_https(domain: Domain, text: str) -> bool:
     """True when that text of our site serves the domain over HTTPS."""
-    return text.startswith(tree.OURS) and "ssl_certificate" in text and f"\n# {domain} -> Hermes" in text
+    return text.startswith(tree.HEADER) and "ssl_certificate" in text and f"\n# {domain} -> Hermes" in text
 
 
 def serves_another_over_https(domain: Domain, facts: Facts) -> bool:
     """True when our site serves another name over HTTPS at the moment."""
     text = text_now(facts)
-    return text.startswith(tree.OURS) and "ssl_certificate" in text and f"\n# {domain} -> Hermes" not in text
+    return text.startswith(tree.HEADER) and "ssl_certificate" in text and f"\n# {domain} -> Hermes" not in text

@@ -36,7 +36,7 @@ def reload(pid: str, *, systemd: bool) -> Run:
     until = Until(
         "nginx's new workers answer",
         before=lambda host: processes.workers(host, pid),
-        holds=lambda host, before: processes.reloaded(before, processes.workers(host, pid)),
+        holds=lambda host, before: processes.reload_finished(before, processes.workers(host, pid)),
         hint="Look at: sudo nginx -t; sudo tail /var/log/nginx/error.log",
     )
     why = "have nginx load the new configuration, without dropping a connection"

@@ -11,7 +11,7 @@ from hermes_setup.stages.site.facts import Facts
 def no_folder(facts: Facts) -> list[Finding]:
     """nginx reads a folder for sites."""
     found: list[Finding] = []
-    if not facts.config.sites:
+    if not facts.config.sites_folder:
         found.append(
             block(
                 "site.no-folder",
@@ -61,7 +61,7 @@ def _without_password(facts: Facts, port: str) -> set[str]:
     return {
         path
         for path, text in facts.config.files.items()
-        if not text.startswith(tree.OURS)
+        if not text.startswith(tree.HEADER)
         and "auth_basic" not in text
         and any(f"{name}{port}" in text for name in ("127.0.0.1", "localhost", "[::1]"))
     }

@@ -27,7 +27,7 @@ def last_name(folder: str, facts: Facts) -> str:
         for path, node in facts.nodes.items()
         if posixpath.dirname(path) == folder
         and not isinstance(node, Absent)
-        and not (isinstance(node, Link) and tree.target(path, node) in (AVAILABLE, AVAILABLE + NEXT))
+        and not (isinstance(node, Link) and tree.link_target(path, node) in (AVAILABLE, AVAILABLE + NEXT))
     ]
     name = LINK
     while any(other >= name for other in taken) and len(name) < 40:
@@ -56,7 +56,7 @@ def site_places(answers: Answers, facts: Facts, text: str) -> list[Place]:
     """What has to be placed so that this text is the site: it and its link, and what is in their way."""
     moving = facts.served is None and serves_another_over_https(answers.domain, facts)
     available = AVAILABLE + NEXT if moving else AVAILABLE
-    sites = facts.config.sites
+    sites = facts.config.sites_folder
     link = f"{sites}/{last_name(sites, facts)}{NEXT if moving else ''}" + (".conf" if sites.endswith("conf.d") else "")
     wanted = [*_taken_over(answers, facts), *_older(facts, link, moving=moving)]
     if not facts.ipv6:
@@ -76,7 +76,7 @@ def _taken_over(answers: Answers, facts: Facts) -> Iterator[Place]:
     """Sites that ours takes the place of; their text stays."""
     for path, why in takeovers(answers, facts):
         copy = copy_path(path, facts)
-        content = tree.content(facts.nodes, facts.config, path)
+        content = tree.content_behind(facts.nodes, facts.config, path)
         if where_its_text_stays(path, facts) == copy:
             yield Place(copy, File(content), f"keep a copy of {path}")
         if path != AVAILABLE:
@@ -87,7 +87,7 @@ def _older(facts: Facts, link: str, *, moving: bool) -> Iterator[Place]:
     """What is left of our site as it was: links of other names, and the site that waited for its certificate."""
     targets = (AVAILABLE + NEXT,) if moving else (AVAILABLE, AVAILABLE + NEXT)
     for path, node in facts.nodes.items():
-        if isinstance(node, Link) and path != link and tree.target(path, node) in targets:
+        if isinstance(node, Link) and path != link and tree.link_target(path, node) in targets:
             yield Place(path, ABSENT, "an older link of the site")
     if not moving:
         yield Place(AVAILABLE + NEXT, ABSENT, "the new name has its certificate; the waiting site goes")

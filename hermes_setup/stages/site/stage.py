@@ -55,12 +55,12 @@ class Site:
             shown = served.fingerprint  # whoever starts it, it reads what is there
         elif workers.master and (served or serves_over_https(answers.domain, ours)):
             request = Request("127.0.0.1", 443, answers.domain.ascii, method="", tls=True, seconds=3.0)
-            shown = digests.sha256(host.fetch(request).certificate)
+            shown = digests.certificate_fingerprint(host.fetch(request).certificate)
         paths = {AVAILABLE, AVAILABLE + NEXT} | {server.path for server in config.servers}
         for folder in ("sites-available", "sites-enabled", "conf.d"):
             paths |= {f"{tree.FOLDER}/{folder}/{name}" for name in host.names(f"{tree.FOLDER}/{folder}")}
         return Facts(
-            config=config if config.files else tree.DEBIAN,
+            config=config if config.files else tree.DEBIAN_DEFAULT,
             installed=bool(installed),
             version=installed or _candidate(host),
             openssl=tree.parse_version(host.ask(["openssl", "version"]).out),
@@ -112,7 +112,7 @@ def _backend(answers: Answers, host: Host, ours: str) -> tuple[Backend, bool]:
     """Where the site sends requests, and whether with the client's address: as answered, as found, as it was, as usual."""
     seen = BackendStage().inspect(answers, host)
     found = seen.chosen(answers)
-    was = tree.upstream(ours)
+    was = tree.upstream_address(ours)
     chosen = answers.backend or found or (Backend.parse(was) if was else DEFAULT_BACKEND)
     if seen.version:
         # 0.14 and older take a public address there for a request from outside and refuse its WebSockets

@@ -23,7 +23,7 @@ def takeovers(answers: Answers, facts: Facts) -> list[tuple[str, str]]:
         for server in claimants(answers.domain, facts)
     ]
     there = facts.nodes.get(AVAILABLE)
-    if isinstance(there, File) and not there.content.startswith(tree.OURS.encode()):
+    if isinstance(there, File) and not there.content.startswith(tree.HEADER.encode()):
         found.append((AVAILABLE, "taken over"))
     return list(dict(found).items())
 
@@ -89,7 +89,7 @@ def _other_names(path: str, domain: Domain, facts: Facts) -> list[str]:
 def copy_path(path: str, facts: Facts) -> str:
     """Where the text of a site that is taken over stays, out of nginx's sight; never over an earlier copy."""
     copy = f"{tree.FOLDER}/sites-available/{posixpath.basename(path)}.by-hand"
-    text = tree.content(facts.nodes, facts.config, path)
+    text = tree.content_behind(facts.nodes, facts.config, path)
     for candidate in (copy, *(f"{copy}-{number}" for number in range(2, 100))):
         there = facts.nodes.get(candidate, ABSENT)
         if isinstance(there, Absent) or (isinstance(there, File) and there.content == text):
@@ -99,5 +99,5 @@ def copy_path(path: str, facts: Facts) -> str:
 
 def where_its_text_stays(path: str, facts: Facts) -> str:
     """Where its text is afterwards: behind a link, where it was; else in a copy."""
-    behind = tree.target(path, facts.nodes.get(path, ABSENT))
+    behind = tree.link_target(path, facts.nodes.get(path, ABSENT))
     return behind if behind and behind != AVAILABLE else copy_path(path, facts)

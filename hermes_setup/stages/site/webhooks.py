@@ -75,5 +75,5 @@ def served_now(host: Host, ours: str) -> WebhooksNow | None:
     if own is None:
         return WebhooksNow() if "limit_req zone=hermes_hooks" in ours else None
     name, *pair = own.groups()
-    there = all(isinstance(tree.resolve(host, path), File) for path in pair)
+    there = all(isinstance(tree.follow_links(host, path), File) for path in pair)
     return WebhooksNow(name, *pair) if there else None

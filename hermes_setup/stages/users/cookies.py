@@ -76,7 +76,7 @@ def render_gate(wanted: Sequence[Token], renderer: Renderer) -> str:
     lines = []
     for token in wanted:
         text = f"{REALM}:{token.name}"
-        key = f"~{quoting.exact(text)}" if re.search("[A-Za-z]", token.name) else quoting.map_key(text)
+        key = f"~{quoting.exact_regex(text)}" if re.search("[A-Za-z]", token.name) else quoting.map_key(text)
         lines.append(_Line(token.name, token.value, token.fingerprint, key))
     return renderer.render("gate.conf", tokens=lines)
 

@@ -46,8 +46,8 @@ def with_users(text: str, users: Sequence[User], gone: Sequence[str]) -> str:
     while lines and not lines[-1]:
         lines.pop()
     lines += [f"{name}:{hashed}" for name, hashed in wanted.items() if name not in seen]
-    if not lines or not lines[0].startswith(tree.OURS):
-        lines.insert(0, f"{tree.OURS} One user a line; lines added by hand are kept.")
+    if not lines or not lines[0].startswith(tree.HEADER):
+        lines.insert(0, f"{tree.HEADER} One user a line; lines added by hand are kept.")
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -49,7 +49,7 @@ class Users:
         return Facts(
             users_file=users,
             gate_file=host.look(GATE_FILE),
-            group=(config if config.files else tree.DEBIAN).group,
+            group=(config if config.files else tree.DEBIAN_DEFAULT).group,
             gate_is_loaded_by=(GATE_FILE,) if GATE_FILE in config.files else (),
             fresh=tuple(make_token() for _ in range(len(lines) + len(answers.users) + 1)),
         )
