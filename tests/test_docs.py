@@ -19,7 +19,7 @@ from hermes_setup.host import ABSENT, File
 from hermes_setup.nginx import quoting
 from hermes_setup.stages.certificate import lineages, self_signed
 from hermes_setup.stages.certificate import stage as certificate
-from hermes_setup.stages.hermes import service
+from hermes_setup.stages.hermes import unit
 from hermes_setup.stages.renewal import hook, rehearsal
 from hermes_setup.stages.site import facts, loading, placing
 from hermes_setup.stages.users import cookies, htpasswd
@@ -197,7 +197,7 @@ def test_example_files_are_good_answers(path: Path) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        service.UNIT,
+        unit.UNIT,
         *(
             htpasswd.USERS_FILE,
             cookies.GATE_FILE,

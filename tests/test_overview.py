@@ -15,8 +15,9 @@ from hermes_setup.questions.conversation import review
 from hermes_setup.stages.certificate import stage as certificate
 from hermes_setup.stages.certificate.serving import Served
 from hermes_setup.stages.certificate.x509 import X509
-from hermes_setup.stages.hermes import api
 from hermes_setup.stages.hermes import stage as backend
+from hermes_setup.stages.hermes.api import Status
+from hermes_setup.stages.hermes.dashboards import Dashboard, Found
 from hermes_setup.stages.renewal import rehearsal
 from hermes_setup.stages.renewal import stage as renewal
 from hermes_setup.stages.users import accounts
@@ -92,11 +93,11 @@ def test_the_answers_once_more_before_the_plan() -> None:
 def test_hermes_and_who_may_come() -> None:
     at = Place("127.0.0.1", 9119)
     listener = Listener("127.0.0.1", 9119, 5, "hermes", "hermes-dashboard.service", "bob")
-    runs = backend.Dashboard(listener, at, api.Status("0.19.0", False))
-    facts = backend.Facts((runs,), (listener,), None, None, ())
+    runs = Dashboard(listener, at, Status("0.19.0", False))
+    facts = backend.Facts(Found((runs,)))
     told = dict(status.lines(answers(allow=("203.0.113.0/24",)), [facts], {}))
     assert told["Hermes"] == "0.19.0, running at 127.0.0.1:9119, unit hermes-dashboard.service"
     assert told["Open to"] == "203.0.113.0/24"
-    stopped = dict(status.lines(answers(), [backend.Facts((), (), None, None, ())], {}))
+    stopped = dict(status.lines(answers(), [backend.Facts()], {}))
     assert stopped["Hermes"] == "not running"
     assert stopped["Open to"] == "every address, with a password"

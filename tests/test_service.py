@@ -9,7 +9,8 @@ from hermes_setup.engine.changes import Place, Run
 from hermes_setup.engine.undoing import put_back
 from hermes_setup.host import ABSENT, File, Folder, Link
 from hermes_setup.nginx.render import Renderer
-from hermes_setup.stages.hermes import service
+from hermes_setup.stages.hermes import service, service_checks, unit
+from hermes_setup.stages.hermes.installations import Installation
 from hermes_setup.values import replace
 from machines import Machine
 
@@ -33,18 +34,18 @@ def own(user: str) -> str:
     return f"/home/{user}/.local/bin/hermes"
 
 
-def server(nodes: dict[str, File | Link | Folder], unit: str = "") -> Machine:
+def server(nodes: dict[str, File | Link | Folder], runs: str = "") -> Machine:
     """With systemd, these programs and, if one is given, the unit of ours that runs (program, user)."""
     machine = Machine()
     machine.put("/etc/passwd", File(PEOPLE.encode()))
     machine.put("/run/systemd/system", Folder())
     for path, node in nodes.items():
         machine.put(path, node)
-    if unit:
-        path, user = unit.split()
-        found = service.Installation(path, user, f"/home/{user}")
-        machine.put(service.UNIT, File(service.unit(found, AT, Renderer()).encode()))
-        machine.put(service.WANTED, Link(service.UNIT))
+    if runs:
+        path, user = runs.split()
+        found = Installation(path, user, f"/home/{user}")
+        machine.put(unit.UNIT, File(unit.text(found, AT, Renderer()).encode()))
+        machine.put(unit.WANTED, Link(unit.UNIT))
     return machine
 
 
@@ -55,7 +56,9 @@ def chosen(machine: Machine) -> tuple[str, str] | None:
 
 def codes(machine: Machine, at: Backend = AT) -> list[str]:
     return [
-        each.code for each in service.check(service.look(machine), at, running=False) if each.code != "service.node"
+        each.code
+        for each in service_checks.check(service.look(machine), at, running=False)
+        if each.code != "service.node"
     ]
 
 
@@ -112,7 +115,7 @@ def test_nobody_is_chosen_where_it_could_be_somebody_else(
     machine = server(nodes)
     assert codes(machine) == codes_
     assert bool(plan(machine)) == (codes_ == ["service.root"])
-    assert (service.idle(machine) is None) == (codes_ != ["service.root"])
+    assert (service.candidate(machine) is None) == (codes_ != ["service.root"])
 
 
 @pytest.mark.parametrize("other", [program("mallory"), Link(SHARED), Link("gone")])
@@ -131,11 +134,11 @@ def test_a_home_with_a_space_can_be_named_and_stranger_ones_are_told() -> None:
     path = "/home/bob smith/.local/bin/hermes"
     machine = server({path: program("bob")})
     machine.put("/etc/passwd", File(b"bob:x:1000:1000::/home/bob smith:/bin/bash\n"))
-    (place,) = [each for each in plan(machine) if isinstance(each, Place) and each.path == service.UNIT]
+    (place,) = [each for each in plan(machine) if isinstance(each, Place) and each.path == unit.UNIT]
     assert isinstance(place.node, File)
     assert f'ExecStart="{path}" dashboard --host'.encode() in place.node.content
     assert b'Environment="PATH=/home/bob smith/' in place.node.content
-    machine.put(service.UNIT, place.node)
+    machine.put(unit.UNIT, place.node)
     assert chosen(machine) == (path, "bob")
     machine = server({"/home/50%/.local/bin/hermes": program("bob")})
     machine.put("/etc/passwd", File(b"bob:x:1000:1000::/home/50%:/bin/bash\n"))
@@ -158,10 +161,10 @@ def test_the_way_back_of_a_restart_is_a_restart_with_the_old_unit_read_first() -
             step.apply(machine)
     machine.ran.clear()
     assert put_back([(step, _at_once(undo)) for step, undo in remembered], machine) == []
-    assert machine.ran == [("systemctl", "daemon-reload"), ("systemctl", "restart", service.NAME)]
-    assert b"--port 9119" in machine.look(service.UNIT).content  # type: ignore[union-attr]  # it is a file
+    assert machine.ran == [("systemctl", "daemon-reload"), ("systemctl", "restart", unit.NAME)]
+    assert b"--port 9119" in machine.look(unit.UNIT).content  # type: ignore[union-attr]  # it is a file
     fresh = plan(server({own("bob"): program("bob")}))
-    assert [step.undo_argv for step in fresh if isinstance(step, Run)][-1] == ("systemctl", "stop", service.NAME)
+    assert [step.undo_argv for step in fresh if isinstance(step, Run)][-1] == ("systemctl", "stop", unit.NAME)
 
 
 def _at_once(undo: object) -> Place | Run:
@@ -171,11 +174,11 @@ def _at_once(undo: object) -> Place | Run:
 
 
 def test_a_unit_that_the_answers_do_not_ask_for_is_seen() -> None:
-    assert service.left(server({}, f"{SHARED} bob"))
-    assert not service.left(server({}))
+    assert unit.ours_exists(server({}, f"{SHARED} bob"))
+    assert not unit.ours_exists(server({}))
 
 
 def test_one_that_somebody_runs_by_hand_is_not_joined_by_a_second() -> None:
     facts = service.look(server({own("bob"): program("bob")}, f"{own('bob')} bob"))
     assert service.plan(facts, AT, lambda _host: True, Renderer(), running=True) == ()
-    assert [each.code for each in service.check(facts, AT, running=True)] == ["service.running"]
+    assert [each.code for each in service_checks.check(facts, AT, running=True)] == ["service.running"]

@@ -35,7 +35,7 @@ def arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, session: Session) -> Outcome:
     """All was done on the copy: with the file's answers, else those of the set-up here, else made-up ones."""
     from hermes_setup.stages import all_steps
-    from hermes_setup.stages.hermes.stage import proved
+    from hermes_setup.stages.hermes import dashboards
     from hermes_setup.wanted import wanted
 
     if arguments.answers is not None:
@@ -50,8 +50,8 @@ def run(arguments: argparse.Namespace, session: Session) -> Outcome:
     )
     if arguments.answers is None and session.state.answers() is None:
         screen.say("Name and user are made up. With your own: sudo hermes-setup rehearse --answers FILE.toml", "dim")
-    dashboards = [(at.address, at.port) for at in proved(session.host, everywhere=True)]
-    return rehearse(answers, all_steps(session.renderer), dashboards, screen)
+    places = [(at.address, at.port) for at in dashboards.everywhere(session.host)]
+    return rehearse(answers, all_steps(session.renderer), places, screen)
 
 
 def _sensible() -> Answers:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import DEFAULT_BACKEND
+from hermes_setup.answers.fields import DEFAULT_BACKEND, Backend
 from hermes_setup.answers.platforms import PLATFORMS, Endpoint
 from hermes_setup.engine.changes import Change
 from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.host import Host, Listener, Request
 from hermes_setup.parallel import in_parallel
 from hermes_setup.stages.hermes import api
-from hermes_setup.values import dataclass, replace
+from hermes_setup.values import dataclass
 
 SECONDS = 2.0
 SERVERS = ("aiohttp", "tornadoserver")  # what Hermes's adapters call themselves in the Server header (their libraries)
@@ -161,10 +161,8 @@ def _who(host: Host, hook: Endpoint, listeners: Sequence[Listener]) -> str:
     server = said.header("Server").lower()
     if said.status != 404 and any(each in server for each in SERVERS):
         return "hermes"
-    pages = host.fetch(
-        replace(asked, path=api.STATUS, headers=(("Host", f"127.0.0.1:{hook.port}"),), seconds=SECONDS / 2)
-    )
-    return "dashboard" if pages.status == 200 and api.parse_status(pages.body) else "other"
+    status = api.status_in(api.ask(host, Backend("127.0.0.1", hook.port), seconds=SECONDS / 2))
+    return "dashboard" if status else "other"
 
 
 def _loopback(address: str) -> bool:

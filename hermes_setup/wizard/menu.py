@@ -46,13 +46,12 @@ def _visit(stored: Answers, pending: int | None, session: Session) -> menu.Visit
     """What the menu knows: at once what is at hand, the rest when it is asked for."""
     from hermes_setup.stages import webhooks
     from hermes_setup.stages.addresses import ssh
-    from hermes_setup.stages.hermes import service
-    from hermes_setup.stages.hermes.stage import proved
+    from hermes_setup.stages.hermes import dashboards, service
 
     host = session.host
 
     def not_running() -> str:
-        found = service.idle(host)
+        found = service.candidate(host)
         return found.user if found else ""
 
     return menu.Visit(
@@ -62,7 +61,7 @@ def _visit(stored: Answers, pending: int | None, session: Session) -> menu.Visit
         session.options.lockout,
         pending,
         listening=lambda: webhooks.listening(host),
-        backends=lambda: proved(host),
+        backends=lambda: dashboards.local(host),
         not_running=not_running,
         cookies=lambda name: cookies.digests(host, name),
     )

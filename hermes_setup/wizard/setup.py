@@ -84,9 +84,9 @@ def _kept(session: Session) -> Draft:
 
 def _review(answers: Answers, session: Session) -> None:
     """The answers are on the screen once more, before anything is made of them."""
-    from hermes_setup.stages.hermes.stage import proved
+    from hermes_setup.stages.hermes import dashboards
 
-    found = next(iter(proved(session.host)), None) if answers.backend is None else None
+    found = next(iter(dashboards.local(session.host)), None) if answers.backend is None else None
     session.screen.say()
     session.screen.say("Your answers:", "bold")
     session.screen.overview(review(answers, str(found or "")))
@@ -108,15 +108,14 @@ def _known_at_once(previous: Answers | None, session: Session) -> Known:
 def _known(known: Known, previous: Answers | None, session: Session) -> Known:
     """The same, with all that the later questions need."""
     from hermes_setup.stages import webhooks
-    from hermes_setup.stages.hermes import service
-    from hermes_setup.stages.hermes.stage import proved
+    from hermes_setup.stages.hermes import dashboards, service
     from hermes_setup.stages.users import htpasswd
 
-    backends = proved(session.host)
-    idle = None if backends else service.idle(session.host)
+    backends = dashboards.local(session.host)
+    installed = None if backends else service.candidate(session.host)
     return replace(
         known,
-        not_running=idle.user if idle else "",
+        not_running=installed.user if installed else "",
         listening=webhooks.listening(session.host) if not previous else (),
         backends=backends,
         users=tuple(htpasswd.read(session.host)),

@@ -27,7 +27,7 @@ def lines(answers: Answers, facts: Iterable[Any], users: Mapping[str, str]) -> l
     found.append(("Users", _users(answers, list(users))))
     found.append(("Open to", addresses.told(answers.allow) or "every address, with a password"))
     if hermes:
-        found.append(("Hermes", _hermes(answers, hermes)))
+        found.append(("Hermes", _hermes(hermes)))
     return [*found, *webhooks_row(answers), *redirect_row(answers)]
 
 
@@ -49,9 +49,8 @@ def _users(answers: Answers, lines: Sequence[str]) -> str:
     return phrases.listed([name + words[how] for name, how in origins(answers, lines).items()]) or "nobody"
 
 
-def _hermes(answers: Answers, facts: backend.Facts) -> str:
-    at = facts.chosen(answers)
-    running = next((each for each in facts.dashboards if each.at == at), None)
+def _hermes(facts: backend.Facts) -> str:
+    at, running = facts.found.chosen, facts.found.running
     if running is None:
         return "not running" + (f" at {at}" if at else "")
     unit = f", unit {running.listener.unit}" if running.listener.unit else ""

@@ -15,7 +15,7 @@ from hermes_setup.engine.findings import Finding, Severity
 from hermes_setup.host import Host
 from hermes_setup.stages.dns.lookup import public_address
 from hermes_setup.stages.dns.stage import Dns
-from hermes_setup.stages.hermes import stage as backend
+from hermes_setup.stages.hermes import dashboards
 from hermes_setup.ui.screen import Screen
 
 SECONDS = 30.0
@@ -30,7 +30,7 @@ def curable(findings: Sequence[Finding]) -> bool:
 
 def meanwhile(answers: Answers, host: Host, login: str) -> str:
     """How to see the dashboard before the name leads here: through ssh, which needs no name and no certificate."""
-    found = backend.proved(host)
+    found = dashboards.local(host)
     at = answers.backend or next(iter(found), DEFAULT_BACKEND)
     ports = {each.port for each in host.listeners() if each.process == "sshd" and not each.contained} or {22}
     port = "" if 22 in ports else f" -p {min(ports)}"

@@ -1,4 +1,4 @@
-"""How to know a Hermes dashboard: by what it answers, not by its name or its version.
+"""Hermes's HTTP interface, as far as it is asked here.
 
 Source: hermes-agent 0.19.0, `hermes_cli/web_server.py`: `/api/status` is public and says version and auth_required; the
 page at `/` holds the session token, which is also the credential of its WebSockets.
@@ -8,32 +8,42 @@ from __future__ import annotations
 
 import json
 
+from hermes_setup.answers.fields import Backend
+from hermes_setup.host import Host, Request, Response
 from hermes_setup.values import dataclass
 
 STATUS = "/api/status"
 START = "hermes dashboard --host 127.0.0.1 --port 9119 --no-open"
+SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Status:
-    """What a dashboard says of itself. `login`: it asks for a login of its own."""
+    """What Hermes says of itself. `login`: it asks for a login of its own."""
 
     version: str
     login: bool
 
 
+def ask(host: Host, at: Backend, path: str = STATUS, seconds: float = SECONDS) -> Response:
+    """The answer of what listens there, asked under its own address: Hermes refuses other Host headers."""
+    name = f"[{at.address}]" if ":" in at.address else at.address
+    headers = (("Host", f"{name}:{at.port}"),)
+    return host.fetch(Request(at.address, at.port, at.address, path, headers=headers, seconds=seconds))
+
+
+def status_in(answer: Response) -> Status | None:
+    """The status that an answer to /api/status holds; None when it is not Hermes's."""
+    return parse_status(answer.body) if answer.status == 200 else None
+
+
 def parse_status(body: bytes) -> Status | None:
-    """The status in /api/status's answer; None when that is not Hermes's."""
+    """The status in the body of /api/status; None when that is not Hermes's."""
     try:
-        told = json.loads(body)
+        said = json.loads(body)
     except ValueError:
         return None
-    if not isinstance(told, dict) or not isinstance(told.get("version"), str) or "auth_required" not in told:
+    if not isinstance(said, dict) or not isinstance(said.get("version"), str) or "auth_required" not in said:
         return None
-    version = told["version"][:40]
-    return Status(version if version.isprintable() else "", told["auth_required"] is True)
-
-
-def headless(status: int, page: bytes) -> bool:
-    """True when the answer at `/` shows `hermes serve`: the same server without pages (0.19.0 says so with a 404)."""
-    return status == 404 or (status >= 400 and b"hermes serve" in page)
+    version = said["version"][:40]
+    return Status(version if version.isprintable() else "", said["auth_required"] is True)

@@ -15,6 +15,7 @@ from hermes_setup.host import Absent, Host
 from hermes_setup.values import dataclass
 
 SOCKET = "/run/docker.sock"
+PUBLISHERS = ("docker-proxy", "rootlessport", "rootlesskit")  # the processes that listen for a container
 
 
 @dataclass(frozen=True)

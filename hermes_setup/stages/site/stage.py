@@ -20,7 +20,7 @@ from hermes_setup.nginx.render import Renderer
 from hermes_setup.stages.addresses import stage as addresses
 from hermes_setup.stages.certificate import serving
 from hermes_setup.stages.certificate.lineages import CHALLENGES, WEBROOT
-from hermes_setup.stages.hermes.stage import Backend as BackendStage
+from hermes_setup.stages.hermes import dashboards
 from hermes_setup.stages.site.facts import AVAILABLE, NEXT, Facts, our_text, serves_over_https, text_now
 from hermes_setup.stages.site.loading import RUNS, STAMP, load
 from hermes_setup.stages.site.neighbours import no_folder, streams, unprotected
@@ -110,13 +110,12 @@ class Site:
 
 def _backend(answers: Answers, host: Host, ours: str) -> tuple[Backend, bool]:
     """Where the site sends requests, and whether with the client's address: as answered, as found, as it was, as usual."""
-    seen = BackendStage().inspect(answers, host)
-    found = seen.chosen(answers)
+    found = dashboards.find(host, answers.backend)
     was = tree.upstream_address(ours)
-    chosen = answers.backend or found or (Backend.parse(was) if was else DEFAULT_BACKEND)
-    if seen.version:
+    chosen = found.chosen or (Backend.parse(was) if was else DEFAULT_BACKEND)
+    if found.version:
         # 0.14 and older take a public address there for a request from outside and refuse its WebSockets
-        return chosen, tree.parse_version(seen.version) >= (0, 15)
+        return chosen, tree.parse_version(found.version) >= (0, 15)
     return chosen, not ours or "X-Forwarded-For" in ours or "ssl_certificate" not in ours
 
 

@@ -14,8 +14,8 @@ from hermes_setup.answers.fields import Backend as Place
 from hermes_setup.answers.fields import Domain, Issuer
 from hermes_setup.engine.findings import Severity
 from hermes_setup.host import File, Folder, Link, Listener, Node, Ran, Request, Response, Special
-from hermes_setup.stages.hermes import api, docker
-from hermes_setup.stages.hermes.stage import Backend, proved
+from hermes_setup.stages.hermes import api, dashboards, docker
+from hermes_setup.stages.hermes.stage import Backend
 from hermes_setup.system.overlay import Nothing
 
 STATUS = {"version": "0.19.0", "auth_required": False, "auth_providers": []}
@@ -101,7 +101,7 @@ def test_what_is_found(
     wanted = answers(backend)
     facts = Backend().inspect(wanted, Machine(sockets, told))
     assert [finding.code for finding in Backend().check(wanted, facts)] == expected
-    place = facts.chosen(wanted)
+    place = facts.found.chosen
     assert (str(place) if place else None) == chosen
     assert Backend().plan(wanted, facts) == ()
 
@@ -178,7 +178,7 @@ def test_a_container_published_on_loopback_only_is_no_open_door() -> None:
     machine = Dockered([Listener("127.0.0.1", 9119, 9, "docker-proxy")], {"127.0.0.1:9119": says()}, inspected=closed)
     facts = Backend().inspect(answers(), machine)
     assert Backend().check(answers(), facts) == []
-    assert str(facts.chosen(answers())) == "127.0.0.1:9119"
+    assert str(facts.found.chosen) == "127.0.0.1:9119"
 
 
 @pytest.mark.parametrize(
@@ -305,9 +305,9 @@ def codes(machine: Machine, backend: str = "") -> list[str]:
 def test_hermes_serve_has_no_pages_and_is_no_target() -> None:
     machine = Headless([local()], {"127.0.0.1:9119": says()})
     assert codes(machine) == ["backend.not-hermes"]
-    assert proved(machine) == ()
+    assert dashboards.local(machine) == ()
     both = Headless([local(), local(9120)], {"127.0.0.1:9119": says(), "127.0.0.1:9120": says()})
-    assert [str(each) for each in proved(both)] == ["127.0.0.1:9120"]
+    assert [str(each) for each in dashboards.local(both)] == ["127.0.0.1:9120"]
     assert codes(both) == []
 
 
@@ -332,7 +332,7 @@ def test_a_place_that_is_named_and_answers_as_hermes_is_hermes_whoever_holds_the
 def test_a_socket_of_both_families_is_found_where_the_machine_has_no_ipv6() -> None:
     machine = Machine([local(address="::")], {"127.0.0.1:9119": says()})
     assert codes(machine) == ["backend.open"]
-    assert [str(each.at) for each in Backend().inspect(answers(), machine).dashboards] == ["127.0.0.1:9119"]
+    assert [str(each.at) for each in Backend().inspect(answers(), machine).found.dashboards] == ["127.0.0.1:9119"]
 
 
 def test_something_else_on_hermes_port_is_no_open_hermes() -> None:
@@ -346,7 +346,7 @@ def test_something_else_on_hermes_port_is_no_open_hermes() -> None:
 def test_only_what_proved_to_be_hermes_on_loopback_is_offered() -> None:
     sockets = [local(), local(9130, process="python3"), local(9140, process="python3")]
     machine = Machine(sockets, {"127.0.0.1:9119": says(), "127.0.0.1:9130": OTHER, "127.0.0.1:9140": says()})
-    assert [str(each) for each in proved(machine)] == ["127.0.0.1:9119", "127.0.0.1:9140"]
+    assert [str(each) for each in dashboards.local(machine)] == ["127.0.0.1:9119", "127.0.0.1:9140"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,158 @@
+"""Where Hermes's dashboard listens, proved by asking every listener that could be it. For all who need to know it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hermes_setup.answers.fields import DEFAULT_BACKEND, Backend
+from hermes_setup.host import Host, Listener, Response
+from hermes_setup.nginx import tree
+from hermes_setup.parallel import in_parallel
+from hermes_setup.stages.hermes import docker
+from hermes_setup.stages.hermes.api import Status
+from hermes_setup.stages.hermes.recognition import Kind, recognize
+from hermes_setup.stages.site.facts import our_text
+from hermes_setup.values import dataclass
+
+PORT = DEFAULT_BACKEND.port
+PROGRAMS = ("hermes", "python", "uvicorn", *docker.PUBLISHERS)
+"""How the names of processes begin that could be Hermes on another port."""
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A listener that proved to be Hermes, and the address to reach it at."""
+
+    listener: Listener
+    at: Backend
+    status: Status
+
+    @property
+    def key(self) -> object:
+        """Equal for two addresses of one dashboard: those of one process, or (of a container) of one port."""
+        if self.listener.process in docker.PUBLISHERS:
+            return self.at.port
+        return self.listener.pid or self.at
+
+
+@dataclass(frozen=True)
+class Found:
+    """What listens where Hermes could be, and which of it is Hermes."""
+
+    dashboards: tuple[Dashboard, ...] = ()  # first the one that was named, else the one at the usual place
+    headless: tuple[Dashboard, ...] = ()  # `hermes serve`: Hermes, but without pages
+    others: tuple[Listener, ...] = ()  # on Hermes's port or with its name, and something else by what they answer
+    listeners: tuple[Listener, ...] = ()  # all on Hermes's port, and those that are Hermes
+    named: Backend | None = None  # the backend that the answers name
+    expected: Backend = DEFAULT_BACKEND  # where it is missed when it is not found
+    answer: Response | None = None  # of what listens there
+    holder: Listener | None = None  # the socket there
+    containers: tuple[docker.Container, ...] = ()
+
+    @property
+    def chosen(self) -> Backend | None:
+        """The backend to pass requests to: the named one, else the first dashboard; None where there is neither."""
+        if self.named:
+            return self.named
+        return self.dashboards[0].at if self.dashboards else None
+
+    @property
+    def running(self) -> Dashboard | None:
+        """The dashboard that answers at the chosen backend; None where none does."""
+        return next((each for each in self.dashboards if each.at == self.chosen), None)
+
+    @property
+    def version(self) -> str:
+        """The chosen dashboard's version, "" when unknown."""
+        return self.running.status.version if self.running else ""
+
+    def hermes_at(self, listener: Listener) -> Dashboard | None:
+        """The Hermes, with or without pages, behind that listener; None where it did not prove to be one."""
+        hermes = (*self.dashboards, *self.headless)
+        return next((each for each in hermes if each.listener == listener or each.at == address_of(listener)), None)
+
+
+def find(host: Host, backend: Backend | None = None) -> Found:
+    """Every listener that could be Hermes was asked, side by side, the `backend` that answers name among them; 3 s at most."""
+    containers = docker.containers(host)
+    every = _with_published(host.listeners(), containers)
+    candidates = [each for each in every if each.port == PORT or _could_be_hermes(each)]
+    wanted, upstream = backend or DEFAULT_BACKEND, _upstream_of_our_site(host)
+    targets = list(dict.fromkeys([*map(address_of, candidates), wanted, upstream or wanted]))
+    seen = dict(zip(targets, in_parallel(lambda at: recognize(host, at), targets), strict=True))
+    # Which process holds a socket may be unseen, or be a proxy of any name: what answers counts.
+    sockets = {at: next((each for each in candidates if address_of(each) == at), _holder(every, at)) for at in seen}
+    hermes = {at: Dashboard(sockets[at], at, each.status) for at, each in seen.items() if each.status}
+    dashboards = [each for at, each in hermes.items() if seen[at].kind is Kind.DASHBOARD]
+    dashboards.sort(key=lambda each: (each.at != wanted, each.at.port != PORT, not each.at.local, each.at.port))
+    # Where none is found the site keeps passing requests to where it did: what answers there counts.
+    expected = wanted if backend or dashboards or not upstream else upstream
+    known = {each.listener for each in hermes.values() if each.listener in every}
+    return Found(
+        dashboards=tuple(dashboards),
+        headless=tuple(each for at, each in hermes.items() if seen[at].kind is Kind.HEADLESS),
+        others=tuple(each for each in candidates if seen[address_of(each)].kind is Kind.OTHER),
+        listeners=tuple(sorted(known | {each for each in every if each.port == PORT}, key=str)),
+        named=backend,
+        expected=expected,
+        answer=seen[expected].answer,
+        holder=_holder(every, expected),
+        containers=containers,
+    )
+
+
+def local(host: Host) -> tuple[Backend, ...]:
+    """Where dashboards answer on this machine's loopback, the usual place first. 3 s at most."""
+    return tuple(each.at for each in find(host).dashboards if each.at.local)
+
+
+def everywhere(host: Host) -> tuple[Backend, ...]:
+    """Where dashboards answer on this machine, as their sockets name the addresses, those that others can reach too."""
+    return tuple(Backend(each.listener.address, each.listener.port) for each in find(host).dashboards)
+
+
+def address_of(listener: Listener) -> Backend:
+    """The address to ask a listener at: loopback, where it listens everywhere."""
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listener.address, listener.address)  # noqa: S104 - compared
+    return Backend(address, listener.port)
+
+
+def described(listener: Listener, version: str = "") -> str:
+    """Whose socket it is, in brackets behind a blank; "" where nothing is known of it."""
+    parts = [
+        f"version {version}" if version else "",
+        listener.process + (f" of {listener.user}" if listener.user and listener.user != "root" else ""),
+        f"unit {listener.unit}" if listener.unit else "",
+        f"process {listener.pid}" if listener.pid else "",
+    ]
+    known = ", ".join(part for part in parts if part)
+    return f" ({known})" if known else ""
+
+
+def _upstream_of_our_site(host: Host) -> Backend | None:
+    """Where our site passes requests to now; None where there is none."""
+    upstream = tree.upstream_address(our_text(host))
+    return Backend.parse(upstream) if upstream else None
+
+
+def _could_be_hermes(each: Listener) -> bool:
+    return each.process.lower().startswith(PROGRAMS) and each.port >= 1024
+
+
+def _holder(every: Sequence[Listener], at: Backend) -> Listener:
+    """The socket that answers there, without its process where none is seen."""
+    exact = [each for each in every if each.port == at.port and each.address == at.address]
+    wildcard = [each for each in every if each.port == at.port and each.everywhere]
+    return next(iter([*exact, *wildcard]), Listener(at.address, at.port))
+
+
+def _with_published(every: Sequence[Listener], containers: Sequence[docker.Container]) -> tuple[Listener, ...]:
+    """The listeners, and the ports that Docker publishes without one (userland-proxy off: only rules of the kernel)."""
+    seen = {(each.address, each.port) for each in every} | {("::", each.port) for each in every if each.everywhere}
+    hidden = [
+        Listener(each.address, each.port, 0, "docker-proxy")
+        for container in containers
+        for each in container.published
+        if PORT in (each.inner, each.port) and (each.address, each.port) not in seen
+    ]
+    return (*every, *hidden)

@@ -1,0 +1,106 @@
+"""Which Hermes programs are installed on this machine, and whose each one is.
+
+Hermes's own installer puts the command at /usr/local/bin (root's) or ~/.local/bin, the program below /usr/local/lib or
+~/.hermes, and a Node.js of its own into ~/.hermes/node (0.19.0: hermes_constants.py, hermes_cli/uninstall.py).
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+
+from hermes_setup.host import File, Folder, Host, Link
+from hermes_setup.nginx import tree
+from hermes_setup.stages.hermes.unix_users import homes, people
+from hermes_setup.values import dataclass, replace
+
+OF_A_USER = (".local/bin/hermes", ".hermes/hermes-agent/venv/bin/hermes")  # below the home
+SHARED = ("/usr/local/bin/hermes", "/usr/bin/hermes", "/opt/hermes/bin/hermes")
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A Hermes on this machine, and whose it is."""
+
+    program: str
+    user: str  # "" where several people use it
+    home: str
+    node: str = ""  # the version of the Node.js that it would find, "" for none
+
+    @property
+    def usable(self) -> bool:
+        """True when a unit can name it (systemd.service(5) gives other characters a meaning of their own)."""
+        return re.fullmatch(r"[\w./@+~ -]+", f"{self.program}{self.home}", re.ASCII) is not None
+
+    @property
+    def path(self) -> str:
+        """The PATH it is given: its own Node.js first."""
+        return f"{self.home}/.hermes/node/bin:{self.home}/.local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def find(host: Host) -> tuple[Installation, ...]:
+    """Every Hermes in the usual places, of people and shared ones; one of a person's own that is the shared one counts once.
+
+    A shared one is its owner's. Where that is root it is used by the one person who has a ~/.hermes; `user` is "" where
+    several have one. It is root's own where nobody has.
+    """
+    found: list[Installation] = []
+    for user in people(host):
+        if user.name == "root" or user.has_shell:
+            paths = [f"{user.home}/{path}" for path in OF_A_USER]
+            own = [path for path in paths if (program := executable(host, path)) and _may_run(host, user.name, program)]
+            found += [Installation(path, user.name, user.home) for path in own[:1]]
+    home_of = homes(host)
+    seen: set[str] = set()
+    for path in SHARED:
+        program = executable(host, path)
+        if not program or program[0] in seen:
+            continue
+        seen.add(program[0])
+        name = _user_of_shared(host, program)
+        if all(each.user != name for each in found):
+            found.append(Installation(path, name, home_of.get(name, "/")))
+    return tuple(found)
+
+
+def the_only_one(found: tuple[Installation, ...]) -> Installation | None:
+    """The installation, where there is one and it is clear whose it is."""
+    return found[0] if len(found) == 1 and found[0].user else None
+
+
+def executable(host: Host, path: str) -> tuple[str, File] | None:
+    """Where the links of that path end, and the file there; None where that is not a file that can be run."""
+    hops = 10
+    while isinstance(node := host.look(path), Link) and hops:
+        path, hops = tree.link_target(path, node), hops - 1
+    return (path, node) if isinstance(node, File) and node.mode & 0o111 else None
+
+
+def with_node(host: Host, installed: Installation) -> Installation:
+    """The same with the version of the Node.js that it would find. Runs `node --version` as the user whose Hermes it is."""
+    ran = host.ask(("runuser", "-u", installed.user, "--", "env", f"PATH={installed.path}", "node", "--version"))
+    return replace(installed, node=ran.out.strip().lstrip("v") if ran.ok else "")
+
+
+def _user_of_shared(host: Host, program: tuple[str, File]) -> str:
+    """Whose a shared program is; "" where several people use it."""
+    owner = _who_can_replace(host, program)
+    if owner != "root":
+        return owner
+    users = [user.name for user in people(host) if isinstance(host.look(f"{user.home}/.hermes"), Folder)]
+    return "root" if not users else users[0] if len(users) == 1 else ""
+
+
+def _who_can_replace(host: Host, program: tuple[str, File]) -> str:
+    """Who can exchange the program: its owner, or where that is root that of the first folder above which is not."""
+    path, file = program
+    owners = [file.owner]
+    while path != "/":
+        path = posixpath.dirname(path)
+        owners += [node.owner] if isinstance(node := host.look(path), Folder) else []
+    return next((owner for owner in owners if owner != "root"), "root")
+
+
+def _may_run(host: Host, user: str, program: tuple[str, File]) -> bool:
+    """False for a program in root's home that somebody else could exchange: root would run it."""
+    return user != "root" or _who_can_replace(host, program) == "root"
