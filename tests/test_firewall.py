@@ -1,4 +1,4 @@
-"""The firewall stage: what real filters printed goes in, doors and changes come out."""
+"""The firewall stage: what real filters printed goes in, openings and changes come out."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from hermes_setup.stages.firewall import (
     nftables_ruleset,
     ufw,
 )
-from hermes_setup.stages.firewall.packets import Newcomer, outside_interfaces
-from hermes_setup.stages.firewall.rules import Chain, Fits, Step, judge
+from hermes_setup.stages.firewall.packets import Packet, default_route_interfaces
+from hermes_setup.stages.firewall.rules import Chain, Matches, Rule, evaluate
 from hermes_setup.stages.firewall.stage import Firewall
 from hermes_setup.system.overlay import Nothing, Overlay
 from hermes_setup.values import replace
@@ -38,16 +38,16 @@ ANSWERS = Answers(Domain.parse("hermes.example.com"), Issuer.parse("letsencrypt"
 ADDRESSES = ("198.51.100.10", "2001:db8::10")
 
 
-def told(name: str) -> str:
+def recorded(name: str) -> str:
     return (RECORDED / name).read_text(encoding="utf-8")
 
 
-def newcomer(port: int, *, six: bool = False) -> Newcomer:
-    return Newcomer(port, six, ("eth0",), ADDRESSES)
+def packet_to(port: int, *, ipv6: bool = False) -> Packet:
+    return Packet(port, ipv6, ("eth0",), ADDRESSES)
 
 
-def newcomers() -> tuple[Newcomer, ...]:
-    return tuple(newcomer(port, six=six) for port in (80, 443) for six in (False, True))
+def packets() -> tuple[Packet, ...]:
+    return tuple(packet_to(port, ipv6=ipv6) for port in (80, 443) for ipv6 in (False, True))
 
 
 class Box(Nothing):
@@ -57,8 +57,8 @@ class Box(Nothing):
         self.said = said
         self.files = {
             "/proc/net/if_inet6": "x",
-            "/proc/net/route": told("route.txt"),
-            "/proc/net/ipv6_route": told("ipv6_route.txt"),
+            "/proc/net/route": recorded("route.txt"),
+            "/proc/net/ipv6_route": recorded("ipv6_route.txt"),
             **(files or {}),
         }
         self.asked: list[str] = []
@@ -82,7 +82,7 @@ UFW = {"/etc/ufw/ufw.conf": "ENABLED=yes\n", "/etc/default/ufw": "IPV6=yes\n"}
 
 
 def ufw_box(name: str, numbered: str = "") -> Box:
-    return Box({"ufw status verbose": told(name), "ufw status numbered": numbered and told(numbered)}, UFW)
+    return Box({"ufw status verbose": recorded(name), "ufw status numbered": numbered and recorded(numbered)}, UFW)
 
 
 def changes(box: Box, answers: Answers = ANSWERS) -> list[str]:
@@ -105,9 +105,14 @@ def findings(box: Box, answers: Answers = ANSWERS) -> list[str]:
     "box",
     [
         Box({}),
-        Box({"ufw status verbose": told("ufw-inactive.txt")}, UFW),
-        Box({"iptables-save": told("iptables-save-empty.txt"), "nft --json list ruleset": told("nft-empty.json")}),
-        Box({"nft --json list ruleset": told("nft-open.json")}),
+        Box({"ufw status verbose": recorded("ufw-inactive.txt")}, UFW),
+        Box(
+            {
+                "iptables-save": recorded("iptables-save-empty.txt"),
+                "nft --json list ruleset": recorded("nft-empty.json"),
+            }
+        ),
+        Box({"nft --json list ruleset": recorded("nft-open.json")}),
         Box({"firewall-cmd --state": Ran(252, "", "not running")}),
         ufw_box("ufw-nginx-full.txt"),
     ],
@@ -138,7 +143,7 @@ def test_where_nothing_may_be_seen_that_is_a_note_and_no_guess() -> None:
     assert findings(box) == ["firewall.unseen"]
 
 
-def test_a_filter_that_does_not_answer_is_a_doubt() -> None:
+def test_a_filter_that_does_not_answer_is_unsure() -> None:
     assert findings(Box({"nft --json list ruleset": Ran(124, "", "no answer")})) == ["firewall.unsure"]
 
 
@@ -169,14 +174,14 @@ def test_a_rule_goes_before_the_one_that_denies_and_behind_those_that_deny_other
     ]
 
 
-def test_a_denial_that_cannot_be_found_in_the_numbered_list_is_a_doubt() -> None:
+def test_a_denial_that_cannot_be_found_in_the_numbered_list_is_unsure() -> None:
     box = ufw_box("ufw-deny-80.txt")
     assert changes(box) == ["ufw allow 443/tcp"]
     assert findings(box) == ["firewall.unsure"]
 
 
 @pytest.mark.parametrize("answer", [Ran(124, "", "no answer"), Ran(1, "", "ERROR: problem running iptables")])
-def test_ufw_that_says_nothing_clear_is_a_doubt_and_nothing_is_put_past_it(answer: Ran) -> None:
+def test_ufw_that_says_nothing_clear_is_unsure_and_nothing_is_put_past_it(answer: Ran) -> None:
     rules = saved("-A INPUT -j ufw-user-input", "-A ufw-user-input -p tcp --dport 22 -j ACCEPT").replace(
         ":web", ":ufw-user-input"
     )
@@ -186,33 +191,33 @@ def test_ufw_that_says_nothing_clear_is_a_doubt_and_nothing_is_put_past_it(answe
 
 
 def test_what_a_removed_ufw_left_behind_is_no_firewall() -> None:
-    box = Box({"iptables-save": told("iptables-save-cloud.txt")}, UFW)  # its files are there, the command is not
+    box = Box({"iptables-save": recorded("iptables-save-cloud.txt")}, UFW)  # its files are there, the command is not
     assert [words.split()[0] for words in changes(box)] == ["iptables", "iptables"]
 
 
-def test_ufw_without_ipv6_is_told_of() -> None:
-    box = Box({"ufw status verbose": told("ufw-no-ipv6.txt")}, {**UFW, "/etc/default/ufw": "IPV6=no\n"})
+def test_ufw_without_ipv6_is_a_finding() -> None:
+    box = Box({"ufw status verbose": recorded("ufw-no-ipv6.txt")}, {**UFW, "/etc/default/ufw": "IPV6=no\n"})
     assert findings(box) == ["firewall.no-ipv6"]
     assert changes(box) == []
 
 
 def test_what_ufw_has_for_the_other_family_is_not_taken_back_with_ours() -> None:
-    four, six = "0.0.0.0/0", "::/0"
+    ipv4, ipv6 = "0.0.0.0/0", "::/0"
     for rows, wanted in (
-        (["80/tcp  ALLOW IN  Anywhere"], [("allow", six, "--force delete allow")]),
-        (["80/tcp  LIMIT IN  Anywhere"], [("allow", six, "--force delete allow")]),
-        (["80/tcp (v6)  ALLOW IN  Anywhere (v6)"], [("allow", four, "--force delete allow")]),
-        (["80/tcp  DENY IN  Anywhere"], [("allow", four, "deny"), ("allow", six, "--force delete allow")]),
+        (["80/tcp  ALLOW IN  Anywhere"], [("allow", ipv6, "--force delete allow")]),
+        (["80/tcp  LIMIT IN  Anywhere"], [("allow", ipv6, "--force delete allow")]),
+        (["80/tcp (v6)  ALLOW IN  Anywhere (v6)"], [("allow", ipv4, "--force delete allow")]),
+        (["80/tcp  DENY IN  Anywhere"], [("allow", ipv4, "deny"), ("allow", ipv6, "--force delete allow")]),
     ):
-        doors = ufw.read(status(*rows), "", [newcomer(80), newcomer(80, six=True)], ipv6=True).doors
-        runs = [change for door in doors for change in door.opens if isinstance(change, Run)]
+        openings = ufw.report(status(*rows), "", [packet_to(80), packet_to(80, ipv6=True)], ipv6=True).openings
+        runs = [change for opening in openings for change in opening.changes if isinstance(change, Run)]
         rule = "proto tcp to {} port 80"
         assert [(" ".join(each.argv), " ".join(each.undo_argv)) for each in runs] == [
             (f"ufw {does} {rule.format(to)}", f"ufw {undo} {rule.format(to)}") for does, to, undo in wanted
         ]
     both = ["80/tcp  REJECT IN  Anywhere", "80/tcp (v6)  REJECT IN  Anywhere (v6)"]
-    (door, _) = ufw.read(status(*both), "", [newcomer(80), newcomer(80, six=True)], ipv6=True).doors
-    (change,) = door.opens
+    (opening, _) = ufw.report(status(*both), "", [packet_to(80), packet_to(80, ipv6=True)], ipv6=True).openings
+    (change,) = opening.changes
     assert isinstance(change, Run)
     assert (change.argv, change.undo_argv) == (("ufw", "allow", "80/tcp"), ("ufw", "reject", "80/tcp"))
 
@@ -220,12 +225,18 @@ def test_what_ufw_has_for_the_other_family_is_not_taken_back_with_ours() -> None
 def test_of_several_rules_to_insert_the_last_place_comes_first_so_that_none_lands_too_early() -> None:
     rows = ["80  DENY IN  Anywhere", "Anywhere  DENY IN  203.0.113.0/24", "443  DENY IN  Anywhere"]
     numbered = "\n".join(f"[ {at}] {row}" for at, row in enumerate(rows, 1))
-    doors = ufw.read(status(*rows), numbered, [newcomer(80), newcomer(443)], ipv6=True).doors
-    assert [change.argv[2] for door in doors for change in door.opens if isinstance(change, Run)] == ["3", "1"]
+    openings = ufw.report(status(*rows), numbered, [packet_to(80), packet_to(443)], ipv6=True).openings
+    assert [change.argv[2] for opening in openings for change in opening.changes if isinstance(change, Run)] == [
+        "3",
+        "1",
+    ]
     chain = ("-p tcp --dport 80 -j DROP", "-s 203.0.113.0/24 -j DROP", "-p tcp --dport 443 -j DROP")
     text = saved(*(f"-A INPUT {rule}" for rule in chain), policy="ACCEPT")
-    doors = iptables.read("iptables", text, None, [newcomer(80), newcomer(443)]).doors
-    assert [change.argv[5] for door in doors for change in door.opens if isinstance(change, Run)] == ["3", "1"]
+    openings = iptables.report("iptables", text, None, [packet_to(80), packet_to(443)]).openings
+    assert [change.argv[5] for opening in openings for change in opening.changes if isinstance(change, Run)] == [
+        "3",
+        "1",
+    ]
 
 
 def status(*rows: str, default: str = "deny") -> str:
@@ -261,26 +272,26 @@ def status(*rows: str, default: str = "deny") -> str:
         (["22/tcp (OpenSSH)           ALLOW IN    Anywhere"], False),
     ],
 )
-def test_the_first_row_of_ufw_that_is_about_everybody_decides(rows: list[str], opens: bool) -> None:
-    assert ufw.judge_rows(ufw.parse(status(*rows)), newcomer(80)).ends == {"accept" if opens else "drop"}
+def test_the_first_row_of_ufw_that_matches_everyone_decides(rows: list[str], opens: bool) -> None:
+    assert ufw.evaluate_rows(ufw.parse(status(*rows)), packet_to(80)).outcomes == {"accept" if opens else "drop"}
 
 
 def test_ufw_that_lets_in_by_default_is_open() -> None:
-    assert not ufw.read(status(default="allow"), "", newcomers(), ipv6=True).doors
+    assert not ufw.report(status(default="allow"), "", packets(), ipv6=True).openings
 
 
 # -- iptables ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_large_clouds_final_reject_gets_rules_in_front_of_it() -> None:
-    box = Box({"iptables-save": told("iptables-save-cloud.txt")})
+    box = Box({"iptables-save": recorded("iptables-save-cloud.txt")})
     rule = "-p tcp -m tcp --dport {} -m comment --comment hermes-setup -j ACCEPT"
     assert changes(box) == [f"iptables -w 5 -I INPUT 6 {rule.format(port)}" for port in (80, 443)]
     assert findings(box) == ["firewall.not-kept"]
 
 
 def test_the_file_that_brings_the_rules_back_is_changed_too_and_in_the_same_place() -> None:
-    saved = told("iptables-save-cloud.txt")
+    saved = recorded("iptables-save-cloud.txt")
     files = {"/usr/sbin/netfilter-persistent": "", "/etc/iptables/rules.v4": saved}
     box = Box({"iptables-save": saved}, files)
     assert changes(box)[2:] == ["place /etc/iptables/rules.v4", "iptables-restore --test /etc/iptables/rules.v4"]
@@ -299,20 +310,22 @@ def test_the_file_that_brings_the_rules_back_is_changed_too_and_in_the_same_plac
 
 
 def test_ufw_and_a_clouds_reject_are_opened_both() -> None:
-    rules = told("iptables-save-ufw.txt").replace(
+    rules = recorded("iptables-save-ufw.txt").replace(
         "-A INPUT -j ufw-before-logging-input",
         "-A INPUT -j REJECT --reject-with icmp-host-prohibited\n-A INPUT -j ufw-before-logging-input",
     )
-    box = Box({"ufw status verbose": told("ufw-ssh-only.txt"), "iptables-save": rules}, UFW)
+    box = Box({"ufw status verbose": recorded("ufw-ssh-only.txt"), "iptables-save": rules}, UFW)
     assert [change.split()[0] for change in changes(box)] == ["iptables", "iptables", "ufw", "ufw"]
 
 
 def test_ufws_own_chains_are_left_to_ufw() -> None:
-    box = Box({"ufw status verbose": told("ufw-ssh-only.txt"), "iptables-save": told("iptables-save-ufw.txt")}, UFW)
+    box = Box(
+        {"ufw status verbose": recorded("ufw-ssh-only.txt"), "iptables-save": recorded("iptables-save-ufw.txt")}, UFW
+    )
     assert changes(box) == ["ufw allow 80/tcp", "ufw allow 443/tcp"]
 
 
-def test_of_two_rules_that_shut_a_port_the_first_is_the_one_to_be_in_front_of() -> None:
+def test_of_two_rules_that_close_a_port_the_first_is_named() -> None:
     rules = (
         "-A INPUT -i lo -j ACCEPT",
         "-A INPUT -m bpf --bytecode x -j DROP",
@@ -320,20 +333,22 @@ def test_of_two_rules_that_shut_a_port_the_first_is_the_one_to_be_in_front_of() 
         "-A INPUT -j DROP",
     )
     verdicts = [
-        dict(iptables_rules.verdicts(iptables_save.parse(saved(*some)), newcomer(80)))["filter"]
+        dict(iptables_rules.verdicts(iptables_save.parse(saved(*some)), packet_to(80)))["filter"]
         for some in (rules, rules[2:])
     ]
-    assert [verdict.shuts and verdict.shuts.text for verdict in verdicts] == [
+    assert [verdict.closed_by and verdict.closed_by.text for verdict in verdicts] == [
         "-m bpf --bytecode x -j DROP",
         "-p tcp -j REJECT",
     ]
-    assert [verdict.shut for verdict in verdicts] == [True, True]
+    assert [verdict.closed for verdict in verdicts] == [True, True]
 
 
 def test_rules_of_many_kinds() -> None:
-    reading = iptables.read("iptables", told("iptables-save-policy-drop.txt"), None, [newcomer(80), newcomer(443)])
-    assert [(door.port, door.why) for door in reading.doors] == [(443, "policy DROP")]
-    assert reading.doubts == ()
+    report = iptables.report(
+        "iptables", recorded("iptables-save-policy-drop.txt"), None, [packet_to(80), packet_to(443)]
+    )
+    assert [(opening.port, opening.why) for opening in report.openings] == [(443, "policy DROP")]
+    assert report.unclear == ()
 
 
 def saved(*rules: str, policy: str = "DROP") -> str:
@@ -341,7 +356,7 @@ def saved(*rules: str, policy: str = "DROP") -> str:
 
 
 @pytest.mark.parametrize(
-    ("rules", "ends"),
+    ("rules", "outcome"),
     [
         (["-A INPUT -p tcp -m tcp --dport 80 -j ACCEPT"], "accept"),
         (["-A INPUT -p udp -m udp --dport 80 -j ACCEPT"], "drop"),
@@ -379,28 +394,28 @@ def saved(*rules: str, policy: str = "DROP") -> str:
         (["-A INPUT -m bpf --bytecode x -j ACCEPT", "-A INPUT -j ACCEPT"], "accept"),
     ],
 )
-def test_iptables_rules_are_followed_as_the_kernel_does(rules: list[str], ends: str) -> None:
-    ((_, verdict),) = iptables_rules.verdicts(iptables_save.parse(saved(*rules)), newcomer(80))
-    assert ("unsure" if verdict.unsure else "".join(verdict.ends)) == ends
-    assert not verdict.unsure or verdict.doubt
+def test_iptables_rules_are_followed_as_the_kernel_does(rules: list[str], outcome: str) -> None:
+    ((_, verdict),) = iptables_rules.verdicts(iptables_save.parse(saved(*rules)), packet_to(80))
+    assert ("unsure" if verdict.unsure else "".join(verdict.outcomes)) == outcome
+    assert not verdict.unsure or verdict.unclear
 
 
 def test_no_stranger_comes_to_loopback_not_even_where_no_address_is_known() -> None:
     rules = iptables_save.parse(saved("-A INPUT -d 127.0.0.0/8 -j DROP", "-A INPUT -j ACCEPT"))
-    ((_, verdict),) = iptables_rules.verdicts(rules, Newcomer(80, False))
-    assert verdict.ends == {"accept"}
+    ((_, verdict),) = iptables_rules.verdicts(rules, Packet(80, False))
+    assert verdict.outcomes == {"accept"}
 
 
 def test_a_stranger_comes_to_a_public_address_where_there_is_one() -> None:
     rules = iptables_save.parse(saved("-A INPUT -d 10.8.0.1/32 -j DROP", "-A INPUT -j ACCEPT"))
     for addresses, unsure in ((("9.9.9.9", "10.8.0.1"), False), (("10.0.0.5", "10.8.0.1"), True)):  # a tunnel, or NAT
-        ((_, verdict),) = iptables_rules.verdicts(rules, Newcomer(80, False, ("eth0",), addresses))
-        assert (verdict.unsure, "accept" in verdict.ends) == (unsure, True)
+        ((_, verdict),) = iptables_rules.verdicts(rules, Packet(80, False, ("eth0",), addresses))
+        assert (verdict.unsure, "accept" in verdict.outcomes) == (unsure, True)
 
 
-def test_chains_that_jump_in_a_circle_are_a_doubt_not_a_hang() -> None:
+def test_chains_that_jump_in_a_circle_are_unsure_and_do_not_hang() -> None:
     tables = iptables_save.parse(saved("-A INPUT -j web", "-A web -j web"))
-    ((_, verdict),) = iptables_rules.verdicts(tables, newcomer(80))
+    ((_, verdict),) = iptables_rules.verdicts(tables, packet_to(80))
     assert verdict.unsure
 
 
@@ -408,7 +423,7 @@ def test_chains_that_jump_in_a_circle_are_a_doubt_not_a_hang() -> None:
 
 
 def test_a_final_reject_of_nftables_gets_a_jump_in_front_of_it() -> None:
-    box = Box({"nft --json list ruleset": told("nft-final-reject.json")})
+    box = Box({"nft --json list ruleset": recorded("nft-final-reject.json")})
     assert changes(box) == [
         "nft add chain inet filter hermes_setup; "
         'add rule inet filter hermes_setup tcp dport { 80, 443 } accept comment "hermes-setup"; '
@@ -423,7 +438,7 @@ def test_a_final_reject_of_nftables_gets_a_jump_in_front_of_it() -> None:
 
 
 def test_tables_of_iptables_are_not_read_twice() -> None:
-    rules, same = told("iptables-save-cloud.txt"), told("nft-of-iptables.json")
+    rules, same = recorded("iptables-save-cloud.txt"), recorded("nft-of-iptables.json")
     both, one = Box({"iptables-save": rules, "nft --json list ruleset": same}), Box({"iptables-save": rules})
     assert (changes(both), findings(both)) == (changes(one), findings(one))
 
@@ -431,9 +446,9 @@ def test_tables_of_iptables_are_not_read_twice() -> None:
 def test_tables_of_nft_that_are_named_as_iptables_own_are_read_by_nft_which_alone_shows_them_whole() -> None:
     box = Box(
         {
-            "iptables-save": told("iptables-save-refused.txt"),
-            "ip6tables-save": told("ip6tables-save-without-sets.txt"),  # says that all of TCP is let in
-            "nft --json list ruleset": told("nft-named-as-iptables.json"),
+            "iptables-save": recorded("iptables-save-refused.txt"),
+            "ip6tables-save": recorded("ip6tables-save-without-sets.txt"),  # says that all of TCP is let in
+            "nft --json list ruleset": recorded("nft-named-as-iptables.json"),
         }
     )
     opened = "tcp dport { 80, 443 } accept"
@@ -469,25 +484,27 @@ def test_a_table_is_iptables_own_when_it_holds_only_what_iptables_writes(
     table = nftables_ruleset.Table(
         "ip", "filter", [{"name": "INPUT"}], {"INPUT": [{"expr": expr}]}, {"web": [22]} if sets else {}
     )
-    assert nftables_ruleset.of_iptables(table) is theirs
+    assert nftables_ruleset.written_by_iptables(table) is theirs
 
 
 def test_a_table_that_iptables_save_refuses_is_read_by_nft_however_it_looks() -> None:
     text = ruleset([COUNTED, {"drop": None}]).replace("inet", "ip")
     text = text.replace('"chain": "input"', '"chain": "INPUT"').replace('"name": "input"', '"name": "INPUT"')
-    for refused, shut in ((frozenset({("ip", "filter")}), 1), (frozenset[tuple[str, str]](), 0)):
-        reading = nftables.read(text, Nothing().look("/x"), [newcomer(80)], iptables=True, refused=refused)
-        assert len(reading.doors) == shut
+    for incompatible, closed in ((frozenset({("ip", "filter")}), 1), (frozenset[tuple[str, str]](), 0)):
+        report = nftables.report(text, Nothing().look("/x"), [packet_to(80)], iptables=True, incompatible=incompatible)
+        assert len(report.openings) == closed
 
 
-def test_tables_of_iptables_whose_tool_is_gone_are_a_doubt() -> None:
-    box = Box({"nft --json list ruleset": told("nft-of-iptables.json")})  # nft does not say what their matches match
+def test_tables_of_iptables_without_its_tool_are_unsure() -> None:
+    box = Box(
+        {"nft --json list ruleset": recorded("nft-of-iptables.json")}
+    )  # nft does not say what their matches match
     assert changes(box) == []
     assert findings(box) == ["firewall.unsure"]
 
 
 @pytest.mark.parametrize(
-    ("port", "six", "ends"),
+    ("port", "ipv6", "outcome"),
     [
         (22, False, "accept"), (22, True, "accept"), (8005, False, "accept"), (25, False, "drop"), (80, False, "drop"),
         (80, True, "drop"), (9050, True, "accept"), (2222, False, "accept"), (8443, False, "accept"), (8443, True, "drop"),
@@ -495,10 +512,10 @@ def test_tables_of_iptables_whose_tool_is_gone_are_a_doubt() -> None:
         (8444, True, "accept"), (1234, False, "drop"),
     ],
 )  # fmt: skip
-def test_rules_of_many_kinds_are_followed_as_nftables_does(port: int, six: bool, ends: str) -> None:
-    packet = Newcomer(port, six, ("eth0",), ADDRESSES)
-    shut = nftables.read(told("nft-many.json"), Nothing().look("/x"), [packet], iptables=True)
-    assert (not shut.doors, shut.doubts) == (ends == "accept", ())
+def test_rules_of_many_kinds_are_followed_as_nftables_does(port: int, ipv6: bool, outcome: str) -> None:
+    packet = Packet(port, ipv6, ("eth0",), ADDRESSES)
+    report = nftables.report(recorded("nft-many.json"), Nothing().look("/x"), [packet], iptables=True)
+    assert (not report.openings, report.unclear) == (outcome == "accept", ())
 
 
 CONF = """#!/usr/sbin/nft -f
@@ -515,7 +532,7 @@ table inet filter {
 
 
 def test_nftables_conf_gets_one_line_in_front_of_its_refusal() -> None:
-    box = Box({"nft --json list ruleset": told("nft-final-reject.json")}, {nftables_conf.CONF: CONF})
+    box = Box({"nft --json list ruleset": recorded("nft-final-reject.json")}, {nftables_conf.CONF: CONF})
     assert changes(box)[1:] == ["place /etc/nftables.conf", "nft --check --file /etc/nftables.conf"]
     assert findings(box) == []
     stage = Firewall()
@@ -539,14 +556,14 @@ def test_nftables_conf_gets_one_line_in_front_of_its_refusal() -> None:
     ],
 )
 def test_a_chain_is_changed_in_the_file_only_where_there_is_no_doubt_which(text: str, found: bool) -> None:
-    assert (nftables_conf.find(text, "inet", "filter", "input") is not None) is found
+    assert (nftables_conf.find_chain(text, "inet", "filter", "input") is not None) is found
 
 
 @pytest.mark.parametrize(
     "text", ["", "{}", "[]", "null", '{"nftables": [{}]}', '{"nftables": [{"rule": 1}]}', "netlink: Error"]
 )
 def test_words_that_are_no_ruleset_never_open_anything(text: str) -> None:
-    assert nftables.read(text, Nothing().look("/x"), newcomers(), iptables=False).doors == ()
+    assert nftables.report(text, Nothing().look("/x"), packets(), iptables=False).openings == ()
 
 
 def ruleset(*exprs: list[dict[str, object]], policy: str = "accept", hook: str = "input", table: str = "filter") -> str:
@@ -577,10 +594,10 @@ def ruleset(*exprs: list[dict[str, object]], policy: str = "accept", hook: str =
         ruleset([{"drop": None}], table="two words"),
     ],
 )
-def test_what_is_not_understood_is_a_doubt_and_changes_nothing(text: str) -> None:
-    reading = nftables.read(text, Nothing().look("/x"), [newcomer(80)], iptables=False)
-    assert reading.doubts
-    assert not reading.doors
+def test_what_is_not_understood_is_unclear_and_changes_nothing(text: str) -> None:
+    report = nftables.report(text, Nothing().look("/x"), [packet_to(80)], iptables=False)
+    assert report.unclear
+    assert not report.openings
 
 
 # -- firewalld -----------------------------------------------------------------------------------------------------------
@@ -589,7 +606,7 @@ def test_what_is_not_understood_is_a_doubt_and_changes_nothing(text: str) -> Non
 def firewalld_box(now: str, permanent: str) -> Box:
     return Box(
         {
-            "firewall-cmd --state": told("firewalld-state.txt"),
+            "firewall-cmd --state": recorded("firewalld-state.txt"),
             "firewall-cmd --get-default-zone": "public\n",
             "firewall-cmd --get-zone-of-interface=eth0": Ran(2, "", "no zone"),
             "firewall-cmd --zone=public --list-all": now,
@@ -599,7 +616,7 @@ def firewalld_box(now: str, permanent: str) -> Box:
 
 
 def test_firewalld_is_opened_now_and_for_good() -> None:
-    plain = told("firewalld-zone-permanent.txt")
+    plain = recorded("firewalld-zone-permanent.txt")
     assert changes(firewalld_box(plain, plain)) == [
         f"firewall-cmd {flag}--zone=public --add-service={service}"
         for service in ("http", "https")
@@ -612,16 +629,19 @@ def test_firewalld_is_opened_now_and_for_good() -> None:
     ]
 
 
-def test_a_rich_rule_that_refuses_everybody_is_a_doubt_and_one_for_some_lets_nobody_else_in() -> None:
-    reading = firewalld.read(
-        "public", told("firewalld-zone.txt"), told("firewalld-zone-permanent.txt"), [newcomer(80), newcomer(443)]
+def test_a_rich_rule_that_refuses_everyone_is_unclear_and_one_for_some_lets_no_one_else_in() -> None:
+    report = firewalld.report(
+        "public",
+        recorded("firewalld-zone.txt"),
+        recorded("firewalld-zone-permanent.txt"),
+        [packet_to(80), packet_to(443)],
     )
-    assert reading.doubts == ('firewalld, zone public: rule port port="443" protocol="tcp" reject',)
-    assert (80, "zone public does not list http") in [(door.port, door.why) for door in reading.doors]
+    assert report.unclear == ('firewalld, zone public: rule port port="443" protocol="tcp" reject',)
+    assert (80, "zone public does not list http") in [(opening.port, opening.why) for opening in report.openings]
 
 
 @pytest.mark.parametrize(
-    ("field", "ends"),
+    ("field", "opens"),
     [
         ("  ports: 80/tcp 443/tcp", True),
         ("  ports: 1-1024/tcp", True),
@@ -634,34 +654,34 @@ def test_a_rich_rule_that_refuses_everybody_is_a_doubt_and_one_for_some_lets_nob
         ('  rich rules: \n\trule service name="http" log prefix="drop " accept', True),
     ],
 )
-def test_zones_of_firewalld(field: str, ends: bool) -> None:
-    assert (not firewalld.read("public", field, field, [newcomer(80)]).doors) is ends
+def test_zones_of_firewalld(field: str, opens: bool) -> None:
+    assert (not firewalld.report("public", field, field, [packet_to(80)]).openings) is opens
 
 
 # -- the stage -----------------------------------------------------------------------------------------------------------
 
-SHUT = [
+CLOSED = [
     ufw_box("ufw-ssh-only.txt"),
     ufw_box("ufw-deny-80.txt", "ufw-deny-80-numbered.txt"),
-    Box({"iptables-save": told("iptables-save-cloud.txt")}),
+    Box({"iptables-save": recorded("iptables-save-cloud.txt")}),
     Box(
-        {"iptables-save": told("iptables-save-cloud.txt")},
-        {"/usr/sbin/netfilter-persistent": "", "/etc/iptables/rules.v4": told("iptables-save-cloud.txt")},
+        {"iptables-save": recorded("iptables-save-cloud.txt")},
+        {"/usr/sbin/netfilter-persistent": "", "/etc/iptables/rules.v4": recorded("iptables-save-cloud.txt")},
     ),
-    Box({"nft --json list ruleset": told("nft-final-reject.json")}, {nftables_conf.CONF: CONF}),
-    firewalld_box(told("firewalld-zone-permanent.txt"), told("firewalld-zone-permanent.txt")),
+    Box({"nft --json list ruleset": recorded("nft-final-reject.json")}, {nftables_conf.CONF: CONF}),
+    firewalld_box(recorded("firewalld-zone-permanent.txt"), recorded("firewalld-zone-permanent.txt")),
 ]
 
 
-@pytest.mark.parametrize("box", SHUT)
+@pytest.mark.parametrize("box", CLOSED)
 def test_a_dry_run_reaches_its_end_and_a_second_look_finds_nothing_left(box: Box) -> None:
     machine = Overlay(box)
     assert [event for event in run(steps(Firewall()), ANSWERS, machine, NoJournal()) if isinstance(event, Doing)]
     assert Firewall().plan(ANSWERS, Firewall().inspect(ANSWERS, machine)) == ()
 
 
-@pytest.mark.parametrize("box", SHUT)
-def test_with_leave_nothing_is_changed_and_the_commands_are_told(box: Box) -> None:
+@pytest.mark.parametrize("box", CLOSED)
+def test_with_leave_nothing_is_changed_and_the_commands_are_named(box: Box) -> None:
     leave = replace(ANSWERS, firewall="leave")
     assert changes(box, leave) == []
     assert "firewall.not-kept" not in findings(box, leave)
@@ -671,7 +691,7 @@ def test_with_leave_nothing_is_changed_and_the_commands_are_told(box: Box) -> No
     assert "sudo " in closed.do
 
 
-@pytest.mark.parametrize("box", SHUT)
+@pytest.mark.parametrize("box", CLOSED)
 def test_no_change_is_about_ssh_or_switches_anything_on(box: Box) -> None:
     for words in changes(box):
         assert " 22" not in words
@@ -679,11 +699,11 @@ def test_no_change_is_about_ssh_or_switches_anything_on(box: Box) -> None:
 
 
 def test_the_outside_interfaces_are_those_with_a_default_route() -> None:
-    assert outside_interfaces(told("route.txt"), told("ipv6_route.txt")) == ("eth0",)
-    assert outside_interfaces("", "") == ()
+    assert default_route_interfaces(recorded("route.txt"), recorded("ipv6_route.txt")) == ("eth0",)
+    assert default_route_interfaces("", "") == ()
 
 
-def test_a_rule_that_is_not_about_everybody_neither_opens_nor_shuts() -> None:
-    some = [Step(fits, does) for fits in (Fits.FEW, Fits.NONE) for does in ("accept", "drop")]
-    assert judge(Chain((*some, Step(Fits.OFTEN, "drop")), "accept"), {}).ends == {"accept"}
-    assert judge(Chain(tuple(some), "drop"), {}).ends == {"drop"}
+def test_a_rule_that_does_not_match_everyone_neither_opens_nor_closes() -> None:
+    some = [Rule(matches, action) for matches in (Matches.FEW, Matches.NONE) for action in ("accept", "drop")]
+    assert evaluate(Chain((*some, Rule(Matches.LIMITED, "drop")), "accept"), {}).outcomes == {"accept"}
+    assert evaluate(Chain(tuple(some), "drop"), {}).outcomes == {"drop"}

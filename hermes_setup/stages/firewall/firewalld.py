@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from hermes_setup.engine.changes import Run
-from hermes_setup.stages.firewall.openings import Door, Reading
-from hermes_setup.stages.firewall.packets import Newcomer
-from hermes_setup.stages.firewall.rules import Chain, Fits, Step, judge
+from hermes_setup.stages.firewall.openings import Opening, Report
+from hermes_setup.stages.firewall.packets import Packet
+from hermes_setup.stages.firewall.rules import Chain, Matches, Rule, evaluate
 
 SERVICES = {80: "http", 443: "https"}
 
@@ -18,27 +18,28 @@ def zone(running: str, default: str) -> str:
     return running.strip() if re.fullmatch(r"[\w-]+", running.strip()) else default.strip()
 
 
-def read(name: str, now: str, permanent: str, packets: Sequence[Newcomer]) -> Reading:
-    """What zone `name` shuts, now and after its next start."""
-    doors: list[Door] = []
-    doubts: list[str] = []
+def report(name: str, now: str, permanent: str, packets: Sequence[Packet]) -> Report:
+    """What zone `name` does, now and after its next start."""
+    openings: list[Opening] = []
+    unclear: list[str] = []
     for packet in packets:
         for text, flags, when in ((now, (), ""), (permanent, ("--permanent",), " (permanent)")):
-            verdict = judge(_chain(text, packet), {})
-            rich = verdict.shuts is not None and verdict.shuts.text.startswith("rule")
-            if verdict.unsure or (verdict.shut and rich):
-                doubts.append(f"firewalld, zone {name}: {verdict.doubt or (verdict.shuts and verdict.shuts.text)}")
-            elif verdict.shut:
+            verdict = evaluate(_chain(text, packet), {})
+            rule = verdict.closed_by.text if verdict.closed_by else ""
+            if verdict.unsure or (verdict.closed and rule.startswith("rule")):
+                unclear.append(f"firewalld, zone {name}: {verdict.unclear or rule}")
+            elif verdict.closed:
                 service = SERVICES[packet.port]
-                opens = Run(
+                change = Run(
                     ("firewall-cmd", *flags, f"--zone={name}", f"--add-service={service}"),
                     f"open port {packet.port} in firewalld, zone {name}{when}",
                     gives=f"port {packet.port} open (firewalld{when})",
                     undo_argv=("firewall-cmd", *flags, f"--zone={name}", f"--remove-service={service}"),
                     seconds=60,
                 )
-                doors.append(Door("firewalld", packet.port, f"zone {name} does not list {service}{when}", (opens,)))
-    return Reading(tuple(doors), tuple(dict.fromkeys(doubts)))
+                why = f"zone {name} does not list {service}{when}"
+                openings.append(Opening("firewalld", packet.port, why, (change,)))
+    return Report(tuple(openings), tuple(dict.fromkeys(unclear)))
 
 
 def _field(text: str, key: str) -> list[str]:
@@ -46,17 +47,18 @@ def _field(text: str, key: str) -> list[str]:
     return match.group(1).split() if match else []
 
 
-def _chain(text: str, packet: Newcomer) -> Chain:
-    """A zone as rules: rich ones that refuse, those that let in, services and ports, the target."""
+def _chain(text: str, packet: Packet) -> Chain:
+    """A zone as rules: rich ones that refuse, rich ones that accept, services and ports, the target."""
     rich = [line.strip() for line in text.splitlines() if line.strip().startswith("rule ")]
     target = "".join(_field(text, "target"))
-    steps = [Step(_rich(line, packet), _does(line), text=line) for line in rich]
-    steps.sort(key=lambda step: step.does != "drop")  # firewalld's own order, with equal priorities
-    steps += [Step(Fits.ALL, "accept", text=each) for each in _open(text, packet)]
-    return Chain(tuple(steps), "accept" if target == "ACCEPT" else "drop")
+    rules = [Rule(_rich_rule_matches(line, packet), _rich_rule_action(line), text=line) for line in rich]
+    rules.sort(key=lambda rule: rule.action != "drop")  # firewalld's own order, with equal priorities
+    rules += [Rule(Matches.ALL, "accept", text=each) for each in _entries_that_open(text, packet)]
+    return Chain(tuple(rules), "accept" if target == "ACCEPT" else "drop")
 
 
-def _open(text: str, packet: Newcomer) -> Iterator[str]:
+def _entries_that_open(text: str, packet: Packet) -> Iterator[str]:
+    """The services, ports and protocols of a zone that accept the packet."""
     if SERVICES[packet.port] in _field(text, "services"):
         yield SERVICES[packet.port]
     for each in _field(text, "ports"):
@@ -68,31 +70,31 @@ def _open(text: str, packet: Newcomer) -> Iterator[str]:
         yield "tcp"
 
 
-def _does(line: str) -> str:
+def _rich_rule_action(line: str) -> str:
     words = re.sub(r'"[^"]*"', "", line).split()
     if "accept" in words:
         return "accept"
-    return "drop" if {"reject", "drop"} & set(words) else "on"
+    return "drop" if {"reject", "drop"} & set(words) else "continue"
 
 
-def _rich(line: str, packet: Newcomer) -> Fits:
+def _rich_rule_matches(line: str, packet: Packet) -> Matches:
     found = []
     if match := re.search(r'family="(ipv[46])"', line):
-        found.append(Fits.ALL if (match.group(1) == "ipv6") is packet.six else Fits.NONE)
+        found.append(Matches.ALL if (match.group(1) == "ipv6") is packet.ipv6 else Matches.NONE)
     if match := re.search(r"\bsource( NOT)? (?:address|mac|ipset)=", line):
-        found.append(Fits.ALL if match.group(1) else Fits.FEW)
+        found.append(Matches.ALL if match.group(1) else Matches.FEW)
     if "destination " in line:
-        found.append(Fits.UNKNOWN)
+        found.append(Matches.UNKNOWN)
     if match := re.search(r'\bservice name="([^"]+)"', line):
-        found.append(Fits.ALL if match.group(1) == SERVICES[packet.port] else Fits.NONE)
+        found.append(Matches.ALL if match.group(1) == SERVICES[packet.port] else Matches.NONE)
     if match := re.search(r'(?<![-\w])port port="(\d+)(?:-(\d+))?" protocol="(\w+)"', line):
         low, high, protocol = match.groups()
         inside = protocol == "tcp" and int(low) <= packet.port <= int(high or low)
-        found.append(Fits.ALL if inside else Fits.NONE)
+        found.append(Matches.ALL if inside else Matches.NONE)
     if match := re.search(r'\bprotocol value="(\w+)"', line):
-        found.append(Fits.ALL if match.group(1) == "tcp" else Fits.NONE)
+        found.append(Matches.ALL if match.group(1) == "tcp" else Matches.NONE)
     if re.search(r"\b(icmp-type|icmp-block|masquerade|forward-port|source-port)\b", line):
-        found.append(Fits.NONE)
+        found.append(Matches.NONE)
     if " limit " in line:
-        found.append(Fits.OFTEN)
-    return max(found, default=Fits.ALL)
+        found.append(Matches.LIMITED)
+    return max(found, default=Matches.ALL)

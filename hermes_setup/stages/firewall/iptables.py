@@ -8,82 +8,82 @@ from hermes_setup.engine.changes import Place, Run
 from hermes_setup.host import File, Node
 from hermes_setup.stages.firewall.iptables_rules import verdicts
 from hermes_setup.stages.firewall.iptables_save import Tables, parse
-from hermes_setup.stages.firewall.openings import MARK, Door, Reading
-from hermes_setup.stages.firewall.packets import Newcomer
+from hermes_setup.stages.firewall.openings import COMMENT, Opening, Report
+from hermes_setup.stages.firewall.packets import Packet
 from hermes_setup.stages.firewall.rules import Verdict
 from hermes_setup.values import replace
 
 
-def read(
-    command: str, text: str, kept: tuple[str, Node] | None, packets: Sequence[Newcomer], *, ufw: bool = False
-) -> Reading:
-    """What `command` ("iptables", "ip6tables") shuts. `kept`: path and node of the file that is loaded at boot."""
+def report(
+    command: str, text: str, saved: tuple[str, Node] | None, packets: Sequence[Packet], *, ufw: bool = False
+) -> Report:
+    """What `command` ("iptables", "ip6tables") does; `saved`: path and node of the file that is loaded at boot."""
     tables = parse(text)
-    doors: list[tuple[int, Door]] = []
-    doubts: list[str] = []
+    openings: list[tuple[int, Opening]] = []
+    unclear: list[str] = []
     for packet in packets:
         for table, verdict in verdicts(tables, packet, ufw=ufw):
-            if verdict.unsure or (verdict.shut and table != "filter"):
-                told = verdict.doubt or (verdict.shuts.text if verdict.shuts else "policy DROP")
-                doubts.append(f"{command} -t {table}: {told}")
-            elif verdict.shut:
-                doors.append(_door(command, tables, verdict, packet))
-    doors.sort(key=lambda found: -found[0])  # the last place first: the numbers of those before it stay good
-    again = _kept(command, kept, packets) if kept else ()
-    ours = any(MARK in rule for rules in tables.rules.values() for _, rule in rules)
-    fleeting = (command,) if (doors or ours) and not kept else ()
-    return Reading((*(door for _, door in doors), *again), tuple(dict.fromkeys(doubts)), fleeting)
+            if verdict.unsure or (verdict.closed and table != "filter"):
+                rule = verdict.unclear or (verdict.closed_by.text if verdict.closed_by else "policy DROP")
+                unclear.append(f"{command} -t {table}: {rule}")
+            elif verdict.closed:
+                openings.append(_opening(command, tables, verdict, packet))
+    openings.sort(key=lambda found: -found[0])  # the last place first: the numbers of those before it stay good
+    after_boot = _saved_openings(command, saved, packets) if saved else ()
+    ours = any(COMMENT in rule for rules in tables.rules.values() for _, rule in rules)
+    unsaved = (command,) if (openings or ours) and not saved else ()
+    return Report((*(opening for _, opening in openings), *after_boot), tuple(dict.fromkeys(unclear)), unsaved)
 
 
-def rule(port: int) -> tuple[str, ...]:
+def accept_rule(port: int) -> tuple[str, ...]:
     """The rule that opens a port, as iptables-save prints it."""
-    return ("-p", "tcp", "-m", "tcp", "--dport", str(port), "-m", "comment", "--comment", MARK, "-j", "ACCEPT")
+    return ("-p", "tcp", "-m", "tcp", "--dport", str(port), "-m", "comment", "--comment", COMMENT, "-j", "ACCEPT")
 
 
-def _door(command: str, tables: Tables, verdict: Verdict, packet: Newcomer) -> tuple[int, Door]:
-    """The number at which its rule is inserted (0: appended), and the door."""
+def _opening(command: str, tables: Tables, verdict: Verdict, packet: Packet) -> tuple[int, Opening]:
+    """The number at which the rule is inserted (0: appended), and what opens the port."""
     lines = [number for number, _ in tables.rules["filter", "INPUT"]]
-    number = lines.index(verdict.shuts.at) + 1 if verdict.shuts else 0
-    if verdict.shuts:
-        why = f"rule: {verdict.shuts.text}"
+    number = lines.index(verdict.closed_by.position) + 1 if verdict.closed_by else 0
+    if verdict.closed_by:
+        why = f"rule: {verdict.closed_by.text}"
         where: tuple[str, ...] = ("-I", "INPUT", str(number))
     else:
         why, where = "policy DROP", ("-A", "INPUT")
-    opens = Run(
-        (command, "-w", "5", *where, *rule(packet.port)),
+    change = Run(
+        (command, "-w", "5", *where, *accept_rule(packet.port)),
         f"open port {packet.port} in {command}",
         gives=f"port {packet.port} open ({command})",
-        undo_argv=(command, "-w", "5", "-D", "INPUT", *rule(packet.port)),
+        undo_argv=(command, "-w", "5", "-D", "INPUT", *accept_rule(packet.port)),
         seconds=30,
     )
-    return number, Door(command, packet.port, why, (opens,))
+    return number, Opening(command, packet.port, why, (change,))
 
 
-def _kept(command: str, kept: tuple[str, Node], packets: Sequence[Newcomer]) -> tuple[Door, ...]:
-    """The file, with a rule in front of the one that would shut the port at the next boot."""
-    path, node = kept
+def _saved_openings(command: str, saved: tuple[str, Node], packets: Sequence[Packet]) -> tuple[Opening, ...]:
+    """What keeps the ports open after a restart: the file, with a rule before the one that would close each of them."""
+    path, node = saved
     if not isinstance(node, File):
         return ()
     text = node.content.decode("utf-8", "surrogateescape")
-    shut: list[int] = []
+    closed: list[int] = []
     for packet in packets:
         tables = parse(text)
         verdict = dict(verdicts(tables, packet)).get("filter")
-        if verdict and verdict.shut and "filter" in tables.commits:
+        if verdict and verdict.closed and "filter" in tables.commits:
             lines = text.splitlines(keepends=True)
             lines.insert(
-                verdict.shuts.at if verdict.shuts else tables.commits["filter"],
-                f"-A INPUT {' '.join(rule(packet.port))}\n",
+                verdict.closed_by.position if verdict.closed_by else tables.commits["filter"],
+                f"-A INPUT {' '.join(accept_rule(packet.port))}\n",
             )
             text = "".join(lines)
-            shut.append(packet.port)
-    if not shut:
+            closed.append(packet.port)
+    if not closed:
         return ()
-    ports = " and ".join(map(str, shut))
+    ports = " and ".join(map(str, closed))
     place = Place(
         path,
         replace(node, content=text.encode("utf-8", "surrogateescape")),
         f"keep port {ports} open after a restart ({command})",
     )
     check = Run((f"{command}-restore", "--test", path), f"check that {command} can read {path}", seconds=30)
-    return tuple(Door(path, port, "shut at the next boot", (place, check)) for port in shut)
+    return tuple(Opening(path, port, "closed after a restart", (place, check)) for port in closed)

@@ -1,155 +1,177 @@
-"""iptables' rules, as far as they are about a stranger's packet (iptables(8), iptables-extensions(8))."""
+"""iptables' rules as they concern a stranger's packet (iptables(8), iptables-extensions(8))."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from hermes_setup.stages.firewall.iptables_save import BASES, Tables
-from hermes_setup.stages.firewall.packets import Newcomer, arrives_at, comes_from_port, sent_to
-from hermes_setup.stages.firewall.rules import Chain, Fits, Step, Verdict, all_or_none, judge, turned
+from hermes_setup.stages.firewall.iptables_save import BASE_CHAINS, Tables
+from hermes_setup.stages.firewall.packets import Packet, match_destination, match_interface, match_source_port
+from hermes_setup.stages.firewall.rules import Chain, Matches, Rule, Verdict, all_if, evaluate, negated
 from hermes_setup.values import replace
 
-_FLAGS = frozenset(("FIN", "SYN", "RST", "PSH", "ACK", "URG"))
+_Condition = Callable[[str, str, Packet], Matches]  # of an option's first and second value
+
+_TCP_FLAGS = frozenset(("FIN", "SYN", "RST", "PSH", "ACK", "URG"))
+_VERDICTS = {"ACCEPT": "accept", "DROP": "drop", "REJECT": "drop", "TARPIT": "drop", "RETURN": "return"}
 # Targets after which the next rule is asked: iptables-extensions(8).
-_ON = frozenset(
+_CONTINUING_TARGETS = frozenset(
     ("LOG", "NFLOG", "ULOG", "MARK", "CONNMARK", "CT", "NOTRACK", "TCPMSS", "SET", "TRACE", "AUDIT", "CLASSIFY", "DSCP")
     + ("TOS", "TTL", "HL", "CHECKSUM", "SECMARK", "CONNSECMARK", "RATEEST", "TEE")
 )
-_ENDS = {"ACCEPT": "accept", "DROP": "drop", "REJECT": "drop", "TARPIT": "drop", "RETURN": "return"}
-_PLAIN = {  # options without a say in whom a rule is about: how many values follow
+# Options that do not change which packets match: how many values follow.
+_IRRELEVANT = {
     **dict.fromkeys(
-        ("--comment", "--limit-burst", "--name", "--mask", "--seconds", "--hitcount", "--connlimit-mask"), 1
+        [
+            "--comment",
+            "--limit-burst",
+            "--name",
+            "--mask",
+            "--seconds",
+            "--hitcount",
+            "--connlimit-mask",
+            "--hashlimit-htable-size",
+            "--hashlimit-htable-max",
+            "--hashlimit-htable-expire",
+            "--hashlimit-htable-gcinterval",
+            "--hashlimit-burst",
+            "--hashlimit-mode",
+            "--hashlimit-name",
+            "--hashlimit-srcmask",
+            "--hashlimit-dstmask",
+            "--update-counters",
+            "--update-subcounters",
+        ],
+        1,
     ),
-    **dict.fromkeys(("--rsource", "--rdest", "--reap", "--rttl", "--connlimit-saddr", "--loose", "--validmark"), 0),
-    **dict.fromkeys(("--accept-local", "--hashlimit-htable-size", "--hashlimit-htable-max"), 0),
-    **dict.fromkeys(("--hashlimit-htable-size", "--hashlimit-htable-max", "--hashlimit-htable-expire"), 1),
-    **dict.fromkeys(("--hashlimit-htable-gcinterval", "--hashlimit-burst", "--hashlimit-mode", "--hashlimit-name"), 1),
-    **dict.fromkeys(("--hashlimit-srcmask", "--hashlimit-dstmask", "--update-counters", "--update-subcounters"), 1),
+    **dict.fromkeys(
+        ["--rsource", "--rdest", "--reap", "--rttl", "--connlimit-saddr", "--loose", "--validmark", "--accept-local"], 0
+    ),
 }
 
 
-def verdicts(tables: Tables, packet: Newcomer, *, ufw: bool = False) -> Iterator[tuple[str, Verdict]]:
-    """(table, what becomes of the newcomer there); with `ufw`, its chains and its policy are left out of account."""
-    for base in BASES:
+def verdicts(tables: Tables, packet: Packet, *, ufw: bool = False) -> Iterator[tuple[str, Verdict]]:
+    """(table, its verdict on the packet), in netfilter's order; with `ufw`, its chains and its policy do not count."""
+    for base in BASE_CHAINS:
         if base not in tables.rules:
             continue
         table = base[0]
         chains = {
-            name: Chain(tuple(step_of(rule, number, tables, table, packet) for number, rule in rules))
+            name: Chain(tuple(parse_rule(rule, number, tables, table, packet) for number, rule in rules))
             for (of, name), rules in tables.rules.items()
             if of == table
         }
-        steps = chains[base[1]].steps
+        rules = chains[base[1]].rules
         if ufw:
-            steps = tuple(replace(step, does="on") if re.match("ufw6?-", step.target) else step for step in steps)
+            rules = tuple(
+                replace(each, action="continue") if re.match("ufw6?-", each.target) else each for each in rules
+            )
         policy = "accept" if ufw else tables.policies.get(base, "accept")
-        yield table, judge(Chain(steps, policy), chains)
+        yield table, evaluate(Chain(rules, policy), chains)
 
 
-def step_of(text: str, number: int, tables: Tables, table: str, packet: Newcomer) -> Step:
-    """A rule of a table as far as it is about the packet; `number` is its line."""
+def parse_rule(text: str, number: int, tables: Tables, table: str, packet: Packet) -> Rule:
+    """A rule of a table as it concerns the packet; `number` is its line."""
     try:
         words = shlex.split(text)
     except ValueError:
-        return Step(Fits.UNKNOWN, "unknown", at=number, text=text)
-    does, target = "on", ""
+        return Rule(Matches.UNKNOWN, "unknown", position=number, text=text)
+    action, target = "continue", ""
     for at, word in enumerate(words):
         if word in ("-j", "-g", "--jump", "--goto") and at + 1 < len(words):
             target = words[at + 1]
             words = words[:at]  # what follows are the target's own options
-            if target in _ENDS:
-                does = _ENDS[target]
-            elif target in _ON:
-                does = "on"
+            if target in _VERDICTS:
+                action = _VERDICTS[target]
+            elif target in _CONTINUING_TARGETS:
+                action = "continue"
             elif (table, target) in tables.rules:
-                does = "goto" if word in ("-g", "--goto") else "jump"
+                action = "goto" if word in ("-g", "--goto") else "jump"
             else:
-                does = "unknown"
+                action = "unknown"
             break
-    fits = max((found for found in _matches(words, packet)), default=Fits.ALL)
-    return Step(fits, does, target, number, text)
+    matches = max(_conditions(words, packet), default=Matches.ALL)
+    return Rule(matches, action, target, number, text)
 
 
-def _matches(words: Sequence[str], packet: Newcomer) -> Iterator[Fits]:
-    at, negated = 0, False
+def _conditions(words: Sequence[str], packet: Packet) -> Iterator[Matches]:
+    """How many packets each condition of a rule matches."""
+    at, not_ = 0, False
     while at < len(words):
         word = words[at]
         value = words[at + 1] if at + 1 < len(words) else ""
         at += 1
         if word == "!":
-            negated = True
+            not_ = True
             continue
         if word in ("-m", "--match"):
             if value == "rpfilter":
-                yield all_or_none("--invert" not in words)
+                yield all_if("--invert" not in words)
             at += 1
             continue
-        if word in _PLAIN:
-            at += _PLAIN[word]
+        if word in _IRRELEVANT:
+            at += _IRRELEVANT[word]
             continue
-        fits, took = _match(word, value, words[at + 1] if at + 1 < len(words) else "", packet)
-        at += took
-        yield turned(fits) if negated else fits
-        negated = False
+        matches, values = _option(word, value, words[at + 1] if at + 1 < len(words) else "", packet)
+        at += values
+        yield negated(matches) if not_ else matches
+        not_ = False
 
 
-def _match(word: str, value: str, second: str, packet: Newcomer) -> tuple[Fits, int]:
-    """(whom it is about, how many values it takes)."""
-    match word:
-        case "-p" | "--protocol":
-            return all_or_none(value in ("tcp", "6", "all", "0")), 1
-        case "-i" | "--in-interface":
-            return arrives_at([re.sub(r"\+$", "*", value)], packet), 1
-        case "-s" | "--source" | "--src-range" | "--mac-source" | "--src-cc" | "--source-country":
-            return (Fits.ALL if value in ("0.0.0.0/0", "::/0") else Fits.FEW), 1
-        case "-d" | "--destination":
-            return sent_to(value.split(","), packet), 1
-        case "--dport" | "--dports" | "--destination-port" | "--ports" | "--destination-ports":
-            return all_or_none(any(low <= packet.port <= high for low, high in _ranges(value))), 1
-        case "--sport" | "--sports" | "--source-port" | "--source-ports":
-            return comes_from_port(_ranges(value)), 1
-        case "--syn":
-            return Fits.ALL, 0
-        case "--tcp-flags":
-            mask, set_ = _flags(value), _flags(second)
-            return all_or_none(mask & {"SYN"} == set_), 2
-        case "--state" | "--ctstate":
-            return all_or_none("NEW" in value.split(",")), 1
-        case "--ctdir":
-            return all_or_none(value == "ORIGINAL"), 1
-        case "--limit" | "--hashlimit" | "--hashlimit-upto" | "--connlimit-upto":
-            return Fits.OFTEN, 1
-        case "--hashlimit-above" | "--connlimit-above":
-            return Fits.FEW, 1
-        case "--rcheck" | "--update" | "--remove":
-            return Fits.FEW, 0
-        case "--set":
-            return Fits.ALL, 0
-        case "--match-set":
-            return (Fits.FEW if "src" in second else Fits.UNKNOWN), 2
-        case "--dst-type":
-            return all_or_none(value in ("LOCAL", "UNICAST")), 1
-        case "--src-type":
-            return all_or_none(value == "UNICAST"), 1
-        case "--pkt-type":
-            return all_or_none(value == "unicast"), 1
-        case "--icmp-type" | "--icmpv6-type":
-            return Fits.NONE, 1
-        case "-f" | "--fragment":
-            return Fits.NONE, 0
-        case "--invert":
-            return Fits.ALL, 0  # rpfilter's, judged with its -m
-        case _:
-            return Fits.UNKNOWN, 0 if not value or value.startswith("-") else 1
+def _option(word: str, value: str, second: str, packet: Packet) -> tuple[Matches, int]:
+    """(how many packets an option matches, how many values it takes)."""
+    if word not in _OPTIONS:
+        return Matches.UNKNOWN, 0 if not value or value.startswith("-") else 1
+    values, condition = _OPTIONS[word]
+    return condition(value, second, packet), values
+
+
+def _always(matches: Matches) -> _Condition:
+    return lambda _value, _second, _packet: matches
+
+
+def _value_among(*accepted: str) -> _Condition:
+    return lambda value, _second, _packet: all_if(value in accepted)
+
+
+def _interface(value: str, _second: str, packet: Packet) -> Matches:
+    return match_interface([re.sub(r"\+$", "*", value)], packet)
+
+
+def _source(value: str, _second: str, _packet: Packet) -> Matches:
+    return Matches.ALL if value in ("0.0.0.0/0", "::/0") else Matches.FEW
+
+
+def _destination(value: str, _second: str, packet: Packet) -> Matches:
+    return match_destination(value.split(","), packet)
+
+
+def _destination_port(value: str, _second: str, packet: Packet) -> Matches:
+    return all_if(any(low <= packet.port <= high for low, high in _port_ranges(value)))
+
+
+def _source_port(value: str, _second: str, _packet: Packet) -> Matches:
+    return match_source_port(_port_ranges(value))
+
+
+def _tcp_flags(mask: str, wanted: str, _packet: Packet) -> Matches:
+    return all_if(_flags(mask) & {"SYN"} == _flags(wanted))
+
+
+def _state(value: str, _second: str, _packet: Packet) -> Matches:
+    return all_if("NEW" in value.split(","))
+
+
+def _set(_name: str, directions: str, _packet: Packet) -> Matches:
+    return Matches.FEW if "src" in directions else Matches.UNKNOWN
 
 
 def _flags(text: str) -> frozenset[str]:
-    return _FLAGS if text == "ALL" else frozenset() if text == "NONE" else frozenset(text.split(","))
+    return _TCP_FLAGS if text == "ALL" else frozenset() if text == "NONE" else frozenset(text.split(","))
 
 
-def _ranges(text: str) -> list[tuple[int, int]]:
+def _port_ranges(text: str) -> list[tuple[int, int]]:
     found = []
     for part in text.split(","):
         low, colon, high = part.partition(":")
@@ -161,3 +183,31 @@ def _ranges(text: str) -> list[tuple[int, int]]:
 
 def _port(text: str) -> int | None:
     return int(text) if text.isdigit() else {"http": 80, "https": 443, "ssh": 22}.get(text)
+
+
+# Options, how many values follow each, and how many packets it matches.
+_OPTIONS: dict[str, tuple[int, _Condition]] = {
+    **dict.fromkeys(("-p", "--protocol"), (1, _value_among("tcp", "6", "all", "0"))),
+    **dict.fromkeys(("-i", "--in-interface"), (1, _interface)),
+    **dict.fromkeys(("-s", "--source", "--src-range", "--mac-source", "--src-cc", "--source-country"), (1, _source)),
+    **dict.fromkeys(("-d", "--destination"), (1, _destination)),
+    **dict.fromkeys(
+        ("--dport", "--dports", "--destination-port", "--ports", "--destination-ports"), (1, _destination_port)
+    ),
+    **dict.fromkeys(("--sport", "--sports", "--source-port", "--source-ports"), (1, _source_port)),
+    "--syn": (0, _always(Matches.ALL)),
+    "--tcp-flags": (2, _tcp_flags),
+    **dict.fromkeys(("--state", "--ctstate"), (1, _state)),
+    "--ctdir": (1, _value_among("ORIGINAL")),
+    **dict.fromkeys(("--limit", "--hashlimit", "--hashlimit-upto", "--connlimit-upto"), (1, _always(Matches.LIMITED))),
+    **dict.fromkeys(("--hashlimit-above", "--connlimit-above"), (1, _always(Matches.FEW))),
+    **dict.fromkeys(("--rcheck", "--update", "--remove"), (0, _always(Matches.FEW))),
+    "--set": (0, _always(Matches.ALL)),
+    "--match-set": (2, _set),
+    "--dst-type": (1, _value_among("LOCAL", "UNICAST")),
+    "--src-type": (1, _value_among("UNICAST")),
+    "--pkt-type": (1, _value_among("unicast")),
+    **dict.fromkeys(("--icmp-type", "--icmpv6-type"), (1, _always(Matches.NONE))),
+    **dict.fromkeys(("-f", "--fragment"), (0, _always(Matches.NONE))),
+    "--invert": (0, _always(Matches.ALL)),  # rpfilter's, judged with its -m
+}

@@ -7,8 +7,8 @@ from collections.abc import Collection
 
 from hermes_setup.values import dataclass
 
-# The order in which netfilter asks them about a packet for this machine (nat only rewrites).
-BASES = (
+# In the order in which netfilter asks them about a packet for this machine (nat only rewrites).
+BASE_CHAINS = (
     ("raw", "PREROUTING"),
     ("mangle", "PREROUTING"),
     ("mangle", "INPUT"),
@@ -23,11 +23,11 @@ class Tables:
 
     rules: dict[tuple[str, str], list[tuple[int, str]]]
     policies: dict[tuple[str, str], str]
-    commits: dict[str, int]
+    commits: dict[str, int]  # the line that ends each table
 
 
 def parse(text: str) -> Tables:
-    """The tables in the format of iptables-save(8)."""
+    """The tables of the text."""
     tables = Tables({}, {}, {})
     table = ""
     for number, raw in enumerate(text.splitlines()):
@@ -46,12 +46,12 @@ def parse(text: str) -> Tables:
     return tables
 
 
-def refused(text: str) -> frozenset[str]:
+def incompatible_tables(text: str) -> frozenset[str]:
     """The tables of which iptables-save says that nft wrote them in its own way."""
     return frozenset(re.findall(r"^# Table [`'](\w+)' (?:is|contains) incompatible", text, re.M))
 
 
-def without(text: str, tables: Collection[str]) -> str:
+def without_tables(text: str, tables: Collection[str]) -> str:
     """The text less those tables."""
     kept, inside = [], ""
     for line in text.splitlines(keepends=True):

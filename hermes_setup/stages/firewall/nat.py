@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hermes_setup.host import Host
-from hermes_setup.stages.firewall.iptables_rules import step_of
+from hermes_setup.stages.firewall.iptables_rules import parse_rule
 from hermes_setup.stages.firewall.iptables_save import parse
-from hermes_setup.stages.firewall.packets import Newcomer, newcomers
-from hermes_setup.stages.firewall.rules import Fits
+from hermes_setup.stages.firewall.packets import Packet, strangers_packets
+from hermes_setup.stages.firewall.rules import Matches
 
 
 def redirected_ports(host: Host, ports: Sequence[int]) -> tuple[tuple[int, str], ...]:
@@ -16,20 +16,21 @@ def redirected_ports(host: Host, ports: Sequence[int]) -> tuple[tuple[int, str],
     text = host.ask(("iptables-save", "-t", "nat")).out
     if "DNAT" not in text and "REDIRECT" not in text:
         return ()
-    packets = [packet for packet in newcomers(host, ports) if not packet.six]
+    packets = [packet for packet in strangers_packets(host, ports) if not packet.ipv6]
     return tuple((packet.port, rule) for packet in packets for rule in _redirecting(text, packet))
 
 
-def _redirecting(text: str, packet: Newcomer) -> list[str]:
+def _redirecting(text: str, packet: Packet) -> list[str]:
     """The rules that send the packet elsewhere."""
     tables = parse(text)
-    found = []
-    for (table, chain), rules in tables.rules.items():
-        if table == "nat" and chain in ("PREROUTING", "DOCKER"):
-            steps = [(step_of(rule, number, tables, table, packet), rule) for number, rule in rules]
-            found += [
-                rule
-                for step, rule in steps
-                if step.fits is Fits.ALL and step.target in ("DNAT", "REDIRECT") and "--dport" in rule
-            ]
-    return found
+    rules = [
+        parse_rule(rule, number, tables, table, packet)
+        for (table, chain), lines in tables.rules.items()
+        if table == "nat" and chain in ("PREROUTING", "DOCKER")
+        for number, rule in lines
+    ]
+    return [
+        each.text
+        for each in rules
+        if each.matches is Matches.ALL and each.target in ("DNAT", "REDIRECT") and "--dport" in each.text
+    ]

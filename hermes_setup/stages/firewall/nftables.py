@@ -3,157 +3,171 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hermes_setup.engine.changes import Place, Run
 from hermes_setup.host import File, Node
-from hermes_setup.stages.firewall.nftables_conf import CONF, find
-from hermes_setup.stages.firewall.nftables_rules import judge_base
-from hermes_setup.stages.firewall.nftables_ruleset import Table, alternatives, of_iptables, parse
-from hermes_setup.stages.firewall.openings import MARK, Door, Reading
-from hermes_setup.stages.firewall.packets import Newcomer
+from hermes_setup.stages.firewall.nftables_conf import CONF, find_chain
+from hermes_setup.stages.firewall.nftables_rules import evaluate_base_chain
+from hermes_setup.stages.firewall.nftables_ruleset import Table, alternatives, parse, written_by_iptables
+from hermes_setup.stages.firewall.openings import COMMENT, Opening, Report
+from hermes_setup.stages.firewall.packets import Packet
 from hermes_setup.stages.firewall.rules import Verdict
-from hermes_setup.values import replace
+from hermes_setup.values import dataclass, field, replace
 
-OURS = "hermes_setup"  # a chain of our own in the table that shuts the port: it can be emptied without knowing a handle
-_HOOKS = ("ingress", "prerouting", "input")
+OUR_CHAIN = "hermes_setup"  # in the table that closes the port: it can be emptied without knowing a handle
+
+_HOOKS = ("ingress", "prerouting", "input")  # of netfilter: those that a packet for this machine passes
 
 
-def read(
+@dataclass(frozen=True)
+class _ClosedChain:
+    """A base chain, as the JSON has it, that drops packets; and why it drops each."""
+
+    table: Table
+    base: dict[str, Any]
+    dropped: list[tuple[Packet, Verdict]] = field(default_factory=list)
+
+    @property
+    def ports(self) -> list[int]:
+        return sorted({packet.port for packet, _ in self.dropped})
+
+
+def report(
     text: str,
-    kept: Node,
-    packets: Sequence[Newcomer],
+    saved: Node,
+    packets: Sequence[Packet],
     *,
     iptables: bool,
-    refused: frozenset[tuple[str, str]] = frozenset(),
-    conf: str = CONF,
-) -> Reading:
-    """What nftables' own tables shut; `kept` is `conf`.
+    incompatible: frozenset[tuple[str, str]] = frozenset(),
+) -> Report:
+    """What nftables' own tables do; `saved` is /etc/nftables.conf.
 
-    With `iptables`, the tables of iptables-nft are read elsewhere, but for those that iptables-save `refused`.
+    With `iptables`, the tables of iptables-nft are left to iptables-save, except those that it calls `incompatible`.
     """
 
-    def elsewhere(table: Table) -> bool:
-        theirs = iptables and of_iptables(table) and (table.family, table.name) not in refused
-        return theirs or table.name == "firewalld"
+    def own(table: Table) -> bool:
+        shown_by_iptables = iptables and written_by_iptables(table) and (table.family, table.name) not in incompatible
+        return not shown_by_iptables and table.name != "firewalld"
 
     try:
-        tables = parse(text)
+        tables = [table for table in parse(text) if own(table)]
     except (ValueError, KeyError, AttributeError, TypeError):
-        return Reading(doubts=("nftables: its rules cannot be read",))
-    shut: dict[tuple[str, str, str], list[tuple[Newcomer, Verdict]]] = {}
-    doubts: list[str] = []
-    found: dict[tuple[str, str, str], tuple[Table, dict[str, Any]]] = {}
+        return Report(unclear=("nftables: its rules cannot be read",))
+    closed: dict[tuple[str, str, str], _ClosedChain] = {}
+    unclear: list[str] = []
+    for table, packet, base in _base_chains(tables, packets):
+        verdict = evaluate_base_chain(table, base, packet)
+        key = (table.family, table.name, str(base["name"]))
+        ours_to_open = base["hook"] == "input" and all(map(_needs_no_quotes, key[1:]))
+        if verdict.unsure or (verdict.closed and not ours_to_open):
+            unclear.append(f"nftables, table {table.family} {table.name}: {verdict.unclear or _why_closed(verdict)}")
+        elif verdict.closed:
+            closed.setdefault(key, _ClosedChain(table, base)).dropped.append((packet, verdict))
+    openings = [opening for each in closed.values() for opening in _openings(each)]
+    after_boot, unsaved = _saved_openings(tables, closed, saved)
+    return Report((*openings, *after_boot), tuple(dict.fromkeys(unclear)), unsaved)
+
+
+def _base_chains(tables: Sequence[Table], packets: Sequence[Packet]) -> Iterator[tuple[Table, Packet, dict[str, Any]]]:
+    """Each base chain that can drop each packet."""
     for table in tables:
-        if elsewhere(table):
-            continue
         for packet in packets:
-            if table.family == ("ip" if packet.six else "ip6") or table.family not in ("inet", "ip", "ip6", "netdev"):
-                continue
-            for base in table.bases:
-                if base.get("hook") not in _HOOKS or base.get("type") != "filter":
-                    continue
-                verdict = judge_base(table, base, packet)
-                key = (table.family, table.name, str(base["name"]))
-                if verdict.unsure or (verdict.shut and (base["hook"] != "input" or not all(map(_plain, key[1:])))):
-                    doubts.append(f"nftables, table {table.family} {table.name}: {verdict.doubt or _told(verdict)}")
-                elif verdict.shut:
-                    shut.setdefault(key, []).append((packet, verdict))
-                    found[key] = (table, base)
-    doors = [door for key, closed in shut.items() for door in _doors(*found[key], closed)]
-    own = [each for each in tables if not elsewhere(each)]
-    again, fleeting = _kept(own, shut, kept, conf)
-    return Reading((*doors, *again), tuple(dict.fromkeys(doubts)), fleeting)
+            if table.family in ("inet", "netdev", "ip6" if packet.ipv6 else "ip"):
+                for base in table.base_chains:
+                    if base.get("hook") in _HOOKS and base.get("type") == "filter":
+                        yield table, packet, base
 
 
-def _plain(name: str) -> bool:
-    """A name that nft reads without quotes."""
+def _needs_no_quotes(name: str) -> bool:
+    """True for a name that nft can read."""
     return re.fullmatch(r"[A-Za-z_][\w./\\-]*", name) is not None
 
 
-def _told(verdict: Verdict) -> str:
-    return verdict.shuts.text if verdict.shuts else "policy drop"
+def _why_closed(verdict: Verdict) -> str:
+    return verdict.closed_by.text if verdict.closed_by else "policy drop"
 
 
-def _doors(table: Table, base: Mapping[str, Any], closed: Sequence[tuple[Newcomer, Verdict]]) -> list[Door]:
-    ports = sorted({packet.port for packet, _ in closed})
-    rules = table.rules[str(base["name"])]
-    places = [verdict.shuts.at for _, verdict in closed if verdict.shuts]
-    first = min(places) if len(places) == len(closed) else min(places, default=len(rules))
+def _openings(closed: _ClosedChain) -> list[Opening]:
+    """A chain of ours that accepts the ports, and a jump to it before the first rule that drops one of them."""
+    table, ports = closed.table, closed.ports
+    rules = table.rules[str(closed.base["name"])]
+    places = [verdict.closed_by.position for _, verdict in closed.dropped if verdict.closed_by]
+    first = min(places, default=len(rules))
     where = f"{table.family} {table.name}"
-    here = f"{where} {base['name']}"
-    steps = [f"add chain {where} {OURS}", f"add rule {where} {OURS} {_rule(ports)}"]
-    jumps = (any("jump" in each and each["jump"]["target"] == OURS for each in rule["expr"]) for rule in rules[:first])
-    if not any(jumps):
-        steps.append(
-            f"insert rule {here} handle {rules[first]['handle']} jump {OURS}"
+    chain = f"{where} {closed.base['name']}"
+    commands = [f"add chain {where} {OUR_CHAIN}", f"add rule {where} {OUR_CHAIN} {_accept_rule(ports)}"]
+    if not any(_jumps_to_our_chain(rule) for rule in rules[:first]):
+        commands.append(
+            f"insert rule {chain} handle {rules[first]['handle']} jump {OUR_CHAIN}"
             if first < len(rules)
-            else f"add rule {here} jump {OURS}"
+            else f"add rule {chain} jump {OUR_CHAIN}"
         )
     names = " and ".join(map(str, ports))
-    opens = Run(
-        ("nft", "; ".join(steps)),
+    change = Run(
+        ("nft", "; ".join(commands)),
         f"open port {names} in nftables, table {where}",
-        gives=f"port {names} open (nftables {here})",
-        undo_argv=("nft", f"add chain {where} {OURS}; flush chain {where} {OURS}"),  # also where it was never made
+        gives=f"port {names} open (nftables {chain})",
+        # "add" first, so that it also works where the chain was never made
+        undo_argv=("nft", f"add chain {where} {OUR_CHAIN}; flush chain {where} {OUR_CHAIN}"),
         seconds=30,
     )
-    why = _told(closed[0][1])
-    return [Door("nftables", port, f"table {where}: {why}", (opens,)) for port in ports]
+    why = _why_closed(closed.dropped[0][1])
+    return [Opening("nftables", port, f"table {where}: {why}", (change,)) for port in ports]
 
 
-def _rule(ports: Sequence[int]) -> str:
+def _accept_rule(ports: Sequence[int]) -> str:
     wanted = str(ports[0]) if len(ports) == 1 else f"{{ {', '.join(map(str, ports))} }}"
-    return f'tcp dport {wanted} accept comment "{MARK}"'
+    return f'tcp dport {wanted} accept comment "{COMMENT}"'
 
 
-def _kept(
-    tables: Sequence[Table],
-    shut: Mapping[tuple[str, str, str], Sequence[tuple[Newcomer, Verdict]]],
-    kept: Node,
-    conf: str,
-) -> tuple[tuple[Door, ...], tuple[str, ...]]:
-    """The ports that would be shut at the next boot, with the file that opens them; and the tables that no file keeps.
+def _saved_openings(
+    tables: Sequence[Table], closed: dict[tuple[str, str, str], _ClosedChain], saved: Node
+) -> tuple[tuple[Opening, ...], tuple[str, ...]]:
+    """What keeps the ports open after a restart, by /etc/nftables.conf; and the tables that are not in that file.
 
-    What was opened before is open now, so the file is asked about each chain that leads to ours, too.
+    A port that an earlier run opened is open now, so each chain that jumps to ours is looked up in the file, too.
     """
-    was = text = kept.content.decode("utf-8", "surrogateescape") if isinstance(kept, File) else ""
-    ports: set[int] = set()
-    fleeting: list[str] = []
+    old = text = saved.content.decode("utf-8", "surrogateescape") if isinstance(saved, File) else ""
+    added: set[int] = set()
+    unsaved: list[str] = []
     for table in tables:
-        for base in table.bases:
+        for base in table.base_chains:
             name = str(base["name"])
-            closed = shut.get((table.family, table.name, name), ())
-            wanted = sorted({packet.port for packet, _ in closed} | _ours(table, name))
+            now_closed = closed.get((table.family, table.name, name))
+            wanted = sorted({*(now_closed.ports if now_closed else ()), *_ports_of_our_chain(table, name)})
             if base.get("hook") != "input" or not wanted:
                 continue
-            written = find(text, table.family, table.name, name)
-            if written is None:
-                fleeting.append(f"nftables, table {table.family} {table.name}")
-            elif missing := [port for port in wanted if not written.opens(port)]:
-                text = written.with_rule(_rule(missing))
-                ports |= set(missing)
-    if text == was or not isinstance(kept, File):
-        return (), tuple(fleeting)
+            chain = find_chain(text, table.family, table.name, name)
+            if chain is None:
+                unsaved.append(f"nftables, table {table.family} {table.name}")
+            elif missing := [port for port in wanted if not chain.opens(port)]:
+                text = chain.with_rule(_accept_rule(missing))
+                added |= set(missing)
+    if text == old or not isinstance(saved, File):
+        return (), tuple(unsaved)
+    ports = sorted(added)
     place = Place(
-        conf,
-        replace(kept, content=text.encode("utf-8", "surrogateescape")),
-        f"keep port {' and '.join(map(str, sorted(ports)))} open after a restart (nftables)",
+        CONF,
+        replace(saved, content=text.encode("utf-8", "surrogateescape")),
+        f"keep port {' and '.join(map(str, ports))} open after a restart (nftables)",
     )
-    check = Run(("nft", "--check", "--file", conf), f"check that nft can read {conf}", seconds=30)
-    return tuple(Door(conf, port, "shut at the next boot", (place, check)) for port in sorted(ports)), tuple(fleeting)
+    check = Run(("nft", "--check", "--file", CONF), f"check that nft can read {CONF}", seconds=30)
+    return tuple(Opening(CONF, port, "closed after a restart", (place, check)) for port in ports), tuple(unsaved)
 
 
-def _ours(table: Table, chain: str) -> set[int]:
+def _jumps_to_our_chain(rule: dict[str, Any]) -> bool:
+    return any("jump" in each and each["jump"]["target"] == OUR_CHAIN for each in rule["expr"])
+
+
+def _ports_of_our_chain(table: Table, base_chain: str) -> set[int]:
     """The ports that our own chain opens for a base chain."""
-    if not any(
-        "jump" in each and each["jump"]["target"] == OURS for rule in table.rules[chain] for each in rule["expr"]
-    ):
+    if not any(_jumps_to_our_chain(rule) for rule in table.rules[base_chain]):
         return set()
     return {
         port
-        for rule in table.rules.get(OURS, [])
+        for rule in table.rules.get(OUR_CHAIN, [])
         for each in rule["expr"]
         if "match" in each
         for port in alternatives(each["match"]["right"])

@@ -1,4 +1,4 @@
-"""/etc/nftables.conf, which brings nftables' rules back at boot: one chain in it is found, and gets a rule."""
+"""/etc/nftables.conf, which brings nftables' rules back at boot: a base chain is found in it, and gets a rule."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ CONF = "/etc/nftables.conf"
 
 
 @dataclass(frozen=True)
-class Written:
-    """A chain as it is written in a file: `start` and `end` of what is between its braces."""
+class SavedChain:
+    """A chain in the text of a file; its body, between the braces, is from `start` to `end`."""
 
     text: str
     start: int
@@ -24,7 +24,7 @@ class Written:
         return self.text[self.start : self.end]
 
     def opens(self, port: int) -> bool:
-        """True when a plain rule of the chain lets everybody in to that port."""
+        """True when a plain rule of the chain accepts that port from everyone."""
         for line in _statements(self.body):
             if match := re.match(r"tcp dport (?:\{([\d, -]+)\}|(\d+)) (?:ct state new )?(?:counter )?accept", line):
                 for part in (match.group(1) or match.group(2)).split(","):
@@ -34,7 +34,7 @@ class Written:
         return False
 
     def with_rule(self, rule: str) -> str:
-        """The whole text with the rule before the chain's final refusal, or at the chain's end."""
+        """The whole text with the rule before the chain's final drop or reject, or at the chain's end."""
         at, indent = self.end, ""
         position = self.start
         for line in self.body.splitlines(keepends=True):
@@ -51,20 +51,20 @@ class Written:
         return f"{head}{'' if head.endswith(chr(10)) else chr(10)}{indent}{rule}\n{tail}{self.text[at:]}"
 
 
-def find(text: str, family: str, table: str, chain: str) -> Written | None:
-    """The base chain in a file of nft's; None when it is not there, or there more than once, or written in another way."""
+def find_chain(text: str, family: str, table: str, chain: str) -> SavedChain | None:
+    """The base chain of the input hook in a file of nft's; None when it is not there once, in the usual way of writing."""
     bare = re.sub(r"#[^\n]*|\"[^\"\n]*\"", lambda match: "~" * len(match.group()), text)
     of = rf"(?:{family}\s+)?" if family == "ip" else rf"{family}\s+"
-    found: list[Written] = []
+    found: list[SavedChain] = []
     for outer in re.finditer(rf"\btable\s+{of}{re.escape(table)}\s*\{{", bare):
-        end = _closing(bare, outer.end())
+        end = _closing_brace(bare, outer.end())
         for inner in re.finditer(rf"\bchain\s+{re.escape(chain)}\s*\{{", bare[outer.end() : end]):
             start = outer.end() + inner.end()
-            found.append(Written(text, start, _closing(bare, start)))
+            found.append(SavedChain(text, start, _closing_brace(bare, start)))
     return found[0] if len(found) == 1 and "hook input" in found[0].body else None
 
 
-def _closing(text: str, start: int) -> int:
+def _closing_brace(text: str, start: int) -> int:
     depth = 1
     for at in range(start, len(text)):
         depth += {"{": 1, "}": -1}.get(text[at], 0)

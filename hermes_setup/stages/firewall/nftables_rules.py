@@ -1,4 +1,4 @@
-"""nftables' rules, as far as they are about a stranger's packet."""
+"""nftables' rules as they concern a stranger's packet (libnftables-json(5), nft(8))."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hermes_setup.stages.firewall.nftables_ruleset import Table, alternatives
-from hermes_setup.stages.firewall.packets import Newcomer, arrives_at, comes_from_port, sent_to
-from hermes_setup.stages.firewall.rules import Chain, Fits, Step, Verdict, all_or_none, judge, turned
+from hermes_setup.stages.firewall.packets import Packet, match_destination, match_interface, match_source_port
+from hermes_setup.stages.firewall.rules import Chain, Matches, Rule, Verdict, all_if, evaluate, negated
 from hermes_setup.values import replace
 
-_CONTINUE = frozenset(
+# Statements that decide nothing.
+_IRRELEVANT = frozenset(
     (
         "counter",
         "log",
@@ -26,117 +27,123 @@ _CONTINUE = frozenset(
         "dup",
     )
 )
+_ACTIONS = {"accept": "accept", "drop": "drop", "reject": "drop", "return": "return", "jump": "jump", "goto": "goto"}
 _PORTS = {"http": 80, "https": 443, "ssh": 22}
 _TCP = ("tcp", 6, "6")
 
 
-def judge_base(table: Table, base: Mapping[str, Any], packet: Newcomer) -> Verdict:
-    """What becomes of the packet in a base chain of the table."""
+def evaluate_base_chain(table: Table, base: Mapping[str, Any], packet: Packet) -> Verdict:
+    """The verdict of a base chain of the table on the packet."""
     chains = {
-        name: Chain(tuple(step for at, rule in enumerate(rules) for step in _steps(rule, at, table, packet)))
+        name: Chain(tuple(each for at, rule in enumerate(rules) for each in _rules(rule, at, table, packet)))
         for name, rules in table.rules.items()
     }
-    steps = chains[str(base["name"])].steps
+    rules = chains[str(base["name"])].rules
     if base["hook"] == "ingress":
-        fits = arrives_at([str(each) for each in alternatives(base.get("dev", ""))], packet)
-        steps = tuple(replace(step, fits=max(step.fits, fits)) for step in steps) if fits is not Fits.ALL else steps
-    return judge(Chain(steps, str(base.get("policy", "accept"))), chains)
+        devices = match_interface([str(each) for each in alternatives(base.get("dev", ""))], packet)
+        rules = tuple(replace(each, matches=max(each.matches, devices)) for each in rules)
+    return evaluate(Chain(rules, str(base.get("policy", "accept"))), chains)
 
 
-def _steps(rule: Mapping[str, Any], at: int, table: Table, packet: Newcomer) -> Iterator[Step]:
-    """A rule as steps: one for its verdict, one for each entry of a verdict map."""
-    fits = Fits.ALL
-    text = json.dumps(rule.get("expr", []))[:200]
-    for part in rule.get("expr", []):
-        (kind, body), *_ = part.items()
-        match kind:
-            case "match":
-                fits = max(fits, _match(body, table, packet))
-            case "accept" | "return":
-                yield Step(fits, kind, at=at, text=text)
-            case "drop" | "reject":
-                yield Step(fits, "drop", at=at, text=text)
-            case "jump" | "goto":
-                yield Step(fits, kind, str(body["target"]), at, text)
-            case "continue":
-                return
-            case "limit":
-                fits = max(fits, Fits.FEW if body.get("inv") else Fits.OFTEN)
-            case "ct count":
-                fits = max(fits, Fits.FEW if body.get("inv") else Fits.OFTEN)
-            case "set" | "meter":
-                inner = body.get("stmt", [])
-                for each in inner if isinstance(inner, list) else [inner]:
-                    over = any(isinstance(value, dict) and value.get("inv") for value in each.values())
-                    fits = max(fits, Fits.FEW if over else Fits.OFTEN)
-            case "vmap":
-                yield from _map(body, fits, at, table, packet, text)
-            case "xt" if isinstance(body, dict) and body.get("name") in ("LOG", "NFLOG", "comment"):
-                pass
-            case "xt" if body is None:  # older versions do not tell a match from a verdict
-                yield Step(Fits.UNKNOWN, "unknown", at=at, text=text)
-            case "xt":
-                target = isinstance(body, dict) and body.get("type") == "target"
-                fits = max(fits, Fits.UNKNOWN)
-                if target:
-                    yield Step(fits, "unknown", at=at, text=text)
-            case _ if kind in _CONTINUE:
-                pass
-            case "quota":
-                fits = max(fits, Fits.UNKNOWN)
-            case _:  # queue, synproxy, tproxy, and what later versions bring
-                yield Step(fits, "unknown", at=at, text=text)
+def _rules(rule: Mapping[str, Any], position: int, table: Table, packet: Packet) -> Iterator[Rule]:
+    """One rule for each verdict of a rule: its own, and each entry of a verdict map."""
+    so_far = Rule(Matches.ALL, "continue", position=position, text=json.dumps(rule.get("expr", []))[:200])
+    for statement in rule.get("expr", []):
+        (kind, body), *_ = statement.items()
+        if kind == "continue":
+            return
+        if (condition := _condition(kind, body, table, packet)) is not None:
+            so_far = replace(so_far, matches=max(so_far.matches, condition))
+        elif kind in _ACTIONS:
+            yield replace(so_far, action=_ACTIONS[kind], target=_target(body))
+        elif kind == "vmap":
+            yield from _verdict_map(body, so_far, table, packet)
+        elif kind == "xt" and body is None:  # older versions print a condition and a verdict alike
+            yield replace(so_far, matches=Matches.UNKNOWN, action="unknown")
+        elif kind == "xt":
+            so_far = replace(so_far, matches=max(so_far.matches, Matches.UNKNOWN))
+            if isinstance(body, dict) and body.get("type") == "target":
+                yield replace(so_far, action="unknown")
+        else:  # queue, synproxy, tproxy, and what later versions bring
+            yield replace(so_far, action="unknown")
 
 
-def _map(body: Mapping[str, Any], fits: Fits, at: int, table: Table, packet: Newcomer, text: str) -> Iterator[Step]:
+def _condition(kind: str, body: Any, table: Table, packet: Packet) -> Matches | None:
+    """How many packets a statement lets go on to the next one of its rule; None for one that is a verdict, or may be."""
+    match kind:
+        case "match":
+            return _match(body, table, packet)
+        case "limit" | "ct count":
+            return Matches.FEW if body.get("inv") else Matches.LIMITED
+        case "set" | "meter":
+            inner = body.get("stmt", [])
+            each_limit = inner if isinstance(inner, list) else [inner]
+            limits = [
+                Matches.FEW
+                if any(isinstance(value, dict) and value.get("inv") for value in each.values())
+                else Matches.LIMITED
+                for each in each_limit
+            ]
+            return max(limits, default=Matches.ALL)
+        case "quota":
+            return Matches.UNKNOWN
+        case "xt" if isinstance(body, dict) and body.get("name") in ("LOG", "NFLOG", "comment"):
+            return Matches.ALL
+        case _:
+            return Matches.ALL if kind in _IRRELEVANT else None
+
+
+def _target(body: Any) -> str:
+    """The chain of a jump or goto."""
+    return str(body["target"]) if isinstance(body, dict) and "target" in body else ""
+
+
+def _verdict_map(body: Mapping[str, Any], so_far: Rule, table: Table, packet: Packet) -> Iterator[Rule]:
+    """One rule for each entry of a verdict map; `so_far` is the rule up to there."""
     for each in alternatives(body["data"], table):
         if not (isinstance(each, list) and len(each) == 2 and isinstance(each[1], dict)):
-            yield Step(max(fits, Fits.UNKNOWN), "unknown", at=at, text=text)
+            yield replace(so_far, matches=max(so_far.matches, Matches.UNKNOWN), action="unknown")
             continue
         key, verdict = each
         key = key["elem"]["val"] if isinstance(key, dict) and "elem" in key else key
-        both = max(fits, _is(body["key"], key, table, packet))
+        matches = max(so_far.matches, _is_among(body["key"], key, table, packet))
         (kind, target), *_ = verdict.items()
-        if kind in ("jump", "goto"):
-            yield Step(both, kind, str(target["target"]), at, text)
-        else:
-            yield Step(both, {"reject": "drop", "continue": "on"}.get(kind, kind), at=at, text=text)
+        yield replace(so_far, matches=matches, action=_ACTIONS.get(kind, kind), target=_target(target))
 
 
-def _match(body: Mapping[str, Any], table: Table, packet: Newcomer) -> Fits:
-    fits = _is(body["left"], body["right"], table, packet)
-    absent = _absent(body["left"], packet)
+def _match(body: Mapping[str, Any], table: Table, packet: Packet) -> Matches:
+    matches = _is_among(body["left"], body["right"], table, packet)
     if body["op"] == "!=":
-        return Fits.NONE if absent else turned(fits)
+        return Matches.NONE if _has_no_such_header(body["left"], packet) else negated(matches)
     if body["op"] in ("==", "in"):
-        return fits
+        return matches
     return _compared(body, packet)
 
 
-def _compared(body: Mapping[str, Any], packet: Newcomer) -> Fits:
+def _compared(body: Mapping[str, Any], packet: Packet) -> Matches:
     """<, >, <=, >= on the port; anything else is not understood."""
     left, right = body["left"], body["right"]
     if not (isinstance(left, dict) and left.get("payload", {}).get("field") == "dport" and isinstance(right, int)):
-        return Fits.UNKNOWN
+        return Matches.UNKNOWN
     port = packet.port
-    told = {"<": port < right, ">": port > right, "<=": port <= right, ">=": port >= right}
-    return all_or_none(told[body["op"]]) if body["op"] in told else Fits.UNKNOWN
+    comparisons = {"<": port < right, ">": port > right, "<=": port <= right, ">=": port >= right}
+    return all_if(comparisons[body["op"]]) if body["op"] in comparisons else Matches.UNKNOWN
 
 
-def _absent(left: Any, packet: Newcomer) -> bool:
-    """True when a newcomer has no such header, so that no match on it holds, whatever its operator."""
+def _has_no_such_header(left: Any, packet: Packet) -> bool:
+    """True when the packet has no such header, so that no match on it holds, whatever its operator."""
     protocol = left.get("payload", {}).get("protocol", "") if isinstance(left, dict) else ""
     if protocol in ("ip", "ip6"):
-        return (protocol == "ip6") is not packet.six
+        return (protocol == "ip6") is not packet.ipv6
     return protocol in ("udp", "udplite", "icmp", "icmpv6", "sctp", "dccp", "esp", "ah", "arp", "igmp", "gre", "comp")
 
 
-def _is(left: Any, right: Any, table: Table, packet: Newcomer) -> Fits:
-    """Whether `left` of a newcomer is (among) `right`."""
+def _is_among(left: Any, right: Any, table: Table, packet: Packet) -> Matches:
+    """How many packets have a `left` that is (among) `right`."""
     if not isinstance(left, dict):
-        return Fits.UNKNOWN
-    if _absent(left, packet):
-        return Fits.NONE
+        return Matches.UNKNOWN
+    if _has_no_such_header(left, packet):
+        return Matches.NONE
     (kind, body), *_ = left.items()
     if kind == "concat":
         return _concat(body, right, table, packet)
@@ -145,74 +152,84 @@ def _is(left: Any, right: Any, table: Table, packet: Newcomer) -> Fits:
         of, mask = body
         if of == {"payload": {"protocol": "tcp", "field": "flags"}}:
             flags = set(_bits(mask))
-            return all_or_none(flags & {"syn"} == set(_bits(right)))
-        return Fits.UNKNOWN
+            return all_if(flags & {"syn"} == set(_bits(right)))
+        return Matches.UNKNOWN
     if kind == "payload":
         return _payload(str(body.get("protocol", "")), str(body.get("field", "")), values, packet)
     if kind == "meta":
         return _meta(str(body.get("key", "")), values, packet)
     if kind == "ct":
-        key = body.get("key", "")
-        if key == "state":
-            return all_or_none("new" in values)
-        if key == "direction":
-            return all_or_none("original" in values)
-        return Fits.NONE if key in ("status", "helper", "expiration") else Fits.UNKNOWN
+        return _conntrack(str(body.get("key", "")), values)
     if kind == "fib":
-        if body.get("result") == "type" and "daddr" in body.get("flags", []):
-            return all_or_none(bool({"local", "unicast"} & {each for each in values if isinstance(each, str)}))
-        if "saddr" in body.get("flags", []) and body.get("result") in ("oif", "oifname", "check"):
-            return all_or_none(right is True)  # the sender can be answered by the way it came
-    return Fits.UNKNOWN
+        return _route_lookup(body, values)
+    return Matches.UNKNOWN
 
 
-def _payload(protocol: str, name: str, values: Sequence[Any], packet: Newcomer) -> Fits:
+def _payload(protocol: str, name: str, values: Sequence[Any], packet: Packet) -> Matches:
     if protocol in ("tcp", "th"):
         if name == "dport":
-            return all_or_none(any(low <= packet.port <= high for low, high in _ranges(values)))
+            return all_if(any(low <= packet.port <= high for low, high in _port_ranges(values)))
         if name == "sport":
-            return comes_from_port(_ranges(values))
+            return match_source_port(_port_ranges(values))
         if name == "flags":
-            return all_or_none("syn" in values)
-        return Fits.UNKNOWN
+            return all_if("syn" in values)
+        return Matches.UNKNOWN
     if protocol in ("ip", "ip6"):
         if name in ("protocol", "nexthdr"):
-            return all_or_none(any(each in values for each in _TCP))
+            return all_if(any(each in values for each in _TCP))
         if name == "saddr":
-            return Fits.FEW
+            return Matches.FEW
         if name == "daddr":
             networks = [_network(each) for each in values]
-            return sent_to([each for each in networks if each], packet) if all(networks) else Fits.UNKNOWN
+            return match_destination([each for each in networks if each], packet) if all(networks) else Matches.UNKNOWN
         if name == "version":
-            return all_or_none((6 if packet.six else 4) in values)
-        return Fits.UNKNOWN
-    return Fits.FEW if protocol == "ether" and name == "saddr" else Fits.UNKNOWN
+            return all_if((6 if packet.ipv6 else 4) in values)
+        return Matches.UNKNOWN
+    return Matches.FEW if protocol == "ether" and name == "saddr" else Matches.UNKNOWN
 
 
-def _meta(key: str, values: Sequence[Any], packet: Newcomer) -> Fits:
+def _meta(key: str, values: Sequence[Any], packet: Packet) -> Matches:
     match key:
         case "iif" | "iifname":
-            return arrives_at([str(each) for each in values], packet)
+            return match_interface([str(each) for each in values], packet)
         case "iiftype":
-            return Fits.NONE if all(each in ("loopback", 772) for each in values) else Fits.UNKNOWN
+            return Matches.NONE if all(each in ("loopback", 772) for each in values) else Matches.UNKNOWN
         case "l4proto":
-            return all_or_none(any(each in values for each in _TCP))
+            return all_if(any(each in values for each in _TCP))
         case "nfproto":
-            return all_or_none(("ipv6" if packet.six else "ipv4") in values or (10 if packet.six else 2) in values)
+            return all_if(("ipv6" if packet.ipv6 else "ipv4") in values or (10 if packet.ipv6 else 2) in values)
         case "protocol":
-            return all_or_none(("ip6" if packet.six else "ip") in values)
+            return all_if(("ip6" if packet.ipv6 else "ip") in values)
         case "pkttype":
-            return all_or_none(bool({"host", "unicast"} & set(map(str, values))))
+            return all_if(bool({"host", "unicast"} & set(map(str, values))))
         case _:
-            return Fits.UNKNOWN
+            return Matches.UNKNOWN
 
 
-def _concat(parts: Sequence[Any], right: Any, table: Table, packet: Newcomer) -> Fits:
-    best = Fits.NONE
+def _conntrack(key: str, values: Sequence[Any]) -> Matches:
+    if key == "state":
+        return all_if("new" in values)
+    if key == "direction":
+        return all_if("original" in values)
+    return Matches.NONE if key in ("status", "helper", "expiration") else Matches.UNKNOWN
+
+
+def _route_lookup(body: Mapping[str, Any], values: Sequence[Any]) -> Matches:
+    """What the kernel's routing table says (fib)."""
+    flags, result = body.get("flags", []), body.get("result")
+    if result == "type" and "daddr" in flags:
+        return all_if(bool({"local", "unicast"} & {each for each in values if isinstance(each, str)}))
+    if "saddr" in flags and result in ("oif", "oifname", "check"):
+        return all_if(any(each is True for each in values))  # the way to the sender is the way that the packet came
+    return Matches.UNKNOWN
+
+
+def _concat(parts: Sequence[Any], right: Any, table: Table, packet: Packet) -> Matches:
+    best = Matches.NONE
     for each in alternatives(right, table):
         if not (isinstance(each, dict) and len(each.get("concat", ())) == len(parts)):
-            return Fits.UNKNOWN
-        whole = max(_is(part, value, table, packet) for part, value in zip(parts, each["concat"], strict=True))
+            return Matches.UNKNOWN
+        whole = max(_is_among(part, value, table, packet) for part, value in zip(parts, each["concat"], strict=True))
         best = min(best, whole)
     return best
 
@@ -223,7 +240,7 @@ def _bits(value: Any) -> list[str]:
     return [str(bit) for bit in value] if isinstance(value, list) else [str(value)]
 
 
-def _ranges(values: Sequence[Any]) -> list[tuple[int, int]]:
+def _port_ranges(values: Sequence[Any]) -> list[tuple[int, int]]:
     found = []
     for each in values:
         low, high = each["range"] if isinstance(each, dict) and "range" in each else (each, each)

@@ -5,23 +5,23 @@ from __future__ import annotations
 from hermes_setup.engine.changes import Change
 from hermes_setup.values import dataclass
 
-MARK = "hermes-setup"  # the comment on each rule of ours
+COMMENT = "hermes-setup"  # on each rule of ours
 
 
 @dataclass(frozen=True)
-class Door:
-    """A port that some filter shuts. `opens` are the changes that open it, for `where` = "ufw", "iptables", ..."""
+class Opening:
+    """A port that is closed `where` ("ufw", "iptables", the path of a file, ...), `why`, and the changes that open it."""
 
     where: str
     port: int
     why: str
-    opens: tuple[Change, ...] = ()
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What one filter does. `doubts` are rules that decide and are not understood; `fleeting`: not kept over a reboot."""
+class Report:
+    """What one packet filter does."""
 
-    doors: tuple[Door, ...] = ()
-    doubts: tuple[str, ...] = ()
-    fleeting: tuple[str, ...] = ()
+    openings: tuple[Opening, ...] = ()
+    unclear: tuple[str, ...] = ()  # rules that decide and are not understood
+    unsaved: tuple[str, ...] = ()  # whose rules are lost at a restart, as far as is known

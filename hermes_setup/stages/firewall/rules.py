@@ -1,7 +1,8 @@
-"""What becomes of a stranger's first packet to a port: one question, put to every packet filter of the machine.
+"""Rules are evaluated as the kernel does it, but for the packets of all strangers at once.
 
-Each module reads one program's own words (text in, values out) and says which Door it shuts. A rule that is not
-understood is a doubt, never a guess.
+So a rule does not just match or not: it matches all of those packets, some, none, or nobody can say (`Matches`). And a
+chain does not have one end but a set of possible ones: {"accept"} means that the port is open, {"drop"} that it is closed, both
+that it cannot be known. Then the rule to blame is named, and nothing is guessed.
 """
 
 from __future__ import annotations
@@ -12,28 +13,28 @@ from enum import IntEnum
 from hermes_setup.values import dataclass
 
 
-class Fits(IntEnum):
-    """How many of all newcomers a rule is about. Of several matches of one rule, the greatest decides.
+class Matches(IntEnum):
+    """How many of the strangers' packets a rule matches. Of several conditions of one rule, the greatest value decides.
 
-    OFTEN (within a rate limit): letting those in opens the port, turning them away does not shut it. FEW (named
+    LIMITED (up to a rate): accepting those opens the port, dropping them does not close it. FEW (from named
     sources): neither.
     """
 
     ALL = 0
-    OFTEN = 1
+    LIMITED = 1
     UNKNOWN = 2
     FEW = 3
     NONE = 4
 
 
 @dataclass(frozen=True)
-class Step:
-    """A rule, as far as it is about a newcomer. `does`: accept, drop, return, jump, goto, on (nothing), or unknown."""
+class Rule:
+    """A rule as it concerns one packet. `action`: accept, drop, return, jump, goto, continue (the next rule), or unknown."""
 
-    fits: Fits
-    does: str
-    target: str = ""
-    at: int = 0  # its place in the chain, as the filter counts
+    matches: Matches
+    action: str
+    target: str = ""  # the chain that a jump or goto leads to
+    position: int = 0  # in its chain, as the filter counts
     text: str = ""
 
 
@@ -41,95 +42,102 @@ class Step:
 class Chain:
     """Rules in their order; `policy` of a base chain is "accept" or "drop", "return" for the others."""
 
-    steps: tuple[Step, ...]
+    rules: tuple[Rule, ...]
     policy: str = "return"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What can become of a newcomer; `shuts` is the base chain's own rule that ends it, None for the policy."""
+    """What can become of a packet. `closed_by` is the base chain's own rule that can drop it, None for the policy."""
 
-    ends: frozenset[str]  # of "accept", "drop"
-    shuts: Step | None = None
-    doubt: str = ""
+    outcomes: frozenset[str]  # of "accept", "drop"
+    closed_by: Rule | None = None
+    unclear: str = ""  # the first rule that is not understood
 
     @property
-    def shut(self) -> bool:
-        """True when no newcomer can get through."""
-        return self.ends == {"drop"}
+    def closed(self) -> bool:
+        """True when no stranger's packet can get through."""
+        return self.outcomes == {"drop"}
 
     @property
     def unsure(self) -> bool:
-        """True when that cannot be told."""
-        return len(self.ends) > 1
+        """True when that cannot be known."""
+        return len(self.outcomes) > 1
 
 
-def judge(base: Chain, chains: Mapping[str, Chain]) -> Verdict:
-    """The fate of a newcomer in a base chain, all its jumps followed."""
-    ends: set[str] = set()
-    shuts: Step | None = None
-    doubt = ""
-    for step in base.steps:
-        can, odd = _ends(step, chains, ())
-        doubt = doubt or odd
-        if "drop" in can and shuts is None:
-            shuts = step
-        ends |= can - {"on", "return"}
-        if "return" in can:
-            ends.add(base.policy)
-        if "on" not in can:
+def evaluate(base: Chain, chains: Mapping[str, Chain]) -> Verdict:
+    """The verdict of a base chain, all its jumps followed."""
+    outcomes: set[str] = set()
+    closed_by: Rule | None = None
+    unclear = ""
+    for rule in base.rules:
+        possible, odd = _rule_outcomes(rule, chains, ())
+        unclear = unclear or odd
+        if "drop" in possible and closed_by is None:
+            closed_by = rule
+        outcomes |= possible - {"continue", "return"}
+        if "return" in possible:
+            outcomes.add(base.policy)
+        if "continue" not in possible:
             break
     else:
-        ends.add(base.policy)
-    return Verdict(frozenset(ends), shuts, doubt)
+        outcomes.add(base.policy)
+    return Verdict(frozenset(outcomes), closed_by, unclear)
 
 
-def _ends(step: Step, chains: Mapping[str, Chain], above: tuple[str, ...]) -> tuple[set[str], str]:
-    """What can come of one step ("on": the next one is asked), and the text of a rule that is not understood."""
-    if step.fits in (Fits.NONE, Fits.FEW) or step.does == "on":
-        return {"on"}, ""
-    can: set[str]
-    doubt = step.text if step.fits is Fits.UNKNOWN or step.does == "unknown" else ""
-    match step.does:
+def all_if(true: bool) -> Matches:
+    """ALL when true, else NONE."""
+    return Matches.ALL if true else Matches.NONE
+
+
+def negated(matches: Matches) -> Matches:
+    """All packets but those: where FEW match, nearly all do not."""
+    opposite = {
+        Matches.ALL: Matches.NONE,
+        Matches.NONE: Matches.ALL,
+        Matches.FEW: Matches.ALL,
+        Matches.LIMITED: Matches.FEW,
+    }
+    return opposite.get(matches, matches)
+
+
+def _rule_outcomes(rule: Rule, chains: Mapping[str, Chain], callers: tuple[str, ...]) -> tuple[set[str], str]:
+    """What can come of one rule, and the text of a rule that is not understood. `callers`: the chains jumped through."""
+    if rule.matches in (Matches.NONE, Matches.FEW) or rule.action == "continue":
+        return {"continue"}, ""
+    possible: set[str]
+    unclear = rule.text if rule.matches is Matches.UNKNOWN or rule.action == "unknown" else ""
+    match rule.action:
         case "accept" | "return":
-            can = {step.does}
+            possible = {rule.action}
         case "drop":
-            can = {"on"} if step.fits is Fits.OFTEN else {"drop"}
+            possible = {"continue"} if rule.matches is Matches.LIMITED else {"drop"}
         case "jump" | "goto":
-            if step.target in above or step.target not in chains:
-                return {"accept", "drop", "on"}, step.text
-            can, inner = _through(chains[step.target], chains, (*above, step.target))
-            doubt = inner or doubt
-            if step.does == "goto" and "on" in can:
-                can = (can - {"on"}) | {"return"}
-            if step.fits is Fits.OFTEN and can != {"on"}:
-                can |= {"on"}
+            if rule.target in callers or rule.target not in chains:
+                return {"accept", "drop", "continue"}, rule.text
+            possible, inner = _chain_outcomes(chains[rule.target], chains, (*callers, rule.target))
+            unclear = inner or unclear
+            if rule.action == "goto" and "continue" in possible:
+                possible = (possible - {"continue"}) | {"return"}
+            if rule.matches is Matches.LIMITED and possible != {"continue"}:
+                possible |= {"continue"}
         case _:
-            can = {"accept", "drop", "on"}
-    if step.fits is Fits.UNKNOWN:
-        if can == {"on"}:
-            doubt = ""
-        can = can | {"on"}
-    return can, doubt
+            possible = {"accept", "drop", "continue"}
+    if rule.matches is Matches.UNKNOWN:
+        if possible == {"continue"}:
+            unclear = ""
+        possible = possible | {"continue"}
+    return possible, unclear
 
 
-def _through(chain: Chain, chains: Mapping[str, Chain], above: tuple[str, ...]) -> tuple[set[str], str]:
-    ends: set[str] = set()
-    doubt = ""
-    for step in chain.steps:
-        can, odd = _ends(step, chains, above)
-        doubt = doubt or odd
-        ends |= {"on" if end == "return" else end for end in can - {"on"}}
-        if "on" not in can:
-            return ends, doubt
-    return ends | {"on"}, doubt
-
-
-def all_or_none(true: bool) -> Fits:
-    """ALL when true."""
-    return Fits.ALL if true else Fits.NONE
-
-
-def turned(fits: Fits) -> Fits:
-    """The other newcomers: of a FEW, nearly all."""
-    return {Fits.ALL: Fits.NONE, Fits.NONE: Fits.ALL, Fits.FEW: Fits.ALL, Fits.OFTEN: Fits.FEW}.get(fits, fits)
+def _chain_outcomes(chain: Chain, chains: Mapping[str, Chain], callers: tuple[str, ...]) -> tuple[set[str], str]:
+    """What can come of a chain that was jumped to ("continue": back to the one that jumped)."""
+    outcomes: set[str] = set()
+    unclear = ""
+    for rule in chain.rules:
+        possible, odd = _rule_outcomes(rule, chains, callers)
+        unclear = unclear or odd
+        outcomes |= {"continue" if each == "return" else each for each in possible - {"continue"}}
+        if "continue" not in possible:
+            return outcomes, unclear
+    return outcomes | {"continue"}, unclear

@@ -26,32 +26,32 @@ class Firewall:
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
         """What the plan does not mend, or may not (firewall = "leave")."""
         found: list[Finding] = []
-        if answers.firewall == "leave" and facts.doors:
-            ports = sorted({door.port for door in facts.doors})
+        if answers.firewall == "leave" and facts.openings:
+            ports = sorted({opening.port for opening in facts.openings})
             found.append(
                 warn(
                     "firewall.closed",
                     f"The firewall of this server shuts port {' and '.join(map(str, ports))}.",
                     "Nobody outside reaches the site, nor can Let's Encrypt. The answers say that it is left alone.",
                     "; ".join(_shown(change) for change in _changes(facts)),
-                    "\n".join(f"{door.where}: port {door.port}: {door.why}" for door in facts.doors),
+                    "\n".join(f"{each.where}: port {each.port}: {each.why}" for each in facts.openings),
                 )
             )
-        if facts.doubts:
+        if facts.unclear:
             found.append(
                 warn(
                     "firewall.unsure",
                     "This server's firewall has rules that are not understood here, and they decide about port 80 or 443.",
                     "Nothing is guessed and nothing is changed about them. Visitors may not get through.",
                     "Look whether TCP 80 and 443 are open to everybody: sudo nft list ruleset; sudo iptables-save",
-                    "\n".join(facts.doubts),
+                    "\n".join(facts.unclear),
                 )
             )
-        if facts.fleeting and answers.firewall != "leave":
+        if facts.unsaved and answers.firewall != "leave":
             found.append(
                 note(
                     "firewall.not-kept",
-                    f"No file is known that brings back the rules of {', '.join(facts.fleeting)} after a restart.",
+                    f"No file is known that brings back the rules of {', '.join(facts.unsaved)} after a restart.",
                     "Whatever loads them at boot knows nothing of the ports opened for this site.",
                     'Add "accept TCP 80 and 443" where those rules come from. Or run hermes-setup again after a restart.',
                 )
@@ -65,30 +65,30 @@ class Firewall:
                     "Give the domain no AAAA record. Or write IPV6=yes into /etc/default/ufw, then: sudo ufw reload",
                 )
             )
-        if facts.unseen:
+        if facts.unreadable:
             found.append(
                 note(
                     "firewall.unseen",
                     "Whether this machine has a firewall cannot be seen from here.",
                     "In a container the rules belong to the machine around it.",
                     "If the site is not reached from outside, open TCP 80 and 443 there.",
-                    "\n".join(facts.unseen),
+                    "\n".join(facts.unreadable),
                 )
             )
         return found
 
     def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:
-        """What opens each shut door, the running rules first."""
+        """What opens each closed port, the running rules first."""
         return () if answers.firewall == "leave" else _changes(facts)
 
 
 def _changes(facts: Facts) -> tuple[Change, ...]:
     """Each once: a rule of ufw opens both families. The running rules first, then files, then what checks the files."""
-    changes = {_key(change): change for door in facts.doors for change in door.opens}
-    return tuple(sorted(changes.values(), key=_turn))
+    changes = {_key(change): change for opening in facts.openings for change in opening.changes}
+    return tuple(sorted(changes.values(), key=_order))
 
 
-def _turn(change: Change) -> int:
+def _order(change: Change) -> int:
     return 1 if isinstance(change, Place) else 0 if isinstance(change, Run) and change.gives else 2
 
 
