@@ -26,6 +26,7 @@ from hermes_setup.stages.firewall import (
     nftables_ruleset,
     ufw,
 )
+from hermes_setup.stages.firewall.facts import closed_ports
 from hermes_setup.stages.firewall.packets import Packet, default_route_interfaces
 from hermes_setup.stages.firewall.rules import Chain, Matches, Rule, evaluate
 from hermes_setup.stages.firewall.stage import Firewall
@@ -656,6 +657,24 @@ def test_a_rich_rule_that_refuses_everyone_is_unclear_and_one_for_some_lets_no_o
 )
 def test_zones_of_firewalld(field: str, opens: bool) -> None:
     assert (not firewalld.report("public", field, field, [packet_to(80)]).openings) is opens
+
+
+@pytest.mark.parametrize(
+    ("zone", "closed"),
+    [
+        ("  services: http ssh", {8644}),
+        ("  ports: 8000-9000/tcp", set[int]()),
+        ('  rich rules: \n\trule service name="http" accept', {8644}),
+    ],
+)
+def test_a_port_that_no_service_of_firewalld_names_can_be_asked_about(zone: str, closed: set[int]) -> None:
+    assert closed_ports(firewalld_box(zone, zone), [8644]) == closed
+
+
+def test_no_filter_is_asked_about_no_port() -> None:
+    box = firewalld_box("", "")
+    assert closed_ports(box, ()) == set()
+    assert box.asked == []
 
 
 # -- the stage -----------------------------------------------------------------------------------------------------------

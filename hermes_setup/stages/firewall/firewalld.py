@@ -29,15 +29,16 @@ def report(name: str, now: str, permanent: str, packets: Sequence[Packet]) -> Re
             if verdict.unsure or (verdict.closed and rule.startswith("rule")):
                 unclear.append(f"firewalld, zone {name}: {verdict.unclear or rule}")
             elif verdict.closed:
-                service = SERVICES[packet.port]
+                entry = SERVICES.get(packet.port, f"{packet.port}/tcp")
+                kind = "service" if packet.port in SERVICES else "port"
                 change = Run(
-                    ("firewall-cmd", *flags, f"--zone={name}", f"--add-service={service}"),
+                    ("firewall-cmd", *flags, f"--zone={name}", f"--add-{kind}={entry}"),
                     f"open port {packet.port} in firewalld, zone {name}{when}",
                     gives=f"port {packet.port} open (firewalld{when})",
-                    undo_argv=("firewall-cmd", *flags, f"--zone={name}", f"--remove-service={service}"),
+                    undo_argv=("firewall-cmd", *flags, f"--zone={name}", f"--remove-{kind}={entry}"),
                     seconds=60,
                 )
-                why = f"zone {name} does not list {service}{when}"
+                why = f"zone {name} does not list {entry}{when}"
                 openings.append(Opening("firewalld", packet.port, why, (change,)))
     return Report(tuple(openings), tuple(dict.fromkeys(unclear)))
 
@@ -59,8 +60,8 @@ def _chain(text: str, packet: Packet) -> Chain:
 
 def _entries_that_open(text: str, packet: Packet) -> Iterator[str]:
     """The services, ports and protocols of a zone that accept the packet."""
-    if SERVICES[packet.port] in _field(text, "services"):
-        yield SERVICES[packet.port]
+    if (service := SERVICES.get(packet.port)) in _field(text, "services"):
+        yield str(service)
     for each in _field(text, "ports"):
         ports, _, protocol = each.partition("/")
         low, _, high = ports.partition("-")
@@ -86,7 +87,7 @@ def _rich_rule_matches(line: str, packet: Packet) -> Matches:
     if "destination " in line:
         found.append(Matches.UNKNOWN)
     if match := re.search(r'\bservice name="([^"]+)"', line):
-        found.append(Matches.ALL if match.group(1) == SERVICES[packet.port] else Matches.NONE)
+        found.append(Matches.ALL if match.group(1) == SERVICES.get(packet.port) else Matches.NONE)
     if match := re.search(r'(?<![-\w])port port="(\d+)(?:-(\d+))?" protocol="(\w+)"', line):
         low, high, protocol = match.groups()
         inside = protocol == "tcp" and int(low) <= packet.port <= int(high or low)
