@@ -55,7 +55,7 @@ class Parser(argparse.ArgumentParser):
     def _refusal(self, error: argparse.ArgumentError) -> WrongInput:
         if "explicit" in str(error):  # argparse's words: "ignored explicit argument"
             return WrongInput(f"{error.argument_name} takes no value.", hint=f"Write only {error.argument_name}.")
-        return WrongInput(f"{error.argument_name} needs a value behind it.", hint=SEE_HELP)
+        return WrongInput(f"{error.argument_name} needs a value after it.", hint=SEE_HELP)
 
     def _unknown(self, flag: str) -> WrongInput:
         near = difflib.get_close_matches(flag, self.flags, 1)
@@ -65,9 +65,9 @@ class Parser(argparse.ArgumentParser):
     def _too_many(self, word: str) -> WrongInput:
         if "--answers" in self.flags and word.endswith(".toml"):
             return WrongInput(
-                f"{word!r} is a word too many.", hint=f"Did you mean: hermes-setup apply --answers {word}?"
+                f"{word!r} is one word too many.", hint=f"Did you mean: hermes-setup apply --answers {word}?"
             )
-        return WrongInput(f"{word!r} is a word too many.", hint=SEE_HELP)
+        return WrongInput(f"{word!r} is one word too many.", hint=SEE_HELP)
 
 
 def add_run_flags(parser: Parser) -> None:

@@ -47,7 +47,7 @@ def check_password(text: str, *, user: str = "") -> str:
         raise WrongInput("The password has more than one line.", hint="A password is one line.")
     if any(unicodedata.category(char) in ("Cc", "Cs") for char in text):
         raise WrongInput(
-            "The password holds a control character (a tab, an arrow key, ...).",
+            "The password contains a control character (a tab, an arrow key, ...).",
             hint="Type letters, digits, spaces and signs.",
         )
     text = unicodedata.normalize("NFC", text)
@@ -59,12 +59,12 @@ def check_password(text: str, *, user: str = "") -> str:
     if len(text.encode()) > LONGEST:
         raise WrongInput(
             f"The password is longer than {LONGEST} bytes.",
-            hint=f"Every browser and nginx take up to {LONGEST} bytes; use a shorter one.",
+            hint=f"Use a shorter one: every browser and nginx accept up to {LONGEST} bytes.",
         )
     if user and text.casefold() == user.casefold():
-        raise WrongInput("The password is the user's name.", hint="Type something that nobody guesses.")
+        raise WrongInput("The password is the user's name.", hint="Type something that nobody can guess.")
     if len(set(text)) < 4:
-        raise WrongInput("The password repeats the same few characters.", hint="Type something that nobody guesses.")
+        raise WrongInput("The password repeats the same few characters.", hint="Type something that nobody can guess.")
     return text
 
 

@@ -259,7 +259,7 @@ def test_who_is_there_already_stays_if_the_list_says_nothing_else() -> None:
         ("bob\tSecret-Secret", "more than a name"),
         ("bob;Secret-Secret", "more than a name"),
         ("bob,Secret-Secret", "more than a name"),
-        ("-bob:Secret-Secret", "cannot start with -"),
+        ("-bob:Secret-Secret", "can't start with -"),
         (":Secret-Secret", "name is empty"),
         ("bo\x07b:Secret-Secret", "control character"),
         ("x" * 65 + ":Secret-Secret", "64 is the most"),

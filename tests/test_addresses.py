@@ -86,10 +86,10 @@ def test_a_network_is_taken_in_its_short_form(text: str, network: str) -> None:
         ("203.0.113.5/24", "write 203.0.113.5"),
         ("2001:db8::1/32", "2001:db8::/32"),
         ("10.0.0.0/0", "0.0.0.0/0"),
-        ("0.0.0.0", "nobody"),
-        ("::", "nobody"),
-        ("224.0.0.1", "nobody"),
-        ("fe80::1%eth0", "network card"),
+        ("0.0.0.0", "anyone can have"),
+        ("::", "anyone can have"),
+        ("224.0.0.1", "anyone can have"),
+        ("fe80::1%eth0", "network interface"),
         ("203.0.113.5 allowed; } evil {", "not an address"),
         ("203.0.113.0/24; }", "0 to 32"),
         ("[2001:db8::1]", "not an address"),
@@ -112,7 +112,7 @@ def test_what_is_no_network_is_told_why(text: str, reason: str) -> None:
         ([["203.0.113.5"]], "not a list"),
         (["203.0.113.5", "203.0.113.5/32"], "twice"),
         (["203.0.113.5", "::ffff:203.0.113.5"], "twice"),
-        (["203.0.113.5/8"], "beginning"),
+        (["203.0.113.5/8"], "first address"),
     ],
 )
 def test_the_key_of_the_answers_file_is_read_strictly(value: object, reason: str) -> None:

@@ -45,7 +45,7 @@ def test_a_host_name_is_taken(text: str, plain: str, shown: str) -> None:
     [
         ("", "empty"),
         ("   ", "empty"),
-        ("https://hermes.example.com", "scheme"),
+        ("https://hermes.example.com", "whole URL"),
         ("https://hermes.example.com/x", "hermes.example.com"),
         ("hermes.example.com/", "path"),
         ("hermes.example.com:443", "port"),
@@ -218,7 +218,7 @@ USER = '[[users]]\nname = "alice"\n'
         ('domain = "hermes.example.com"\nfirewall = true\n' + USER, '"open" or "leave"'),
         ('domain = "hermes.example.com"\n' + USER + 'password = "x"', "Did you mean password_file?"),
         ('domain = "hermes..com"\n' + USER, "two dots in a row"),
-        ('domain = "hermes.example.com"\nemail = "me@example"\n' + USER, "example is no full domain"),
+        ('domain = "hermes.example.com"\nemail = "me@example"\n' + USER, "example is not a full domain"),
         ("domain = 5\n" + USER, "quotes"),
         ('domain = "x.example.com"\nfirewall = "off"\n' + USER, "leave"),
         ('domain = "x.example.com"\nusers = "alice"', "no user"),

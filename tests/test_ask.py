@@ -198,7 +198,7 @@ def test_a_wrong_answer_is_told_in_place_and_can_be_edited(box: Open) -> None:
     here.until("? Domain [vps.example.net]:")
     here.type("https://hermes.example.com/x\r")
     text = here.until("? Domain: hermes.example.com")  # what was meant is proposed: Enter would take it
-    assert "! That is an address with its scheme; only the name is wanted." in text
+    assert "! That is a whole URL; type only the name." in text
     here.type("\x1b[D\x1b[D\x7f\x7f")  # the cursor keys work in it
     here.type("\x05\x15hermes.example.com\r")
     here.until("go back")

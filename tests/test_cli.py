@@ -69,22 +69,22 @@ def nobody() -> Sequence[str]:
         (["uninstall"], "See all: hermes-setup --help"),
         (["apply"], "sudo hermes-setup apply --answers FILE.toml"),
         (["apply", "--answer", "x"], "Did you mean --answers?"),
-        (["apply", "--answers"], "--answers needs a value behind it."),
+        (["apply", "--answers"], "--answers needs a value after it."),
         (["apply", "--answers="], "--answers names no file."),
         (["apply", "f.toml"], "Did you mean: hermes-setup apply --answers f.toml?"),
-        (["apply", "--answers", "x", "--dry-run", "--check"], "two ways of the same look"),
-        (["apply", "--answers", "x", "extra"], "'extra' is a word too many."),
+        (["apply", "--answers", "x", "--dry-run", "--check"], "same look in two ways"),
+        (["apply", "--answers", "x", "extra"], "'extra' is one word too many."),
         (["apply", "--answers", "x", "--yes=no"], "--yes takes no value."),
         (["--yes"], "There is no flag --yes here."),
         (["--dryrun"], "Did you mean --dry-run?"),
         (["doctor", "--yes"], "There is no flag --yes here."),
-        (["doctor", "me"], "'me' is a word too many."),
+        (["doctor", "me"], "'me' is one word too many."),
         (["answers", "--json"], "The flags are: none."),
         (["users"], "users needs one more word."),
         (["users", "delete", "bob"], "users delete: there is no such command."),
-        (["users", "list", "bob"], "'bob' is a word too many."),
+        (["users", "list", "bob"], "'bob' is one word too many."),
         (["users", "add"], "The user's name is missing."),
-        (["users", "add", "--from"], "--from needs a value behind it."),
+        (["users", "add", "--from"], "--from needs a value after it."),
         (["users", "add", "bob", "--from", "/dev/null"], "users add --from FILE"),
         (["users", "add", "--from", "/dev/null", "--password-stdin"], "users add --from FILE"),
         (["users", "add", "--from", "/no/such/file"], "could not be read: No such file or directory."),
@@ -92,9 +92,9 @@ def nobody() -> Sequence[str]:
         (["users", "add", "--from="], "could not be read"),
         (["users", "add", "--from", "/dev/zero"], "larger than 16 MB"),
         (["users", "passwd", "bob", "--from", "/dev/null"], "There is no flag --from here."),
-        (["users", "add", "bob", "carol"], "'carol' is a word too many."),
-        (["users", "add", "b:b"], "cannot hold a colon"),
-        (["users", "add", "--", "-bob"], "cannot start with -"),
+        (["users", "add", "bob", "carol"], "'carol' is one word too many."),
+        (["users", "add", "b:b"], "can't contain a colon"),
+        (["users", "add", "--", "-bob"], "can't start with -"),
         (["users", "add", "#bob"], "#"),
         (["users", "add", "x" * 65], "64"),
         (["users", "add", "a\nb"], ""),
@@ -126,7 +126,7 @@ def test_version_and_help_are_data_on_stdout(argv: list[str]) -> None:
 
 
 def test_flags_may_stand_before_the_command(tmp_path: Path) -> None:
-    assert run("--json", "doctor", "me").words.startswith("Error: 'me' is a word too many")
+    assert run("--json", "doctor", "me").words.startswith("Error: 'me' is one word too many")
     assert run("--yes", "apply", f"--answers={tmp_path}/no.toml").tells(f"{tmp_path}/no.toml could not be read")
 
 
@@ -231,7 +231,7 @@ def test_a_path_that_is_none() -> None:
         (b'domian = "hermes.example.com"\n', "Did you mean domain?"),
         (b'domain = ["hermes.example.com"]\n', "domain"),
         (GOOD.encode().replace(b"self-signed", b"selfsigned"), "self-signed"),
-        (GOOD.encode().replace(b"hermes.", b"https://hermes."), "scheme"),
+        (GOOD.encode().replace(b"hermes.", b"https://hermes."), "whole URL"),
         (GOOD.encode() + b'pasword_file = "/root/x"\n', "password_file"),
         (GOOD.encode() + b'password_hash = "$2y$05$abc"\n', "$6$"),
         (b'firewall = "off"\n' + GOOD.encode(), '"leave"'),

@@ -176,7 +176,7 @@ def test_what_is_let_in() -> None:
     moved = visit(replace(BEFORE, redirects=(HOOKS,)))
     script = Script("webhooks", "these", "Hooks.example.com.", "in.example.com")
     wanted = menu(moved, script).answers
-    assert "it is an earlier name of the dashboard, which leads to hermes.example.com" in script.errors[0]
+    assert "it is an earlier name of the dashboard, and redirects to hermes.example.com" in script.errors[0]
     assert (wanted.webhooks, wanted.redirects) == (Webhooks(LISTENING, Domain.parse("in.example.com")), (HOOKS,))
     assert hooks("webhooks", "type", BACK, "none") is None
     assert wish("webhooks", BACK, "quit", at=let_in).do == "quit"

@@ -206,7 +206,7 @@ def test_the_forecast_names_each_change_under_its_stage() -> None:
         "  - /etc/nginx/sites-enabled/old: take the old link away",
         "  > nginx reload: nginx serves it",
         "  + /d: w",
-        "Every file and command in full: the same with --dry-run.",
+        "To see every file and command in full: the same with --dry-run.",
     ]
 
 
@@ -478,7 +478,7 @@ def test_a_password_to_show_stands_alone_on_its_line_and_in_no_address() -> None
     ("issuer", "words"),
     [
         ("self-signed", "signed its certificate itself"),
-        ("letsencrypt-staging", "practice certificate"),
+        ("letsencrypt-staging", "a test certificate"),
         ("letsencrypt", ""),
     ],
 )

@@ -64,7 +64,7 @@ complete -c hermes-setup -n '_shtab_hermes_setup_using; and test $_shtab_hermes_
 complete -c hermes-setup -n '_shtab_hermes_setup_using apply' -l answers -xka "(__fish_complete_path (commandline -ct))" -d 'the file of answers'
 complete -c hermes-setup -n '_shtab_hermes_setup_using apply' -l yes -d 'agree to what the plan shows, and to nothing else'
 complete -c hermes-setup -n '_shtab_hermes_setup_using apply' -l dry-run -d 'show every change, make none'
-complete -c hermes-setup -n '_shtab_hermes_setup_using apply' -l check -d 'show what would be changed; exit 4 when that is anything'
+complete -c hermes-setup -n '_shtab_hermes_setup_using apply' -l check -d 'show what would be changed; exit 4 if there is anything'
 complete -c hermes-setup -n '_shtab_hermes_setup_using apply' -l allow-lockout -d 'let the allowed addresses leave out the one that this ssh session comes from'
 complete -c hermes-setup -n '_shtab_hermes_setup_using; and test $_shtab_hermes_setup_npos -eq 0' -a users -d 'who can sign in'
 complete -c hermes-setup -n '_shtab_hermes_setup_using users; and test $_shtab_hermes_setup_npos -eq 0' -a list -d 'who can sign in, how each came, when the line was changed last'

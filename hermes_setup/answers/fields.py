@@ -50,29 +50,29 @@ class Domain:
         shown = name.removesuffix(".").lower()
         if any(char in shown for char in _DEVIATIONS):
             raise WrongInput(
-                f"{name} holds a letter that old and new programs translate differently.",
-                hint="Type the name in its xn-- form, as your domain seller shows it.",
+                f"{name} contains a letter that old and new programs encode differently.",
+                hint="Type the name in its xn-- form, as your registrar (where you bought the domain) shows it.",
             )
         try:
             plain = shown if shown.isascii() else shown.encode("idna").decode("ascii").lower()
         except UnicodeError:
-            raise WrongInput(f"{name} cannot be a host name.", hint=_EXAMPLE) from None
+            raise WrongInput(f"{name} can't be a host name.", hint=_EXAMPLE) from None
         if len(plain) > 253:
             raise WrongInput(f"The name has {len(plain)} characters; 253 is the most.", hint=_EXAMPLE)
         labels = plain.split(".")
         for label in labels:
             if not _LABEL.match(label):
                 if not label:
-                    raise WrongInput(f"{name} has two dots in a row, or one in front.", hint=_EXAMPLE)
+                    raise WrongInput(f"{name} has two dots in a row, or starts with one.", hint=_EXAMPLE)
                 shape = f'"{label}"'
                 raise WrongInput(
-                    f"{name} is not a host name: {shape} may hold only letters, digits and - between them, 1 to 63.",
+                    f"{name} is not a host name: {shape} may have 1 to 63 letters and digits, with - between them.",
                     hint=_EXAMPLE,
                 )
         if len(labels) == 1:
             raise WrongInput(f"{name} is a single word; a certificate needs a full name with a dot.", hint=_EXAMPLE)
         if labels[-1].isdigit():
-            raise WrongInput(f"{name} ends in a number, so no name can be like that.", hint=_EXAMPLE)
+            raise WrongInput(f"{name} ends in a number, so it can't be a host name.", hint=_EXAMPLE)
         try:
             readable = plain.encode("ascii").decode("idna")
         except UnicodeError:
@@ -91,7 +91,7 @@ def _refuse_what_is_no_name(name: str) -> None:
     if "://" in name:
         rest = urlsplit(name).hostname if name.isprintable() and name.count("[") == name.count("]") == 0 else None
         raise WrongInput(
-            "That is an address with its scheme; only the name is wanted.",
+            "That is a whole URL; type only the name.",
             hint=f"Type it without http:// and the path{f': {rest}' if rest else ''}.",
             instead=rest or "",
         )
@@ -101,25 +101,25 @@ def _refuse_what_is_no_name(name: str) -> None:
         pass
     else:
         raise WrongInput(
-            f"{address} is an IP address. Certificates that renew themselves, and the passwords' safety, need a name.",
-            hint="Point a name at this server (an A record at your domain seller), then type the name.",
+            f"{address} is an IP address. Certificates that renew themselves, and safe passwords, need a name.",
+            hint="Point a name at this server (an A record at your registrar, where you bought the domain), then type the name.",
         )
     if "*" in name:
         raise WrongInput(
-            "A wildcard is not a place to open in a browser; its certificate needs DNS access, too.", hint=_EXAMPLE
+            "A wildcard can't be opened in a browser, and its certificate would need access to your DNS.", hint=_EXAMPLE
         )
     if "/" in name:
-        words = "A path does not belong to the name: Hermes needs a name of its own."
+        words = "Leave the path out: Hermes needs a name of its own."
         raise WrongInput(words, hint=_EXAMPLE, instead=name.partition("/")[0])
     if re.search(r":\d*\Z", name):
-        raise WrongInput("A port does not belong to the name: it is always 443 (https).", hint=_EXAMPLE)
+        raise WrongInput("Leave the port out: it is always 443 (https).", hint=_EXAMPLE)
     if "@" in name:
         raise WrongInput("That looks like an e-mail address.", hint=_EXAMPLE)
     bad = [char for char in name if char.isspace() or not char.isprintable() or char in ";{}$\"'`\\<>|&()#%,!?=+~^"]
     if bad:
         char = bad[0]
         seen = "a space" if char == " " else f"{char!r}"
-        raise WrongInput(f"A host name cannot hold {seen}.", hint=_EXAMPLE)
+        raise WrongInput(f"A host name can't contain {seen}.", hint=_EXAMPLE)
 
 
 def parse_email(text: str) -> str:
@@ -129,7 +129,7 @@ def parse_email(text: str) -> str:
         return ""
     hint = "Type an address like me@example.com, or nothing."
     if len(text) > 254 or not text.isascii() or not text.isprintable():
-        raise WrongInput("That is not an e-mail address that a CA takes.", hint=hint)
+        raise WrongInput("That is not an e-mail address that a certificate authority accepts.", hint=hint)
     local, at, host = text.rpartition("@")
     if (
         not at
@@ -143,8 +143,8 @@ def parse_email(text: str) -> str:
     try:
         Domain.parse(host)
     except WrongInput as error:
-        words = f"{text} is not an e-mail address that a CA takes"
-        raise WrongInput(f"{words}: {host} is no full domain.", hint=hint) from error
+        words = f"{text} is not an e-mail address that a certificate authority accepts"
+        raise WrongInput(f"{words}: {host} is not a full domain.", hint=hint) from error
     return f"{local}@{host.lower()}"
 
 
@@ -155,13 +155,13 @@ def parse_user(text: str) -> str:
     if not name:
         raise WrongInput("The user name is empty.", hint=hint)
     if any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in name):
-        raise WrongInput("The user name holds a control character.", hint=hint)
+        raise WrongInput("The user name contains a control character.", hint=hint)
     if ":" in name:
         raise WrongInput(
-            "A user name cannot hold a colon: browsers send name and password with one between.", hint=hint
+            "A user name can't contain a colon: browsers send one between the name and the password.", hint=hint
         )
     if name[0] in "-#":
-        raise WrongInput(f"A user name cannot start with {name[0]}: it would read as a flag or a comment.", hint=hint)
+        raise WrongInput(f"A user name can't start with {name[0]}: it would look like a flag or a comment.", hint=hint)
     if len(name) > 64:
         raise WrongInput(f"The user name has {len(name)} characters; 64 is the most.", hint=hint)
     return name
@@ -187,11 +187,13 @@ class Issuer:
         hint = "Type letsencrypt, letsencrypt-staging, self-signed, or the https:// address of an ACME directory."
         if "://" not in word:
             near = difflib.get_close_matches(word.lower(), known, 1)
-            raise WrongInput(f'"{word}" is no kind of certificate.', hint=f"Did you mean {near[0]}?" if near else hint)
+            raise WrongInput(
+                f'"{word}" is not a kind of certificate.', hint=f"Did you mean {near[0]}?" if near else hint
+            )
         if not re.fullmatch(
             r"https://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~%+=&?/-]*)?", word
         ):
-            raise WrongInput(f"{word} is not an address that ACME can use.", hint=hint)
+            raise WrongInput(f"{word} is not a usable address of an ACME directory.", hint=hint)
         return cls(word, word)
 
     @property
@@ -227,7 +229,7 @@ class Backend:
         if not 1 <= int(port) <= 65535:
             raise WrongInput(f"{port} is not a port; they go from 1 to 65535.", hint=hint)
         if address.is_unspecified or address.is_multicast:
-            raise WrongInput(f"{address} is not an address that one can connect to.", hint=hint)
+            raise WrongInput(f"{address} is not an address that can be connected to.", hint=hint)
         return cls(str(address), int(port))
 
     def __str__(self) -> str:
@@ -270,9 +272,9 @@ def parse_network(text: str) -> str:
     except ValueError:
         raise WrongInput(f"{word or 'Nothing'} is not an address or a network.", hint=hint) from None
     if "%" in alone:
-        raise WrongInput(f"{word} names a network card; an address alone is wanted.", hint=hint)
+        raise WrongInput(f"{word} names a network interface; type the address alone.", hint=hint)
     if slash and not (length.isascii() and length.isdecimal() and int(length) <= address.max_prefixlen):
-        raise WrongInput(f"{word}: behind the / stands a number from 0 to {address.max_prefixlen}.", hint=hint)
+        raise WrongInput(f"{word}: after the / comes a number from 0 to {address.max_prefixlen}.", hint=hint)
     bits = int(length) if slash else address.max_prefixlen
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     if mapped is not None and bits >= 96:
@@ -280,12 +282,12 @@ def parse_network(text: str) -> str:
     network = ipaddress.ip_network((address, bits), strict=False)
     if address != network.network_address:
         raise WrongInput(
-            f"{word} is not the beginning of a network.",
+            f"{word} is not the first address of a network.",
             hint=f"For the whole network write {network}; for the one address write {address}.",
             instead=str(network),
         )
     if bits == network.max_prefixlen and (address.is_unspecified or address.is_multicast):
-        raise WrongInput(f"{address} is nobody's address.", hint=hint)
+        raise WrongInput(f"{address} is not an address anyone can have.", hint=hint)
     return str(address) if bits == network.max_prefixlen else str(network)
 
 
@@ -316,8 +318,8 @@ def webhooks_host(text: str, domain: Domain, earlier: Sequence[Domain]) -> Domai
     host = Domain.parse(text)
     if host in earlier:
         raise WrongInput(
-            f"{host} cannot be the webhooks' host: it is an earlier name of the dashboard, which leads to {domain}.",
-            hint="Give the webhooks another name; or first let go of the earlier one (redirect_from; in the menu: Domain).",
+            f"{host} can't be the webhooks' host: it is an earlier name of the dashboard, and redirects to {domain}.",
+            hint="Give the webhooks another name; or first give up the earlier one (redirect_from; in the menu: Domain).",
         )
     return None if host.ascii == domain.ascii else host
 

@@ -114,7 +114,7 @@ def _users(value: object) -> tuple[UserEntry, ...]:
         raise WrongInput("[users] with single brackets is one table; users are a list.", hint="Write [[users]].")
     if not isinstance(value, list) or not value:
         raise WrongInput(
-            "The answers file names no user, and without one nobody could sign in.",
+            "The answers file names no user, so nobody could sign in.",
             hint='Add:\n[[users]]\nname = "alice"',
         )
     entries: list[UserEntry] = []

@@ -116,19 +116,19 @@ class Endpoint:
         if found is None:
             near = difflib.get_close_matches(name, known, 1)
             raise WrongInput(
-                "Slack's gateway calls out itself, so nothing has to reach it."
+                "Slack's gateway makes its own connections, so nothing has to reach it."
                 if name == "slack"
-                else f'"{name}" is no platform of Hermes that others send to.',
+                else f'"{name}" is not a platform of Hermes that others send to.',
                 hint=f"Did you mean {near[0]}?" if near else f"Others send to: {', '.join(known)}.",
             )
         if not colon:
             return cls(found, found.port)
         if not (port.isascii() and port.isdecimal() and 1 <= int(port) <= 65535):
-            raise WrongInput(f"{text.strip()}: behind the colon stands a port, 1 to 65535.", hint=f"Write {name}.")
+            raise WrongInput(f"{text.strip()}: after the colon comes a port, 1 to 65535.", hint=f"Write {name}.")
         if whose := TAKEN.get(int(port)):
             raise WrongInput(
-                f"{name}:{int(port)} cannot be: port {int(port)} is {whose}, so no platform of Hermes listens there.",
-                hint=f"Name the port on which Hermes has it; the usual one is {found.port}. The web server passes on from 443.",
+                f"{name}:{int(port)} can't be right: port {int(port)} is {whose}, so no platform of Hermes listens there.",
+                hint=f"Name the port that Hermes uses for it; the usual one is {found.port}. The web server forwards from 443.",
             )
         return cls(found, int(port))
 
@@ -142,7 +142,7 @@ def parse_endpoints(texts: list[str]) -> tuple[Endpoint, ...]:
                 raise WrongInput(f"{hook.platform.name} is named twice.", hint="Keep one of the two.")
             if other.port == hook.port:
                 raise WrongInput(
-                    f"{other} and {hook} cannot both listen on port {hook.port}.",
+                    f"{other} and {hook} can't both listen on port {hook.port}.",
                     hint=f"Give one of them another port in Hermes, and name it here: {hook.platform.name}:{_free(hook.port, hooks)}",
                 )
     return tuple(hooks)

@@ -89,7 +89,7 @@ def _public_addresses(value: object, _known: Mapping[str, Any]) -> tuple[str, ..
 
 def _allow(value: object, _known: Mapping[str, Any]) -> tuple[str, ...]:
     return networks_of(
-        value, "allow", "nobody could open the dashboard", "whoever has a password may come from anywhere"
+        value, "allow", "nobody could open the dashboard", "everyone with a password may come from anywhere"
     )
 
 

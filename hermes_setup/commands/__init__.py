@@ -49,12 +49,12 @@ BOTTOM = """\
 
   --yes       agree to what the plan shows, and to nothing else
   --dry-run   show every change, make none
-  --check     show what would be changed; exit 4 when that is anything
+  --check     show what would be changed; exit 4 if there is anything
   --allow-lockout  let the allowed addresses leave out the one that this ssh session comes from
 
-Exit: 0 done, nothing to do, or "no"  1 a stage failed, its files were put back  2 wrong usage or answers
-      3 a check blocks  4 doctor or --check found something  70 a bug of ours  75 another run is at work
-      129 hung up  130 ^C  143 terminated: run the same again, it goes on where it stopped
+Exit: 0 done, nothing to do, or "no"  1 a step failed, its files were put back  2 wrong usage or answers
+      3 a check blocks  4 doctor or --check found something  70 a bug in hermes-setup  75 another run is active
+      129 hung up  130 ^C  143 terminated: run the same again, it continues where it stopped
 """
 
 

@@ -22,7 +22,7 @@ def arguments(parser: Parser) -> None:
     """See `commands`."""
     parser.flag("--answers", "the file of answers", metavar="FILE")
     add_run_flags(parser)
-    parser.flag("--check", "show what would be changed; exit 4 when that is anything")
+    parser.flag("--check", "show what would be changed; exit 4 if there is anything")
     add_lockout(parser)
 
 
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Outcome:
     if arguments.answers is None:
         raise WrongInput("apply needs the file of answers.", hint="sudo hermes-setup apply --answers FILE.toml")
     if arguments.dry_run and arguments.check:
-        raise WrongInput("--dry-run and --check are two ways of the same look.", hint="Keep one of them.")
+        raise WrongInput("--dry-run and --check do the same look in two ways.", hint="Keep one of them.")
     session.choose(dry=arguments.dry_run, check=arguments.check, yes=arguments.yes, lockout=arguments.allow_lockout)
     from hermes_setup.job import Job, carry_out
     from hermes_setup.stages import all_steps

@@ -98,7 +98,7 @@ def rehearse(answers: Answers, steps: Sequence[Step], dashboards: Sequence[tuple
             for step in copy.prepare(part):
                 screen.say(f"{step} ...", "dim")
             if copy.plays:
-                screen.say("No Hermes answers here, so in the copy something stands in for it.", "dim")
+                screen.say("No Hermes answers here, so the copy has a stand-in for it.", "dim")
             if copy.unfiltered:
                 screen.hang(
                     "warning: ",

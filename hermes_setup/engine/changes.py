@@ -83,7 +83,7 @@ class Run:
             raise CommandFailed(error.message, error.hint or self.hint, error.output, error.code) from error
         if until and not system.wait(lambda: until.holds(system, before), seconds=until.seconds):
             raise HermesSetupError(
-                f"{' '.join(self.argv)} ended well, but after {until.seconds:g} s still not: {until.what}.",
+                f"{' '.join(self.argv)} succeeded, but after {until.seconds:g} s this is still not so: {until.what}.",
                 hint=until.hint or self.hint,
             )
 

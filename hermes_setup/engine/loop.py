@@ -106,8 +106,8 @@ def run(
                 cached = CachedHost(system)
             if changes and system.touches() and (left := stage.plan(answers, stage.inspect(answers, cached))):
                 raise HermesSetupError(
-                    f"Done, but it does not hold afterwards: {left[0].why}.",
-                    hint="Something else on this machine changes it back. Look at: hermes-setup doctor",
+                    f"Done, but it did not last: {left[0].why}.",
+                    hint="Something else on this machine changes it back. Look at: sudo hermes-setup doctor",
                 )
         except HermesSetupError as error:
             left_over = put_back(journal.recall(step.name), system)

@@ -49,7 +49,7 @@ def put_back(remembered: Sequence[tuple[Change, Change]], system: System) -> lis
                 if now == undo.node:
                     continue
                 if now != change.node and not _placed_later(undo.path, now, remembered):
-                    left.append(f"{undo.path} was changed by someone since, so it stays as it is")
+                    left.append(f"{undo.path} was changed by someone else since, so it stays as it is")
                     continue
             undo.apply(system)
         except HermesSetupError as error:

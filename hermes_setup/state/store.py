@@ -68,11 +68,11 @@ class State:
             except BlockingIOError:
                 holder = os.pread(handle, 4096, 0).decode(errors="replace").strip() or "another run"
                 end = re.match(r"process (\d+)", holder)
-                lost = f"sudo kill {end.group(1)}" if end else "tmux attach, if it sits in tmux"
+                lost = f"sudo kill {end.group(1)}" if end else "tmux attach, if it runs in tmux"
                 raise Busy(
-                    f"Another hermes-setup is at work: {holder}.",
-                    hint=f"Wait until it has ended. If its terminal is lost: {lost} ; it ends in a sound state, and the same "
-                    "again goes on from there.",
+                    f"Another hermes-setup is running: {holder}.",
+                    hint=f"Wait until it has finished. If its terminal is lost: {lost} ; that leaves everything in a sound state, and the "
+                    "same command continues from there.",
                 ) from None
             who = f"process {os.getpid()} ({doing}), since {time.strftime('%H:%M:%S')}"
             with contextlib.suppress(OSError):  # on a full disk nobody hears who; the lock itself needs no room

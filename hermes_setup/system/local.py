@@ -225,7 +225,7 @@ class Local:
         except subprocess.TimeoutExpired:
             out += _end(process)
             raise CommandFailed(
-                f"{argv[0]} did not end within {seconds:g} s and was stopped.",
+                f"{argv[0]} did not finish within {seconds:g} s and was stopped.",
                 output=out.decode(errors="replace"),
                 code=124,
             ) from None

@@ -16,11 +16,11 @@ def trust_note(answers: Answers) -> str:
     if answers.issuer.self_signed:
         return (
             "Your browser warns at the first visit, because this server signed its certificate itself. That is expected: "
-            'choose "Advanced", then go on. With a public domain, run hermes-setup again and choose Let\'s Encrypt.'
+            'choose "Advanced", then continue. With a public domain, run hermes-setup again and choose Let\'s Encrypt.'
         )
     if answers.issuer.directory == LETSENCRYPT_STAGING:
         return (
-            "Your browser warns: this is Let's Encrypt's practice certificate. When all works, run hermes-setup again and "
+            "Your browser warns: this is a test certificate (Let's Encrypt staging). When everything works, run hermes-setup again and "
             "choose Let's Encrypt."
         )
     return ""

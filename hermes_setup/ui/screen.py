@@ -180,7 +180,7 @@ class Screen:
         if not count:
             self.say("Nothing to change: everything is as it should be.")
         elif not diffs:
-            self.say("Every file and command in full: the same with --dry-run.", "dim")
+            self.say("To see every file and command in full: the same with --dry-run.", "dim")
         return count
 
     def _change(self, change: Change, before: Node | None, *, diffs: bool) -> None:
@@ -228,7 +228,9 @@ class Screen:
         match error:
             case Blocked():
                 self.findings(error.findings)
-                self.say("Nothing was changed in this step. Mend what blocks, then run the same command again.", "bold")
+                self.say(
+                    "Nothing was changed in this step. Fix what blocks it, then run the same command again.", "bold"
+                )
             case StageFailed():
                 self.hang("Failed: ", error.message, "bold red")
                 self._tail(error.cause)
@@ -265,7 +267,7 @@ class Screen:
         self.say(
             "Done. Your Hermes dashboard is at"
             if changed
-            else "Nothing to do: all is in place. Your Hermes dashboard is at",
+            else "Nothing to do: everything is in place. Your Hermes dashboard is at",
             "bold",
         )
         self.say()
@@ -340,7 +342,7 @@ class Screen:
         self.findings(found)
         wanted = [change for _, change in pending if isinstance(change, Place | Run)]
         if wanted:
-            self.say("Not as it should be; sudo hermes-setup mends it:", "bold")
+            self.say("Not as it should be; sudo hermes-setup fixes it:", "bold")
             for change in wanted:
                 subject = change.path if isinstance(change, Place) else command(change)
                 self.hang("  ~ ", f"{self.clean(subject)}: {change.why}")

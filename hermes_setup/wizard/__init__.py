@@ -54,7 +54,7 @@ def run(argv: Sequence[str], session: Session) -> Outcome:
             pass
     else:
         say(
-            "A dry run: the same questions, and nothing is changed. Any password it shows is for practice, and valid nowhere."
+            "A dry run: the same questions, and nothing is changed. Any password it shows is only an example, and works nowhere."
         )
     stored = session.state.answers()
     if stored is None:

@@ -20,7 +20,7 @@ def run(stored: Answers, session: Session) -> Outcome:
     """What was chosen is done, or the menu was left."""
     pending = _look_over(stored, session)
     if pending:
-        say("Not everything is as it should be. Enter shows what would put it right.")
+        say("Not everything is as it should be. Enter shows what would fix it.")
     visit = _visit(stored, pending, session)
     while True:
         outcome = _do(menu.menu(visit, session.asker), session)

@@ -40,7 +40,7 @@ def _certificate(answers: Answers, facts: certificate.Facts, renew: renewal.Fact
     left = f"{days} days left (until {leaf.not_after:%Y-%m-%d})" if days >= 0 else f"ended on {leaf.not_after:%Y-%m-%d}"
     who = {"timer": "renewed by systemd's timer", "cron": "renewed by cron"}.get(renew.who if renew else "", "")
     if answers.issuer.self_signed:
-        who = "made anew by hermes-setup"
+        who = "made again by hermes-setup"
     return f"{issuer}, {left}, {who or 'nobody renews it'}"
 
 

@@ -36,7 +36,7 @@ def meanwhile(answers: Answers, host: Host, login: str) -> str:
     port = "" if 22 in ports else f" -p {min(ports)}"
     place = f"[{at.address}]" if ":" in at.address else at.address
     return (
-        f"Meanwhile you can reach the dashboard through ssh{'' if found else ', once Hermes runs'}. On your own computer, "
+        f"Until then you can reach the dashboard through ssh{'' if found else ', once Hermes runs'}. On your own computer, "
         f"not here: ssh{port} -L 9119:{place}:{at.port} {login}@{public_address(host) or 'SERVER'}\n"
         "and then, in the browser there: http://localhost:9119/"
     )
@@ -45,8 +45,8 @@ def meanwhile(answers: Answers, host: Host, login: str) -> str:
 def wait(answers: Answers, host: Host, screen: Screen, seconds: float = SECONDS) -> None:
     """DNS is not in the way any more. Looks every so many seconds, and at once when Enter is pressed."""
     screen.say(
-        "Waiting for the record; it can take from a minute to some hours. Enter looks at once. Ctrl-C stops: your answers "
-        "are kept, and sudo hermes-setup goes on from here."
+        "Waiting for the record; it can take from a minute to a few hours. Enter looks now. Ctrl-C stops: your answers "
+        "are kept, and sudo hermes-setup continues from here."
     )
     said = ""
     while True:
@@ -54,7 +54,7 @@ def wait(answers: Answers, host: Host, screen: Screen, seconds: float = SECONDS)
         blocks = [each for each in Dns().check(answers, facts) if each.severity is Severity.BLOCK]
         if not blocks:
             _line(screen, "")
-            screen.say(f"There it is: {answers.domain.label} leads to this server.", "bold")
+            screen.say(f"There it is: {answers.domain.label} points to this server.", "bold")
             return
         now = screen.clean(blocks[0].what)
         if screen.terminal.moves:

@@ -76,7 +76,7 @@ def new_password(name: str, arguments: argparse.Namespace, session: Session) -> 
     from hermes_setup.ui.talk import say
 
     if arguments.generate and arguments.password_stdin:
-        raise WrongInput("--generate and --password-stdin are two ways to one password.", hint="Keep one of them.")
+        raise WrongInput("--generate and --password-stdin are two sources for one password.", hint="Keep one of them.")
     if arguments.generate:
         made = passwords.make_password()
         return passwords.hash_password(made), {name: made}

@@ -54,7 +54,7 @@ def _add_list(arguments: argparse.Namespace, session: Session) -> Outcome:
     """Everyone on the list can sign in, after one run; or nothing was changed."""
     if arguments.name or arguments.password_stdin:
         raise WrongInput(
-            "The file behind --from brings the names and the passwords.", hint="hermes-setup users add --from FILE"
+            "The file after --from has the names and the passwords.", hint="hermes-setup users add --from FILE"
         )
     raw = _read(arguments.source)
     session.need_root()
@@ -93,7 +93,7 @@ def _refuse_what_nobody_could_be_told(new: Sequence[Listed], arguments: argparse
         )
     if bare and not arguments.dry_run and not (sys.stdout and sys.stdout.isatty()):
         raise WrongInput(
-            "The passwords of a list are made up for the screen only, and the output goes elsewhere.",
+            "The passwords of a list are made up for the screen only, and the output goes somewhere else.",
             hint="Type it in a terminal, without > and |. Or write lines of name:password.",
         )
 
