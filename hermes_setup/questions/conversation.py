@@ -50,7 +50,7 @@ def next_question(draft: Draft, known: Known, questions: Sequence[Question] = AL
     return next((each for each in questions if each.is_open(draft, known)), None)
 
 
-def walk(
+def walk(  # noqa: PLR0913 - three of them are named at each call
     draft: Draft,
     known: Known,
     asker: Asker,

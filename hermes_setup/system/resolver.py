@@ -23,7 +23,7 @@ SEND_AGAIN = 0.8  # seconds; a datagram that is lost is lost silently
 DEFINITE = frozenset({"ok", "nodata", "nxdomain"})  # an answer about the name, not about the server
 
 
-def lookup(
+def lookup(  # noqa: PLR0913 - name and kind, the rest by its name
     name: str, kind: str, server: str = "", seconds: float = 3.0, *, port: int = 53, resolv_conf: str = RESOLV_CONF
 ) -> Records:
     """What that server says of the name, within `seconds` in all; never raises for what networks and servers do.

@@ -133,7 +133,7 @@ def test_the_pictures_are_of_today(world: World, machine: Machine) -> None:
         "The menu, domain: the new name, and what becomes of the old one",
         4,
         ("? Domain: hermes.example.com", "\x15chat.example.com\r"),
-        last="? Lead hermes.example.com to chat.example.com? [Y/n]",
+        last="? Redirect hermes.example.com to chat.example.com? [Y/n]",
     )
     shows("certificate", "The menu, certificate: who is to sign", 5, last="<) go back")
     shows("undo", "The menu, undo: what would be put back", 9, last=GO_AHEAD)

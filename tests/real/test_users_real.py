@@ -197,7 +197,7 @@ def test_passwords_are_made_up_for_a_list_on_a_terminal_only(vps: Machine) -> No
     vps.write("/root/team", "bob\ncarol\n")
     no = hermes_setup(vps, "users", "add", "--from", "/root/team", "--generate", "--yes", code=2).err
     assert "for the screen only" in " ".join(no.split())
-    assert "no terminal" in hermes_setup(vps, "users", "add", "--from", "/root/team", "--yes", code=2).err
+    assert "not a terminal" in hermes_setup(vps, "users", "add", "--from", "/root/team", "--yes", code=2).err
     hermes_setup(vps, "users", "add", "--from", "/root/team", "--generate", "--dry-run")
     assert users(vps) == ["alice"]
     here = Terminal(vps, "users", "add", "--from", "/root/team", "--generate", "--yes")

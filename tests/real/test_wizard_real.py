@@ -159,7 +159,7 @@ def test_ctrl_c_at_each_question_keeps_the_answers_and_again_asks_only_the_rest(
         assert here.raw.count("? ") >= 1
         here.interrupt()
         assert here.ended() == 130, step
-        assert "Nothing was changed; answers given so far are kept" in " ".join(here.raw.split())
+        assert "Nothing was changed; your answers so far are kept" in " ".join(here.raw.split())
         assert "sudo hermes-setup" in here.raw
         assert "Traceback" not in here.raw
         here = Terminal(vps)

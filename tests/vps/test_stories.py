@@ -235,7 +235,7 @@ def test_6_the_line_drops_at_five_moments(world: World, ready: Login) -> None:
         argv = ("hermes-setup", "apply", "--answers", "/root/answers.toml")
         here = Terminal(ready, *argv, command="sudo")  # type: ignore[arg-type]  # it spawns
         began = "Looking at this server"
-        while began not in here.until(lambda text: began in text or "at work" in text):  # the lost one is ending
+        while began not in here.until(lambda text: began in text or "is running" in text):  # the lost one is ending
             here.ended()
             here = Terminal(ready, *argv, command="sudo")  # type: ignore[arg-type]  # it spawns
         if moment not in MOMENTS[:2]:

@@ -41,7 +41,7 @@ def spoken_of(said: str) -> str:
     return found.group(1) if found else ""
 
 
-def _meaning(said: str, domain: Domain, name: str) -> tuple[str, str]:
+def _meaning(said: str, domain: Domain, name: str) -> tuple[str, str]:  # noqa: PLR0912 - a branch a refusal, read downwards
     """`name` is the one that certbot speaks of."""
     low = said.lower()
     if link := re.search(r"https://\S*/unpause\S*", said):

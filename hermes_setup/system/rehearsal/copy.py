@@ -178,7 +178,7 @@ class Copy(Local):
 
     # -- its network ----------------------------------------------------------------------------------------------------
 
-    def connect(
+    def connect(  # noqa: PLR0913 - called once, each by its name
         self, part: Part, held: Sequence[Listener], *, device: str, links: Sequence[str], nginx: bool, clock: bool
     ) -> tuple[bool, str]:
         """The copy has the machine's addresses, firewall and taken ports, and an internet around it.
