@@ -51,7 +51,7 @@ class View:
             return wrong, tuple(dict.fromkeys(value for server in right for value in told[server]))
         return (), tuple(value for family in self.families for value in family.truth.values)
 
-    def finding(self, code: str, severity: Severity, what: str, why: str, do: str, evidence: str = "") -> Finding:  # noqa: PLR0913 - the fields of a Finding
+    def finding(self, code: str, severity: Severity, what: str, why: str, do: str, evidence: str = "") -> Finding:  # noqa: PLR0913, PLR0917 - the fields of a Finding
         """A finding with what everybody said as its evidence."""
         return Finding(code, severity, what, why, do, evidence or self.evidence())
 
