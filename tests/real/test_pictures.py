@@ -82,7 +82,7 @@ def test_the_pictures_are_of_today(world: World, machine: Machine) -> None:
     made["questions"] = picture(here, "The questions: domain, certificate, e-mail, user, password")
     here.type("\r")
     here.waits(lambda text: "5) Stop here" in text)
-    made["no-record-yet"] = picture(here, "The name has no record yet: what to set, the ssh line meanwhile, and a wait")
+    made["no-record-yet"] = picture(here, "The name has no record yet: what to set, the ssh line until then, and a wait")
     world.dns.host(DOMAIN, *machine.addresses)
     here.type("2\r")
     waits(here, GO_AHEAD)
@@ -139,7 +139,7 @@ def test_the_pictures_are_of_today(world: World, machine: Machine) -> None:
     shows("undo", "The menu, undo: what would be put back", 9, last=GO_AHEAD)
     site = machine.text("/etc/nginx/sites-available/hermes")
     machine.write("/etc/nginx/sites-available/hermes", site.replace("110m", "1m"))
-    shows("drift", "The menu, where a file was edited by hand: what would put it right", 8, last=GO_AHEAD)
+    shows("drift", "The menu, where a file was edited by hand: what would fix it", 8, last=GO_AHEAD)
     machine.write("/etc/nginx/sites-available/hermes", site)
     again = menu(7)
     assert again.ended() == 4, again.text  # Hermes itself is missing
