@@ -1,4 +1,4 @@
-"""The look from outside: before the first real order only, and every answer that a token by name can get."""
+"""The look from outside: before the first real order only, and every answer that the challenge token can get."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hermes_setup.engine.loop import Blocked, run
 from hermes_setup.engine.undoing import NoJournal
 from hermes_setup.host import File, Request, Response
 from hermes_setup.stages.certificate import lineages
-from hermes_setup.stages.outside import Outside, Staging, Token, stamp
+from hermes_setup.stages.outside import ChallengeToken, Outside, StagingOrder, stamp
 from hermes_setup.system.overlay import Overlay
 from machines import steps
 
@@ -93,7 +93,7 @@ def test_the_token_is_asked_for_at_every_address_of_the_name() -> None:
         return ours(machine, request)
 
     server.answer = answer
-    Token(OURS.domain)(server)
+    ChallengeToken(OURS.domain)(server)
     assert [request.address for request in seen] == [LOCAL, FOUR, SIX]
     assert {(request.port, request.name, request.tls) for request in seen} == {(80, NAME, False)}
 
@@ -125,7 +125,7 @@ def test_each_wrong_answer_is_its_own_finding(
     answer: Response, at: str, code: str, severity: Severity, word: str
 ) -> None:
     server = nginx_here(answer, at)
-    (finding,) = Token(OURS.domain)(server)
+    (finding,) = ChallengeToken(OURS.domain)(server)
     assert (finding.code, finding.severity) == (code, severity)
     assert word in finding.what
     assert tokens(server) == []
@@ -135,13 +135,16 @@ def test_an_address_that_cannot_be_reached_from_here_hides_no_foreign_one() -> N
     server = nginx_here()
     answer = {LOCAL: None, FOUR: Response(0, error="timeout"), SIX: Response(404)}
     server.answer = lambda machine, request: answer[request.address] or ours(machine, request)
-    assert [finding.code for finding in Token(OURS.domain)(server)] == ["outside.other-server", "outside.unreachable"]
+    assert [finding.code for finding in ChallengeToken(OURS.domain)(server)] == [
+        "outside.other-server",
+        "outside.unreachable",
+    ]
 
 
 def test_what_is_wrong_on_this_server_itself_is_the_only_thing_said() -> None:
     server = nginx_here()
     server.answer = lambda _machine, _request: Response(404)
-    (finding,) = Token(OURS.domain)(server)
+    (finding,) = ChallengeToken(OURS.domain)(server)
     assert "On this server" in finding.what
 
 
@@ -163,7 +166,7 @@ def test_no_token_stays_whatever_happens(stop: type[BaseException]) -> None:
 
     server.answer = broken
     with pytest.raises(stop):
-        Token(OURS.domain)(server)
+        ChallengeToken(OURS.domain)(server)
     assert tokens(server) == []
 
 
@@ -221,7 +224,7 @@ def test_a_wrong_clock_is_told_from_a_broken_network(date: str, code: str) -> No
     server = Server(refuse(TLS))
     server.world[("acme-v02.api.letsencrypt.org", "A")] = ("198.51.100.2",)
     server.answer = clock(date)
-    assert [finding.code for finding in Staging(OURS, "/usr/bin/certbot", NAME)(server)] == [code]
+    assert [finding.code for finding in StagingOrder(OURS, "/usr/bin/certbot", NAME)(server)] == [code]
 
 
 def test_a_dry_run_shows_the_looks_and_takes_none() -> None:

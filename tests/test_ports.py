@@ -94,13 +94,13 @@ class Docker(Nothing):
         ("-A PREROUTING -i wg0 -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 3128", []),
     ],
 )
-def test_a_port_that_docker_leads_away_is_taken_though_nobody_listens(rule: str, ports: list[int]) -> None:
+def test_a_port_that_docker_redirects_is_taken_though_no_one_listens(rule: str, ports: list[int]) -> None:
     facts = Ports().inspect(ANSWERS, Docker(rule))
     found = Ports().check(ANSWERS, facts)
     assert [finding.code for finding in found] == ["ports.taken"] * len(ports)
     assert all(finding.what.startswith(f"Port {port} ") for finding, port in zip(found, ports, strict=True))
 
 
-def test_a_published_port_whose_proxy_listens_is_told_of_once() -> None:
+def test_a_published_port_whose_proxy_listens_is_one_finding() -> None:
     holder = Listener("0.0.0.0", 80, 7, "docker-proxy", "docker.service")
     assert len(Ports().check(ANSWERS, Facts((holder,), ((80, "-A DOCKER ..."),)))) == 1

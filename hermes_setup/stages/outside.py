@@ -1,8 +1,9 @@
-"""The look from outside, before the first real order for a name: a token by name, then Let's Encrypt's staging.
+"""The look from outside before the first real order for a name: a challenge token by name, then Let's Encrypt's staging.
 
-A request to one's own name may never leave the machine, so only somebody outside can say whether the way in is open.
-certbot's own dry run is that somebody: a whole order on the staging servers, on an account of its own, whose limits are
-wide (letsencrypt.org/docs/staging-environment). A failed real order counts: five in an hour for a name, then it is shut.
+A request to the server's own name may never leave the machine, so only someone outside can say whether it can be reached.
+certbot's dry run does that: a whole order on the staging servers, with an account of its own, whose rate limits are
+wide (letsencrypt.org/docs/staging-environment). A real order that fails counts: after five in an hour Let's Encrypt refuses
+more for that name.
 """
 
 from __future__ import annotations
@@ -28,63 +29,63 @@ LOCAL = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Facts:
-    """Whether an order is coming, and which of its names have not been looked at from outside yet."""
+    """Whether a certificate will be ordered, and which of its names have not been reached from outside yet."""
 
-    order: bool
-    unseen: tuple[Domain, ...]
-    program: str
-    name: str = ""  # of the lineage that the order will be for
+    ordering: bool
+    unreached: tuple[Domain, ...]
+    certbot: str  # its path
+    lineage: str = ""  # that the order will be for
 
 
 class Outside:
     """See the module."""
 
     def inspect(self, answers: Answers, host: Host) -> Facts:
-        """Reads what certificate there is, and the stamp."""
+        """Reads which certificate there is, and the notes of earlier looks."""
         if not answers.issuer.public:
             return Facts(False, (), "")
         served = serving.served(answers, host)
         return Facts(
-            order=served is None or bool(serving.flaws(answers, served, host.now())),
-            unseen=tuple(name for name in answers.names if host.look(stamp(name)) == ABSENT),
-            program=certbot.binary(host),
-            name=lineages.cert_name(host, answers),
+            ordering=served is None or bool(serving.flaws(answers, served, host.now())),
+            unreached=tuple(name for name in answers.names if host.look(stamp(name)) == ABSENT),
+            certbot=certbot.binary(host),
+            lineage=lineages.cert_name(host, answers),
         )
 
-    def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:  # noqa: ARG002 - nothing is seen without a look
-        """Nothing: what it would see is outside."""
+    def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:  # noqa: ARG002 - the plan does the looking
+        """Nothing: the plan does the looking."""
         return ()
 
     def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:
-        """Two looks before the first order for a name; none for other CAs, whose limits are their own business."""
-        if not facts.order or not facts.unseen:
+        """Two looks before the first order for a name; none for other CAs, whose rate limits are not known."""
+        if not facts.ordering or not facts.unreached:
             return ()
         return (
             *(
-                Probe(Token(name), f"fetch a token by name: http://{name}/.well-known/acme-challenge/...")
-                for name in facts.unseen
+                Probe(ChallengeToken(name), f"fetch a token by name: http://{name}/.well-known/acme-challenge/...")
+                for name in facts.unreached
             ),
             Probe(
-                Staging(answers, facts.program, facts.name),
+                StagingOrder(answers, facts.certbot, facts.lineage),
                 "have Let's Encrypt's test servers look from outside; it costs nothing",
             ),
-            *(Stamp(stamp(name), File(b"passed", 0o600), "the look from outside") for name in facts.unseen),
+            *(Stamp(stamp(name), File(b"passed", 0o600), "the look from outside") for name in facts.unreached),
         )
 
 
 def stamp(name: Domain) -> str:
-    """Where it is noted that this name was reached from outside."""
+    """The path of the note that this name was reached from outside."""
     return f"{STATE}/stamps/outside-{name}"
 
 
 @dataclass(frozen=True)
-class Token:
-    """Fetch a random token by name, at every address that the name has."""
+class ChallengeToken:
+    """Fetch a random token by name, from every address of the name, as the CA does."""
 
     domain: Domain
 
     def __call__(self, system: System) -> Sequence[Finding]:
-        """What is wrong on the way in, the worst first; the token is gone again."""
+        """What is wrong, the worst first. The token is removed again."""
         name, token = self.domain.ascii, make_token()
         path = f"{CHALLENGES}/{token}"
         addresses = [a for kind in ("A", "AAAA") for a in system.dns(name, kind).values]
@@ -96,12 +97,12 @@ class Token:
             ]
         finally:
             system.put(path, ABSENT)
-        found = {address: finding for address, seen in asked if (finding := self._judge(address, seen, token))}
-        if LOCAL in found:  # what the world sees through it can be no better
+        found = {address: finding for address, seen in asked if (finding := self._finding(address, seen, token))}
+        if LOCAL in found:  # from outside it can be no better
             return [found[LOCAL]]
         return sorted(found.values(), key=lambda finding: -finding.severity)
 
-    def _judge(self, address: str, seen: Response, token: str) -> Finding | None:
+    def _finding(self, address: str, seen: Response, token: str) -> Finding | None:
         name = self.domain
         if seen.status == 200 and seen.body.strip() == token.encode():
             return None
@@ -155,20 +156,20 @@ class Token:
 
 
 @dataclass(frozen=True)
-class Staging:
-    """A whole order on Let's Encrypt's staging, by certbot's own dry run: nothing is kept of it."""
+class StagingOrder:
+    """A whole order on Let's Encrypt's staging servers, by certbot's dry run: nothing of it is kept."""
 
     answers: Answers
-    program: str
-    name: str
+    certbot: str  # its path
+    lineage: str
 
     def __call__(self, system: System) -> Sequence[Finding]:
         """Nothing when it went through; else a finding that blocks, with what the CA said."""
-        argv = certbot.certonly(self.answers, self.program, self.name, "--renew-with-new-domains", "--dry-run")
+        argv = certbot.certonly(self.answers, self.certbot, self.lineage, "--renew-with-new-domains", "--dry-run")
         try:
             system.run(argv, seconds=300)
         except CommandFailed as error:
-            if "certificate verify failed" in error.output.lower() and (wrong := _clock(system)):
+            if "certificate verify failed" in error.output.lower() and (wrong := _wrong_clock(system)):
                 return [wrong]
             meaning = refusals.explain(error, self.answers.domain, test=True)
             return [
@@ -183,16 +184,16 @@ class Staging:
         return ()
 
 
-def _clock(host: Host) -> Finding | None:
+def _wrong_clock(host: Host) -> Finding | None:
     """A finding when this server's clock and Let's Encrypt's are five minutes apart: then no TLS certificate is valid."""
     from email.utils import parsedate_to_datetime
 
     name = urlsplit(LETSENCRYPT).hostname or ""
     for address in host.dns(name, "A").values or host.dns(name, "AAAA").values:
-        # unverified: a wrong clock is just what would keep it from being verified, and only a time is read
-        said = host.fetch(Request(address, 443, name, "/directory", method="HEAD", tls=True)).header("Date")
+        # the certificate is not verified: with a wrong clock it could not be, and only a time is read
+        date = host.fetch(Request(address, 443, name, "/directory", method="HEAD", tls=True)).header("Date")
         try:
-            theirs = parsedate_to_datetime(said)
+            theirs = parsedate_to_datetime(date)
         except (TypeError, ValueError):
             continue
         apart = host.now() - theirs

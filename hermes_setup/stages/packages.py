@@ -1,4 +1,4 @@
-"""nginx and certbot are there and work: those that are there already, else the distribution's."""
+"""nginx, certbot and openssl are installed: those of the machine where they are there already, else the distribution's."""
 
 from __future__ import annotations
 
@@ -25,21 +25,20 @@ KEEP = ("-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-
 DPKG_STATUS = "/var/lib/dpkg/status"
 DPKG_UPDATES = "/var/lib/dpkg/updates"
 LEAST_MEMORY_KB = 350 * 1024
-HALF = re.compile(
+UNFINISHED = re.compile(
     r"^Status: \S+ \S+ (half-installed|unpacked|half-configured|triggers-awaited|triggers-pending)$", re.M
 )
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is installed. `half` are packages that dpkg was interrupted in."""
+    """What is installed."""
 
     missing: tuple[str, ...]
-    half: int
+    unfinished: int  # packages that dpkg was interrupted in
     apt: bool
     lock_holder: str
     memory_kb: int  # free for programs, swap included; 0: unknown
-    made: bool = False  # an Overlay has taken the installation as done
 
 
 class Packages:
@@ -50,24 +49,23 @@ class Packages:
         wanted = {"nginx": ("nginx", "-v"), "openssl": ("openssl", "version")}
         if not answers.issuer.self_signed:
             wanted["certbot"] = ("certbot", "--version")
-        made = host.given("packages")
-        missing = () if made else tuple(p for p, argv in wanted.items() if not self._works(host, argv))
+        assumed = host.given("packages")  # by a dry run
+        missing = () if assumed else tuple(name for name, argv in wanted.items() if not self._works(host, argv))
         status = host.look(DPKG_STATUS)
-        half = len(HALF.findall(status.content.decode(errors="replace"))) if isinstance(status, File) else 0
+        unfinished = len(UNFINISHED.findall(status.content.decode(errors="replace"))) if isinstance(status, File) else 0
         # what dpkg had not written into that file yet when it was interrupted (apt-pkg/deb/debsystem.cc, CheckUpdates)
-        half += sum(name.isdigit() for name in host.names(DPKG_UPDATES))
+        unfinished += sum(name.isdigit() for name in host.names(DPKG_UPDATES))
         memory = host.look("/proc/meminfo")
         return Facts(
             missing=missing,
-            half=0 if host.given("dpkg configured") else half,
+            unfinished=0 if host.given("dpkg configured") else unfinished,
             apt=not missing or host.ask(["apt-get", "--version"]).ok,
-            lock_holder=_holder(host) if missing or half else "",
-            memory_kb=_free(memory.content.decode()) if isinstance(memory, File) else 0,
-            made=made,
+            lock_holder=_lock_holder(host) if missing or unfinished else "",
+            memory_kb=_available_kb(memory.content.decode()) if isinstance(memory, File) else 0,
         )
 
     def _works(self, host: Host, argv: Sequence[str]) -> bool:
-        # certbot takes most of a second to say its version; that it can be found is asked of the folders instead
+        # certbot takes most of a second to print its version, so it is only looked for
         if argv[0] == "certbot":
             return any(
                 not isinstance(tree.follow_links(host, f"{folder}/certbot"), Absent)
@@ -76,7 +74,7 @@ class Packages:
         return host.ask(argv).ok
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:  # noqa: ARG002
-        """apt is there when it is needed, and memory enough to run it."""
+        """apt is there when it is needed, and enough memory to run it."""
         found: list[Finding] = []
         if facts.missing and not facts.apt:
             found.append(
@@ -109,11 +107,11 @@ class Packages:
         return found
 
     def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:  # noqa: ARG002
-        """Finish what dpkg left half done, then install what is missing."""
+        """Finish what dpkg was interrupted in, then install what is missing."""
         changes: list[Change] = []
-        if facts.lock_holder and (facts.missing or facts.half):
+        if facts.lock_holder and (facts.missing or facts.unfinished):
             changes.append(Probe(wait_for_apt, f"wait for {facts.lock_holder} to finish with the packages"))
-        if facts.half:
+        if facts.unfinished:
             changes.append(
                 Run(
                     ("dpkg", "--configure", "-a", "--force-confdef", "--force-confold"),
@@ -141,7 +139,7 @@ class Packages:
 
 
 def fetch_lists(system: System) -> Sequence[Finding]:
-    """apt's lists are fresh, or as fresh as can be: one broken source of many is no reason to stop here."""
+    """apt's lists are as fresh as they can be: one broken source among many is no reason to stop."""
     try:
         system.run(("apt-get", *LOCK, "update", "-q"), env=APT, seconds=900)
     except CommandFailed as error:
@@ -158,20 +156,20 @@ def fetch_lists(system: System) -> Sequence[Finding]:
 
 
 def wait_for_apt(system: System) -> Sequence[Finding]:
-    """Nobody holds apt's or dpkg's locks. Raises HermesSetupError when someone still does after ten minutes.
+    """apt's and dpkg's locks are free. Raises HermesSetupError when a program still holds one after ten minutes.
 
     apt-get waits for dpkg's lock by itself (DPkg::Lock::Timeout), but never for the one of its lists.
     """
-    if not system.wait(lambda: not _holder(system), seconds=600):
+    if not system.wait(lambda: not _lock_holder(system), seconds=600):
         raise HermesSetupError(
-            f"{_holder(system)} is still installing packages after ten minutes.",
+            f"{_lock_holder(system)} is still installing packages after ten minutes.",
             hint="Look what it does: ps aux | grep -e apt -e dpkg ; when it has ended, run hermes-setup again.",
         )
     return ()
 
 
-def _holder(host: Host) -> str:
-    """Who holds dpkg's lock: its inode in /proc/locks (proc(5)), then the process's name; "" for nobody."""
+def _lock_holder(host: Host) -> str:
+    """Who holds dpkg's lock: its inode in /proc/locks (proc(5)), then the process's name; "" when they are free."""
     stat = host.ask(
         ["stat", "-c", "%i", "/var/lib/dpkg/lock-frontend", "/var/lib/apt/lists/lock", "/var/lib/dpkg/lock"]
     )
@@ -188,7 +186,7 @@ def _holder(host: Host) -> str:
     return ""
 
 
-def _free(meminfo: str) -> int:
-    """MemAvailable + SwapFree in KiB (proc(5)); 0 when not told."""
+def _available_kb(meminfo: str) -> int:
+    """MemAvailable + SwapFree in KiB (proc(5)); 0 when it doesn't say."""
     found = dict(re.findall(r"^(\w+):\s+(\d+) kB$", meminfo, re.M))
     return int(found.get("MemAvailable", 0)) + int(found.get("SwapFree", 0)) if "MemAvailable" in found else 0

@@ -1,4 +1,4 @@
-"""Ports 80 and 443 are free, or nginx has them. Nothing is ever stopped for the user."""
+"""Ports 80 and 443 are free, or nginx has them. Other programs are never stopped."""
 
 from __future__ import annotations
 
@@ -33,29 +33,29 @@ _ADVICE = {
 
 @dataclass(frozen=True)
 class Facts:
-    """Who listens on the two ports; and the ports that a rule leads away from all of them, with that rule."""
+    """Who listens on the two ports; and the ports that a NAT rule redirects past them, with that rule."""
 
     holders: tuple[Listener, ...]
-    led_away: tuple[tuple[int, str], ...] = ()
+    redirected: tuple[tuple[int, str], ...] = ()
 
 
 class Ports:
     """See the module."""
 
     def inspect(self, answers: Answers, host: Host) -> Facts:  # noqa: ARG002 - the same for every answer
-        """Reads the machine's sockets, and what Docker leads past them (with userland-proxy off, it holds no socket)."""
+        """Reads the machine's sockets, and the NAT rules (with userland-proxy off, Docker has rules and no socket)."""
         holders = tuple(each for each in host.listeners() if each.port in PORTS)
         return Facts(holders, redirected_ports(host, PORTS))
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:  # noqa: ARG002
-        """Nobody but this machine's nginx has them; one finding a process."""
+        """No one but this machine's nginx listens on them; one finding for each process."""
         found: dict[tuple[int, str], list[Listener]] = {}
         for each in facts.holders:
             if not _our_nginx(each):
                 found.setdefault((each.pid, each.process), []).append(each)
         taken = {each.port for sockets in found.values() for each in sockets}
-        away = [_led_away(port, rule) for port, rule in facts.led_away if port not in taken]
-        return [*(_taken(sockets) for sockets in found.values()), *away]
+        redirected = [_redirected(port, rule) for port, rule in facts.redirected if port not in taken]
+        return [*(_taken(sockets) for sockets in found.values()), *redirected]
 
     def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:  # noqa: ARG002
         """Nothing."""
@@ -67,7 +67,7 @@ def _our_nginx(each: Listener) -> bool:
     return each.process == "nginx" and not each.contained
 
 
-def _led_away(port: int, rule: str) -> Finding:
+def _redirected(port: int, rule: str) -> Finding:
     return block(
         "ports.taken",
         f"Port {port} is led elsewhere by a rule of the kernel (a container that publishes it, most often).",
