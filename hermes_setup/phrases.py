@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:
@@ -14,6 +14,12 @@ def listed(names: Sequence[str], most: int = 12) -> str:
 def all_of(words: Sequence[str]) -> str:
     """The words as "a, b and c"."""
     return " and ".join(words) if len(words) < 3 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def ports_named(ports: Iterable[int]) -> str:
+    """The ports, each once and in order, as "port 80" or "ports 80 and 443"."""
+    numbers = [str(port) for port in sorted(set(ports))]
+    return f"port{'s' if len(numbers) > 1 else ''} {all_of(numbers)}"
 
 
 def any_of(words: Sequence[str]) -> str:

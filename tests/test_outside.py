@@ -104,10 +104,16 @@ CLOUDFLARE = (("Server", "cloudflare"), ("CF-RAY", "1-FRA"))
 @pytest.mark.parametrize(
     ("answer", "at", "code", "severity", "word"),
     [
-        (Response(404, (("Server", "Apache"),)), FOUR, "outside.other-server", Severity.BLOCK, "another server (404)"),
+        (Response(404, (("Server", "Apache"),)), FOUR, "outside.other-server", Severity.BLOCK, "Another server"),
         (Response(200, body=b"parked"), SIX, "outside.other-server", Severity.BLOCK, SIX),
-        (Response(401), LOCAL, "outside.other-server", Severity.BLOCK, "On this server another site"),
-        (Response(301, (("Location", "https://x/"),)), LOCAL, "outside.other-server", Severity.BLOCK, "On this server"),
+        (Response(401), LOCAL, "outside.other-server", Severity.BLOCK, "Another site on this server"),
+        (
+            Response(301, (("Location", "https://x/"),)),
+            LOCAL,
+            "outside.other-server",
+            Severity.BLOCK,
+            "Another site on this server",
+        ),
         (Response(0, error="refused"), LOCAL, "outside.nginx-silent", Severity.BLOCK, "refused"),
         (Response(522, CLOUDFLARE), FOUR, "outside.cloudflare", Severity.BLOCK, "Cloudflare"),
         (
@@ -145,7 +151,7 @@ def test_what_is_wrong_on_this_server_itself_is_the_only_thing_said() -> None:
     server = nginx_here()
     server.answer = lambda _machine, _request: Response(404)
     (finding,) = ChallengeToken(OURS.domain)(server)
-    assert "On this server" in finding.what
+    assert "on this server" in finding.what
 
 
 def test_a_cloud_that_does_not_let_a_server_reach_its_own_address_does_not_stop_it() -> None:

@@ -59,7 +59,7 @@ def test_one_process_is_one_finding_however_many_sockets_it_has() -> None:
         Listener(address, port, 7, "apache2", "apache2.service") for address in ("0.0.0.0", "::") for port in (80, 443)
     )
     (finding,) = Ports().check(ANSWERS, Facts(sockets))
-    assert finding.what.startswith("Port 80 and 443 is taken by apache2")
+    assert finding.what.startswith("Ports 80 and 443 are taken by apache2")
     assert finding.evidence == "0.0.0.0:80, 0.0.0.0:443, [::]:80, [::]:443"
 
 

@@ -62,14 +62,14 @@ class Outside:
             return ()
         return (
             *(
-                Probe(ChallengeToken(name), f"fetch a token by name: http://{name}/.well-known/acme-challenge/...")
+                Probe(ChallengeToken(name), f"fetch a test token by name: http://{name}/.well-known/acme-challenge/...")
                 for name in facts.unreached
             ),
             Probe(
                 StagingOrder(answers, facts.certbot, facts.lineage),
-                "have Let's Encrypt's test servers look from outside; it costs nothing",
+                "have Let's Encrypt's test servers look from outside (staging; uses up no rate limit)",
             ),
-            *(Stamp(stamp(name), File(b"passed", 0o600), "the look from outside") for name in facts.unreached),
+            *(Stamp(stamp(name), File(b"passed", 0o600), "reached from outside") for name in facts.unreached),
         )
 
 
@@ -110,48 +110,48 @@ class ChallengeToken:
         if seen.status and address == LOCAL:
             return block(
                 "outside.other-server",
-                f"On this server another site answers for {name} ({seen.status}).",
-                "Let's Encrypt would be told the same, and not find its token.",
-                f"Find it and take the name out of it: sudo nginx -T | grep -n {name}",
+                f"Another site on this server answers for {name} ({seen.status}).",
+                "Let's Encrypt would get the same answer instead of its token.",
+                f"Find it and remove the name from it: sudo nginx -T | grep -n {name}",
                 evidence,
             )
         if seen.status in (301, 302, 303, 307, 308):
             return warn(
                 "outside.redirected",
-                f"http://{name}/ at {address} is sent on to {seen.header('Location') or 'somewhere else'}.",
-                "Something in front of this server answers, a proxy for one. Let's Encrypt follows it, and may end elsewhere.",
-                "The next step asks from outside. If that fails: switch the redirect to HTTPS off there until it is done.",
+                f"http://{name}/ at {address} redirects to {seen.header('Location') or 'somewhere else'}.",
+                "Something in front of this server answers, a proxy perhaps. Let's Encrypt follows redirects and may end up elsewhere.",
+                "The next step checks from outside. If it fails, turn off the redirect to HTTPS there until the certificate is issued.",
                 evidence,
             )
         if seen.status and (seen.header("CF-RAY") or seen.header("Server").lower() == "cloudflare"):
             return block(
                 "outside.cloudflare",
-                f"http://{name}/ at {address} is answered by Cloudflare, which does not pass the request on ({seen.status}).",
-                "Let's Encrypt would be told the same, and not find its token.",
-                f"At Cloudflare, under DNS, switch {name} from the orange to the grey cloud (DNS only), and run this again.",
+                f"Cloudflare answers for http://{name}/ at {address} and doesn't pass the request on ({seen.status}).",
+                "Let's Encrypt would get the same answer instead of its token.",
+                f"At Cloudflare, under DNS, switch {name} from the orange to the grey cloud (DNS only), then run this again.",
                 evidence,
             )
         if seen.status:
             return block(
                 "outside.other-server",
-                f"http://{name}/ at {address} is answered by another server ({seen.status}).",
-                "Let's Encrypt would ask there, and not find its token.",
-                f"Point the A and AAAA records of {name} to this server only. If {address} is this server, "
+                f"Another server answers for http://{name}/ at {address} ({seen.status}).",
+                "Let's Encrypt would ask that server and not find its token.",
+                f"Point the A and AAAA records of {name} at this server only. If {address} is this server, "
                 "another program answers on that address: sudo hermes-setup doctor",
                 evidence,
             )
         if address == LOCAL:
             return block(
                 "outside.nginx-silent",
-                f"nginx does not answer on this server itself ({seen.error}).",
-                "So nobody outside can reach it, either.",
-                "Look at: sudo nginx -t; sudo tail /var/log/nginx/error.log",
+                f"nginx doesn't answer on this server ({seen.error}).",
+                "So no one can reach it from outside either.",
+                "See why: sudo nginx -t; sudo tail /var/log/nginx/error.log",
             )
         return warn(
             "outside.unreachable",
-            f"From here, http://{name}/ at {address} gives no answer ({seen.error}).",
-            "Many networks do not let a server reach its own public address, so this alone says little.",
-            "The next step asks from outside. If that fails, too: open TCP 80 and 443 in your provider's firewall.",
+            f"From this server, http://{name}/ at {address} doesn't answer ({seen.error}).",
+            "Many networks don't let a server reach its own public address, so this alone means little.",
+            "The next step checks from outside. If it fails too, open TCP 80 and 443 in your provider's firewall.",
         )
 
 
@@ -176,7 +176,7 @@ class StagingOrder:
                 block(
                     "outside.refused",
                     meaning.message,
-                    "The real order would fail the same way, and only five failures in an hour are allowed. None was used up.",
+                    "The real order would fail the same way, and Let's Encrypt allows five failures an hour. None was used up.",
                     meaning.hint,
                     error.output,
                 )
@@ -200,9 +200,9 @@ def _wrong_clock(host: Host) -> Finding | None:
         if abs(apart) > timedelta(minutes=5):
             return block(
                 "outside.clock",
-                f"This server's clock is wrong: it says {host.now():%Y-%m-%d %H:%M} UTC, Let's Encrypt's {theirs:%Y-%m-%d %H:%M}.",
-                "With a wrong clock every certificate looks expired, or not yet valid, Let's Encrypt's own included.",
-                "Set it: sudo timedatectl set-ntp true; in a container, on the machine around it. Then run this again.",
+                f"This server's clock is wrong: it says {host.now():%Y-%m-%d %H:%M} UTC, Let's Encrypt's says {theirs:%Y-%m-%d %H:%M}.",
+                "With a wrong clock every certificate looks expired or not yet valid, Let's Encrypt's own included.",
+                "Set it: sudo timedatectl set-ntp true; in a container, on the host. Then run this again.",
             )
         return None
     return None

@@ -11,6 +11,7 @@ from hermes_setup.engine.findings import Finding, block, warn
 from hermes_setup.errors import CommandFailed, HermesSetupError
 from hermes_setup.host import Absent, File, Host, System
 from hermes_setup.nginx import tree
+from hermes_setup.phrases import all_of
 from hermes_setup.values import dataclass
 
 APT = {
@@ -80,26 +81,26 @@ class Packages:
             found.append(
                 block(
                     "packages.no-apt",
-                    f"{' and '.join(facts.missing)} is not installed, and this machine has no apt-get.",
-                    "hermes-setup installs packages on Debian and Ubuntu only.",
-                    f"Install {' and '.join(facts.missing)} yourself, then run hermes-setup again.",
+                    f"{all_of(facts.missing)} {'are' if len(facts.missing) > 1 else 'is'} not installed, and this server has no apt-get.",
+                    "hermes-setup can install packages on Debian and Ubuntu only.",
+                    f"Install {all_of(facts.missing)} yourself, then run hermes-setup again.",
                 )
             )
         if facts.lock_holder and facts.missing:
             found.append(
                 warn(
                     "packages.apt-busy",
-                    f"Another program is installing packages at the moment: {facts.lock_holder}.",
-                    "On a new server that is the system's own first update; it takes a few minutes and must not be stopped.",
-                    "Nothing to do: the installation waits for it, up to ten minutes.",
+                    f"Another program is installing packages right now: {facts.lock_holder}.",
+                    "On a new server this is the system's own first update. It takes a few minutes; don't stop it.",
+                    "Nothing: the installation waits for it, up to ten minutes.",
                 )
             )
         if facts.missing and 0 < facts.memory_kb < LEAST_MEMORY_KB:
             found.append(
                 warn(
                     "packages.low-memory",
-                    f"Only {facts.memory_kb // 1024} MB of memory are free.",
-                    "Installing and certbot need about 350 MB for a moment; without it the system ends one of them.",
+                    f"Only {facts.memory_kb // 1024} MB of memory is free.",
+                    "Installing packages and certbot need about 350 MB for a short time. With less, the system may kill one of them.",
                     "Stop something large for now, or add swap: sudo fallocate -l 1G /swapfile && sudo chmod 600 /swapfile "
                     "&& sudo mkswap /swapfile && sudo swapon /swapfile",
                 )
@@ -110,7 +111,7 @@ class Packages:
         """Finish what dpkg was interrupted in, then install what is missing."""
         changes: list[Change] = []
         if facts.lock_holder and (facts.missing or facts.unfinished):
-            changes.append(Probe(wait_for_apt, f"wait for {facts.lock_holder} to finish with the packages"))
+            changes.append(Probe(wait_for_apt, f"wait for {facts.lock_holder} to finish installing packages"))
         if facts.unfinished:
             changes.append(
                 Run(
@@ -118,20 +119,19 @@ class Packages:
                     "finish the package installation that was interrupted",
                     gives="dpkg configured",
                     env=APT,
-                    hint="Look at: sudo dpkg --configure -a",
+                    hint="See why: sudo dpkg --configure -a",
                 )
             )
         if facts.missing:
-            names = " and ".join(facts.missing) if len(facts.missing) < 3 else ", ".join(facts.missing)
-            changes.append(Probe(fetch_lists, "fetch the lists of packages (apt-get update)"))
+            changes.append(Probe(fetch_lists, "fetch the package lists (apt-get update)"))
             changes.append(
                 Run(
                     ("apt-get", *LOCK, *KEEP, "install", "-q", "-y", "--no-install-recommends", *facts.missing),
-                    f"install {names} from the distribution",
+                    f"install {all_of(facts.missing)} from the distribution",
                     gives="packages",
                     env=APT,
                     seconds=1800,
-                    hint="Does this server reach the internet? Look at: sudo apt-get update; sudo apt-get install "
+                    hint="Can this server reach the internet? See why it failed: sudo apt-get update; sudo apt-get install "
                     + " ".join(facts.missing),
                 )
             )
@@ -146,9 +146,9 @@ def fetch_lists(system: System) -> Sequence[Finding]:
         return [
             warn(
                 "packages.lists",
-                "Not all lists of packages could be fetched.",
-                "A source in /etc/apt does not answer, or its key has expired. It goes on with the lists that are there.",
-                "Look at: sudo apt-get update",
+                "Some package lists could not be fetched.",
+                "A source in /etc/apt doesn't answer, or its key has expired. hermes-setup continues with the lists it has.",
+                "See which one: sudo apt-get update",
                 error.output,
             )
         ]
@@ -163,7 +163,7 @@ def wait_for_apt(system: System) -> Sequence[Finding]:
     if not system.wait(lambda: not _lock_holder(system), seconds=600):
         raise HermesSetupError(
             f"{_lock_holder(system)} is still installing packages after ten minutes.",
-            hint="Look what it does: ps aux | grep -e apt -e dpkg ; when it has ended, run hermes-setup again.",
+            hint="See what it is doing: ps aux | grep -e apt -e dpkg ; when it has finished, run hermes-setup again.",
         )
     return ()
 

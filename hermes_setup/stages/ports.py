@@ -8,24 +8,25 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.engine.changes import Change
 from hermes_setup.engine.findings import Finding, block
 from hermes_setup.host import Host, Listener
+from hermes_setup.phrases import ports_named
 from hermes_setup.stages.firewall.nat import redirected_ports
 from hermes_setup.stages.firewall.packets import PORTS
 from hermes_setup.values import dataclass
 
-# what listens for a container: Docker's, rootless Podman's, rootless Docker's
+# What listens on behalf of a container: Docker's, rootless Podman's, rootless Docker's.
 _PUBLISHERS = ("docker-proxy", "rootlessport", "rootlesskit")
 _ADVICE = {
-    "apache2": "Apache serves there. If its sites may go: sudo systemctl disable --now apache2. If they must stay, move "
-    "Apache to other ports (/etc/apache2/ports.conf) or let it be the proxy instead of nginx.",
-    "caddy": "Caddy serves there. If its sites may go: sudo systemctl disable --now caddy. Else let Caddy be the proxy.",
-    "lighttpd": "If lighttpd's sites may go: sudo systemctl disable --now lighttpd",
-    "haproxy": "If haproxy may go: sudo systemctl disable --now haproxy",
-    "traefik": "If traefik may go, stop it: sudo systemctl disable --now traefik, or its container (docker ps)",
-    "systemd": "A socket unit holds it for a service. Find it: systemctl list-sockets ; if it may go: sudo systemctl "
-    "disable --now NAME.socket",
+    "apache2": "If you don't need Apache's sites: sudo systemctl disable --now apache2. If you do, move Apache to other "
+    "ports (/etc/apache2/ports.conf), or use it as the proxy instead of nginx.",
+    "caddy": "If you don't need Caddy's sites: sudo systemctl disable --now caddy. If you do, use Caddy as the proxy.",
+    "lighttpd": "If you don't need lighttpd's sites: sudo systemctl disable --now lighttpd",
+    "haproxy": "If you don't need HAProxy: sudo systemctl disable --now haproxy",
+    "traefik": "If you don't need Traefik, stop it: sudo systemctl disable --now traefik, or its container (docker ps)",
+    "systemd": "A socket unit holds it for a service. Find it: systemctl list-sockets ; if you don't need it: sudo "
+    "systemctl disable --now NAME.socket",
     **dict.fromkeys(
         _PUBLISHERS,
-        "A container publishes that port. Find it: docker ps ; publish it elsewhere, or stop it: docker stop NAME "
+        "A container publishes it. Find it: docker ps ; publish it on another port, or stop it: docker stop NAME "
         "(with Podman: podman ps, podman stop).",
     ),
 }
@@ -70,8 +71,8 @@ def _our_nginx(each: Listener) -> bool:
 def _redirected(port: int, rule: str) -> Finding:
     return block(
         "ports.taken",
-        f"Port {port} is led elsewhere by a rule of the kernel (a container that publishes it, most often).",
-        "Visitors from outside would never meet nginx there. It is not changed for you.",
+        f"Port {port} is redirected by a NAT rule of this server, most likely to a container that publishes it.",
+        "Visitors would never reach nginx there. hermes-setup doesn't change such rules.",
         "Find the container: docker ps ; publish it on another port, or stop it. No container? sudo iptables -t nat -S "
         "PREROUTING. Then run hermes-setup again.",
         rule,
@@ -80,31 +81,33 @@ def _redirected(port: int, rule: str) -> Finding:
 
 def _taken(sockets: Sequence[Listener]) -> Finding:
     one = sockets[0]
-    ports = " and ".join(str(port) for port in sorted({each.port for each in sockets}))
+    ports = ports_named(each.port for each in sockets)
     where = ", ".join(
         f"[{each.address}]:{each.port}" if ":" in each.address else f"{each.address}:{each.port}" for each in sockets
     )
-    who = one.process or "a process that cannot be seen from here"
+    who = one.process or "a process that can't be seen from here"
     about = [f"process {one.pid}" if one.pid else "", f"unit {one.unit}" if one.unit else ""]
-    told = f" ({', '.join(part for part in about if part)})" if any(about) else ""
+    details = f" ({', '.join(part for part in about if part)})" if any(about) else ""
     if one.unit.startswith("docker-"):
-        do = f"It is in container {one.unit.removeprefix('docker-')}: docker ps ; publish it on another port, or docker stop it."
+        container = one.unit.removeprefix("docker-")
+        do = f"It runs in container {container}: docker ps ; publish it on another port, or stop it: docker stop {container}"
     elif one.contained:
-        do = f"It is in container {one.unit.removeprefix('container-')}, on this server's own network: machinectl list, or lxc list."
+        do = f"It runs in container {one.unit.removeprefix('container-')}, on this server's own network: machinectl list, or lxc list."
     elif one.unit and one.of_user and one.process not in _PUBLISHERS:
-        do = f"If it is not needed, as {one.user}: systemctl --user disable --now {one.unit}. Else move it to another port."
+        do = f"If you don't need it, as {one.user}: systemctl --user disable --now {one.unit}. If you do, move it to another port."
     elif one.process in _ADVICE:
         do = _ADVICE[one.process]
     elif one.unit:
-        do = f"If it is not needed: sudo systemctl disable --now {one.unit}. Else move it to another port."
+        do = f"If you don't need it: sudo systemctl disable --now {one.unit}. If you do, move it to another port."
     elif one.pid:
         do = f"See what it is: ps -fp {one.pid}. Stop it, or move it to another port."
     else:
         do = f"See what it is: sudo ss -tlnp 'sport = :{one.port}' ; sudo docker ps"
     return block(
         "ports.taken",
-        f"Port {ports} is taken by {who}{told}.",
-        "nginx has to listen there: certificates are checked on port 80, and browsers come to 443. It is not stopped for you.",
+        f"{ports.capitalize()} {'are' if ' and ' in ports else 'is'} taken by {who}{details}.",
+        "nginx has to listen there: Let's Encrypt checks the domain on port 80, and browsers use 443. hermes-setup doesn't "
+        "stop other programs.",
         f"{do.removesuffix('.')}. Then run hermes-setup again.",
         where,
     )

@@ -61,7 +61,7 @@ def look(host: Host, ports: Sequence[int] = PORTS) -> Facts:
         reports.append(ufw.report(ran["ufw"].out, ran["ufw-numbered"].out, packets, ipv6=ipv6))
     if ran["firewalld"].out.strip() == "running":
         reports.append(_by_firewalld(host, packets))
-    late = [f"{' '.join(commands[name])} gives no answer" for name, each in ran.items() if each.code == 124]
+    late = [f"{' '.join(commands[name])}: no answer" for name, each in ran.items() if each.code == 124]
     return Facts(
         tuple(opening for each in reports for opening in each.openings if not _assumed_open(host, opening)),
         tuple(dict.fromkeys([*(rule for each in reports for rule in each.unclear), *late])),

@@ -1,4 +1,7 @@
-"""firewalld, by `firewall-cmd --list-all` of the zone in which the outside interface is (firewall-cmd(1), firewalld.richlanguage(5))."""
+"""What firewalld closes, by `firewall-cmd --list-all` of the default route's zone, and what opens it.
+
+Sources: firewall-cmd(1), firewalld.richlanguage(5).
+"""
 
 from __future__ import annotations
 

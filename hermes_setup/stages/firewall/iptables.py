@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from hermes_setup.engine.changes import Place, Run
 from hermes_setup.host import File, Node
+from hermes_setup.phrases import ports_named
 from hermes_setup.stages.firewall.iptables_rules import verdicts
 from hermes_setup.stages.firewall.iptables_save import Tables, parse
 from hermes_setup.stages.firewall.openings import COMMENT, Opening, Report
@@ -79,11 +80,10 @@ def _saved_openings(command: str, saved: tuple[str, Node], packets: Sequence[Pac
             closed.append(packet.port)
     if not closed:
         return ()
-    ports = " and ".join(map(str, closed))
     place = Place(
         path,
         replace(node, content=text.encode("utf-8", "surrogateescape")),
-        f"keep port {ports} open after a restart ({command})",
+        f"keep {ports_named(closed)} open after a restart ({command})",
     )
     check = Run((f"{command}-restore", "--test", path), f"check that {command} can read {path}", seconds=30)
     return tuple(Opening(path, port, "closed after a restart", (place, check)) for port in closed)

@@ -8,6 +8,7 @@ from typing import Any
 
 from hermes_setup.engine.changes import Place, Run
 from hermes_setup.host import File, Node
+from hermes_setup.phrases import ports_named
 from hermes_setup.stages.firewall.nftables_conf import CONF, find_chain
 from hermes_setup.stages.firewall.nftables_rules import evaluate_base_chain
 from hermes_setup.stages.firewall.nftables_ruleset import Table, alternatives, parse, written_by_iptables
@@ -54,7 +55,7 @@ def report(
     try:
         tables = [table for table in parse(text) if own(table)]
     except (ValueError, KeyError, AttributeError, TypeError):
-        return Report(unclear=("nftables: its rules cannot be read",))
+        return Report(unclear=("nftables: its rules can't be read",))
     closed: dict[tuple[str, str, str], _ClosedChain] = {}
     unclear: list[str] = []
     for table, packet, base in _base_chains(tables, packets):
@@ -107,7 +108,7 @@ def _openings(closed: _ClosedChain) -> list[Opening]:
     names = " and ".join(map(str, ports))
     change = Run(
         ("nft", "; ".join(commands)),
-        f"open port {names} in nftables, table {where}",
+        f"open {ports_named(ports)} in nftables, table {where}",
         gives=f"port {names} open (nftables {chain})",
         # "add" first, so that it also works where the chain was never made
         undo_argv=("nft", f"add chain {where} {OUR_CHAIN}; flush chain {where} {OUR_CHAIN}"),
@@ -151,7 +152,7 @@ def _saved_openings(
     place = Place(
         CONF,
         replace(saved, content=text.encode("utf-8", "surrogateescape")),
-        f"keep port {' and '.join(map(str, ports))} open after a restart (nftables)",
+        f"keep {ports_named(ports)} open after a restart (nftables)",
     )
     check = Run(("nft", "--check", "--file", CONF), f"check that nft can read {CONF}", seconds=30)
     return tuple(Opening(CONF, port, "closed after a restart", (place, check)) for port in ports), tuple(unsaved)

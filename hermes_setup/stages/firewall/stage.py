@@ -1,7 +1,7 @@
-"""Ports 80 and 443 are open in every packet filter that is on. None is ever switched on; ssh's rules are never touched.
+"""Ports 80 and 443 are open in every packet filter that is on. None is ever switched on, and no rule for ssh is changed.
 
-ufw and firewalld are asked in their own words, iptables' and nftables' rules are followed as the kernel would. A
-provider's firewall in front of the machine cannot be seen from here: the look from outside finds it.
+ufw and firewalld are asked for their status, the rules of iptables and nftables are evaluated as the kernel does it. A
+provider's firewall in front of the machine can't be seen from here: the look from outside finds it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.engine.changes import Change, Place, Run
 from hermes_setup.engine.findings import Finding, note, warn
 from hermes_setup.host import Host
+from hermes_setup.phrases import ports_named
 from hermes_setup.stages.firewall.facts import Facts, look
 
 
@@ -24,15 +25,14 @@ class Firewall:
         return look(host)
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
-        """What the plan does not mend, or may not (firewall = "leave")."""
+        """What the plan can't open, or may not (firewall = "leave")."""
         found: list[Finding] = []
         if answers.firewall == "leave" and facts.openings:
-            ports = sorted({opening.port for opening in facts.openings})
             found.append(
                 warn(
                     "firewall.closed",
-                    f"The firewall of this server shuts port {' and '.join(map(str, ports))}.",
-                    "Nobody outside reaches the site, nor can Let's Encrypt. The answers say that it is left alone.",
+                    f"This server's firewall blocks {ports_named(each.port for each in facts.openings)}.",
+                    'Neither visitors nor Let\'s Encrypt can reach the site. It stays so, since the answers say firewall = "leave".',
                     "; ".join(_shown(change) for change in _changes(facts)),
                     "\n".join(f"{each.where}: port {each.port}: {each.why}" for each in facts.openings),
                 )
@@ -41,9 +41,9 @@ class Firewall:
             found.append(
                 warn(
                     "firewall.unsure",
-                    "This server's firewall has rules that are not understood here, and they decide about port 80 or 443.",
-                    "Nothing is guessed and nothing is changed about them. Visitors may not get through.",
-                    "Look whether TCP 80 and 443 are open to everybody: sudo nft list ruleset; sudo iptables-save",
+                    "hermes-setup doesn't understand some of this server's firewall rules, and they decide about port 80 or 443.",
+                    "It doesn't guess and doesn't change them. They may block visitors.",
+                    "Check that TCP 80 and 443 are open to everyone: sudo nft list ruleset; sudo iptables-save",
                     "\n".join(facts.unclear),
                 )
             )
@@ -51,27 +51,27 @@ class Firewall:
             found.append(
                 note(
                     "firewall.not-kept",
-                    f"No file is known that brings back the rules of {', '.join(facts.unsaved)} after a restart.",
-                    "Whatever loads them at boot knows nothing of the ports opened for this site.",
-                    'Add "accept TCP 80 and 443" where those rules come from. Or run hermes-setup again after a restart.',
+                    f"hermes-setup found no file that loads the rules of {', '.join(facts.unsaved)} after a restart.",
+                    "Whatever loads them at boot doesn't open the ports for this site.",
+                    "Accept TCP 80 and 443 where those rules come from. Or run hermes-setup again after each restart.",
                 )
             )
         if facts.ufw_drops_ipv6:
             found.append(
                 warn(
                     "firewall.no-ipv6",
-                    "ufw throws away everything that comes by IPv6 (IPV6=no in /etc/default/ufw).",
-                    "This server has an IPv6 address; whoever is told of it by DNS finds nobody there.",
-                    "Give the domain no AAAA record. Or write IPV6=yes into /etc/default/ufw, then: sudo ufw reload",
+                    "ufw drops all IPv6 traffic (IPV6=no in /etc/default/ufw).",
+                    "This server has an IPv6 address. Visitors who get it from DNS can't connect.",
+                    "Don't give the domain an AAAA record. Or set IPV6=yes in /etc/default/ufw, then: sudo ufw reload",
                 )
             )
         if facts.unreadable:
             found.append(
                 note(
                     "firewall.unseen",
-                    "Whether this machine has a firewall cannot be seen from here.",
-                    "In a container the rules belong to the machine around it.",
-                    "If the site is not reached from outside, open TCP 80 and 443 there.",
+                    "hermes-setup can't see whether this server has a firewall.",
+                    "In a container, the rules belong to the host around it.",
+                    "If the site can't be reached from outside, open TCP 80 and 443 on the host.",
                     "\n".join(facts.unreadable),
                 )
             )
@@ -83,7 +83,7 @@ class Firewall:
 
 
 def _changes(facts: Facts) -> tuple[Change, ...]:
-    """Each once: a rule of ufw opens both families. The running rules first, then files, then what checks the files."""
+    """Each change once: a rule of ufw opens both families. The running rules first, then files, then the checks of files."""
     changes = {_key(change): change for opening in facts.openings for change in opening.changes}
     return tuple(sorted(changes.values(), key=_order))
 

@@ -1,4 +1,4 @@
-"""ufw, by its own status. Formats: ufw 0.36, `ufw status verbose` (profiles as ports) and `ufw status numbered`."""
+"""What ufw closes, by its status, and what opens it. Formats: ufw 0.36, `ufw status verbose` (profiles as ports), `numbered`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ACTIONS = {"ALLOW": "accept", "LIMIT": "accept", "DENY": "drop", "REJECT": "dro
 
 @dataclass(frozen=True)
 class Row:
-    """A rule for packets to this machine, as ufw shows it."""
+    """A rule for packets to this machine, as ufw prints it."""
 
     to: str  # "80/tcp", "80,443/tcp (Nginx Full)", "Anywhere", "198.51.100.10 8081/tcp", "8000:9000/tcp on eth0"
     action: str
@@ -30,7 +30,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Status:
-    """ufw as it is: `default` is what happens to incoming packets without a rule."""
+    """What `ufw status verbose` says; `default` is the policy for incoming packets."""
 
     active: bool
     default: str
@@ -38,7 +38,7 @@ class Status:
 
 
 def parse(verbose: str) -> Status:
-    """What `ufw status verbose` says."""
+    """The status in the output of `ufw status verbose`."""
     default = re.search(r"^Default: (\w+) \(incoming\)", verbose, re.M)
     return Status(
         re.search(r"^Status: active", verbose, re.M) is not None,
@@ -127,7 +127,7 @@ def _opening(verdict: Verdict, status: Status, numbered: str, packet: Packet) ->
     # "80/tcp" is a rule for both families: good where taking it back leaves the other one as it was.
     rule: tuple[str, ...] = (f"{port}/tcp",) if mine == others else one
     undo: tuple[str, ...] = (mine, *rule) if mine else ("--force", "delete", "allow", *rule)
-    why = "its default"
+    why = "default policy"
     if verdict.closed_by:
         why = f"rule: {verdict.closed_by.text}"
         if not re.match(
@@ -143,7 +143,7 @@ def _opening(verdict: Verdict, status: Status, numbered: str, packet: Packet) ->
         gives=f"port {port} open (ufw)",
         undo_argv=("ufw", *undo),
         seconds=60,
-        hint="Another program may hold the firewall's lock: run hermes-setup again.",
+        hint="Another program may hold ufw's lock. Run hermes-setup again.",
     )
     return number, Opening("ufw", port, why, (change,))
 
