@@ -29,7 +29,7 @@ from hermes_setup.stages.addresses import stage as addresses
 from hermes_setup.stages.addresses.ssh import SshSession
 from hermes_setup.stages.addresses.stage import NOTHING, Addresses, Facts
 from hermes_setup.stages.dns.cloudflare import proxy_ranges
-from hermes_setup.stages.proof import LOOK, Look
+from hermes_setup.stages.proof import BYPASS_HEADER, BrowserVisit
 from hermes_setup.system.overlay import Nothing, Overlay
 from hermes_setup.values import replace
 from test_wizard import Script
@@ -540,7 +540,7 @@ class Gate(Nothing):
         if request.path.startswith("/api/ws"):
             said = f'"{request.path.partition("token=")[2]}"'.encode()
             return Response(101 if said in self.page and TOKEN in headers.get("Cookie", "") else 403)
-        passes = request.address == "127.0.0.1" and headers.get(LOOK) == TOKEN
+        passes = request.address == "127.0.0.1" and headers.get(BYPASS_HEADER) == TOKEN
         if not (permits(self.allow, request.address) or passes or self.lets_all_in):
             return Response(403)
         passes = self.no_password or TOKEN in headers.get("Cookie", "")
@@ -563,9 +563,9 @@ class Gate(Nothing):
     ],
 )
 def test_the_proof_sees_the_list_and_what_is_behind_it(allow: tuple[str, ...], gate: Gate, codes: list[str]) -> None:
-    found = Look(replace(ANSWERS, allow=allow))(Overlay(gate))
+    found = BrowserVisit(replace(ANSWERS, allow=allow))(Overlay(gate))
     assert [each.code for each in found] == codes
-    passed = [request for request in gate.asked if LOOK in dict(request.headers)]
+    passed = [request for request in gate.asked if BYPASS_HEADER in dict(request.headers)]
     assert all(request.address == "127.0.0.1" for request in passed)
     assert bool(passed) == (not permits(allow, "127.0.0.1") and codes != ["proof.addresses"])
 
@@ -577,7 +577,7 @@ def test_the_proof_sees_the_list_and_what_is_behind_it(allow: tuple[str, ...], g
 def test_the_chats_token_is_sent_as_the_page_has_it(session: str, page: str) -> None:
     """Python's secrets.token_urlsafe, which Hermes makes it by, begins with '-' once in 64 times."""
     gate = Gate(page=(page % session).encode().replace(b"'", b'"'))
-    assert Look(ANSWERS)(Overlay(gate)) == []
+    assert BrowserVisit(ANSWERS)(Overlay(gate)) == []
     assert {request.path for request in gate.asked if "ws" in request.path} == {f"/api/ws?token={session}"}
 
 

@@ -1,4 +1,4 @@
-"""The proof of earlier names: they lead to the domain for now only, and hear webhooks while those are paths of the domain."""
+"""The proof of redirected domains: they redirect to the domain, and take webhooks while those are paths of the domain."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hermes_setup.answers.answers import Webhooks
 from hermes_setup.answers.fields import Domain
 from hermes_setup.answers.platforms import parse_endpoints
 from hermes_setup.host import File, Request, Response
-from hermes_setup.stages.proof import Look
+from hermes_setup.stages.proof import BrowserVisit
 from hermes_setup.stages.users.cookies import GATE_FILE
 from hermes_setup.values import replace
 
@@ -31,20 +31,20 @@ class Nginx:
 
     code: int = 307
     secure_code: int = 307
-    deaf: bool = False
+    takes_webhooks: bool = True
 
     def __call__(self, _server: Server, request: Request) -> Response:
         """The answer of the server that has that name."""
-        hook = request.path.startswith("/webhooks/")
+        webhook = request.path.startswith("/webhooks/")
         if request.name in (OLD, OLDER):
             assert request.port == 80 or request.name == OLD, "it has no certificate, so nobody answers there"
-            if hook and not self.deaf:
+            if webhook and self.takes_webhooks:
                 return Response(404)
             code = self.code if request.port == 80 else self.secure_code
             return Response(code, (("Location", f"https://{NAME}{request.path}"),))
         if request.port == 80:
             return Response(301, (("Location", f"https://{NAME}/"),))
-        if hook or "Host" in dict(request.headers):
+        if webhook or "Host" in dict(request.headers):
             return Response(404)
         return Response(502 if TOKEN in dict(request.headers).get("Cookie", "") else 401)
 
@@ -56,12 +56,12 @@ class Nginx:
         (Nginx(code=301), ["proof.redirect"] * 2),  # browsers would keep it for ever
         (Nginx(secure_code=301), ["proof.redirect"]),
         (Nginx(secure_code=200), ["proof.redirect"]),
-        (Nginx(deaf=True), ["proof.webhook"]),
+        (Nginx(takes_webhooks=False), ["proof.webhook"]),
     ],
 )
-def test_an_earlier_name_leads_on_for_now_and_hears_webhooks(nginx: Nginx, codes: list[str]) -> None:
+def test_a_redirected_domain_redirects_temporarily_and_takes_webhooks(nginx: Nginx, codes: list[str]) -> None:
     server = Server()
     server.answer = nginx
     server.lineage(OLD, names=[OLD])
     server.put(GATE_FILE, File(f"# token - {TOKEN} \n".encode()))
-    assert [finding.code for finding in Look(MOVED)(server)] == codes
+    assert [finding.code for finding in BrowserVisit(MOVED)(server)] == codes

@@ -16,7 +16,8 @@ from hermes_setup.errors import HermesSetupError
 from hermes_setup.host import ABSENT, File, Folder, Link
 from hermes_setup.nginx import tree
 from hermes_setup.stages.site.loading import STAMP
-from hermes_setup.stages.undo import DONE, Undo
+from hermes_setup.stages.undo import STAMP as UNDONE
+from hermes_setup.stages.undo import Undo
 from hermes_setup.state.journal import Journal
 from hermes_setup.state.store import State
 from hermes_setup.values import replace
@@ -62,7 +63,7 @@ def test_everything_is_as_it_was_the_link_first_and_the_newest_command_before_th
         if not isinstance(change, Run):
             change.apply(machine)
     assert (machine.look(USERS), machine.look(SITE), machine.look(LINK)) == (OLD, ABSENT, ABSENT)
-    assert machine.look(DONE) == File(b"one", 0o600)
+    assert machine.look(UNDONE) == File(b"one", 0o600)
     assert stage.plan(ANSWERS, stage.inspect(ANSWERS, machine)) == ()
 
 
@@ -145,11 +146,11 @@ def test_a_run_that_was_stopped_or_failed_belongs_to_the_one_that_went_on_with_i
 def test_a_run_of_which_nothing_is_left_is_passed_over(tmp_path: Path) -> None:
     machine = after_the_run()
     stage = Undo("one", PAIRS)
-    assert stage.leaves(stage.look(machine))
+    assert stage.in_effect(machine)
     failed = Undo("two", [(Place(SITE, OLD, "w"), Place(SITE, NEW, "u")), PAIRS[5]])
-    assert not failed.leaves(failed.look(machine)), "its file was put back, and loaded"
+    assert not failed.in_effect(machine), "its file was put back, and loaded"
     edited = Undo("two", [(Place(SITE, OLD, "w"), Place(SITE, MIDDLE, "u"))])
-    assert edited.leaves(edited.look(machine)), "somebody edited it: that is told, not passed over"
+    assert edited.in_effect(machine), "somebody edited it: that is told, not passed over"
 
 
 def test_what_nginx_has_loaded_is_forgotten_before_anything_is_put_back() -> None:

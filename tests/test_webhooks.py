@@ -61,16 +61,13 @@ def test_the_answers_survive_the_state_and_the_answers_file() -> None:
         ({"webhooks": {"platforms": []}}, "names no platforms"),
         ({"webhooks": {"platforms": "sms"}}, r"\[webhooks\] platforms is not a list"),
         ({"webhooks": {"platforms": [8644]}}, r"\[webhooks\] platforms is not a list"),
-        (
-            {"webhooks": {"platforms": ["slack"]}},
-            "Slack's gateway makes its own connections.*Others send to: webhook, ",
-        ),
+        ({"webhooks": {"platforms": ["slack"]}}, "Slack needs no webhook.*Those that do: webhook, "),
         ({"webhooks": {"platforms": ["webhok"]}}, '"webhok" is not a platform'),
         ({"webhooks": {"platforms": ["sms:x"]}}, "1 to 65535"),
-        ({"webhooks": {"platforms": ["sms:22"]}}, "sms:22 can't be right: port 22 is ssh's"),
-        ({"webhooks": {"platforms": ["webhook:80"]}}, "port 80 is the web server's"),
-        ({"webhooks": {"platforms": ["webhook:0443"]}}, "port 443 is the web server's.*usual one is 8644"),
-        ({"webhooks": {"platforms": ["sms", "sms:8081"]}}, "sms is named twice"),
+        ({"webhooks": {"platforms": ["sms:22"]}}, "sms:22 can't be right: port 22 is used by ssh"),
+        ({"webhooks": {"platforms": ["webhook:80"]}}, "port 80 is used by the web server"),
+        ({"webhooks": {"platforms": ["webhook:0443"]}}, "port 443 is used by the web server.*usually 8644"),
+        ({"webhooks": {"platforms": ["sms", "sms:8081"]}}, "sms is listed twice"),
         ({"webhooks": {"platforms": ["line", "msgraph"]}}, "can't both listen on port 8646.*msgraph_webhook:8647$"),
         ({"webhooks": {"platforms": ["wecom_callback", "bluebubbles"]}}, "on port 8645.*bluebubbles:8647$"),
         ({"webhooks": {"platforms": ["wecom_callback", "bluebubbles", "sms:8647"]}}, "bluebubbles:8648$"),
@@ -134,7 +131,7 @@ class Machine(Nothing):
     """Listeners, and what is answered at each port; ufw, where `ufw` is its status."""
 
     sockets: Sequence[Listener] = ()
-    said: dict[int, Response] = field(default_factory=dict)
+    answers: dict[int, Response] = field(default_factory=dict)
     rules: str = ""
     asked: list[Request] = field(default_factory=list)
 
@@ -146,7 +143,7 @@ class Machine(Nothing):
 
     def fetch(self, request: Request) -> Response:
         self.asked.append(request)
-        return self.said.get(request.port, Response(0, error="refused"))
+        return self.answers.get(request.port, Response(0, error="refused"))
 
 
 def at(port: int, address: str = "127.0.0.1") -> Listener:
@@ -158,11 +155,11 @@ def seen(machine: Machine, answers: Answers = BOTH) -> list[tuple[str, Severity]
     return [(each.code, each.severity) for each in stage.check(answers, stage.inspect(answers, machine))]
 
 
-SHUT = "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n"
+CLOSED = "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n"
 
 
 @pytest.mark.parametrize(
-    ("sockets", "said", "rules", "expected"),
+    ("sockets", "responses", "rules", "expected"),
     [
         ([at(8644), at(8080)], {8644: POST_ONLY, 8080: POST_ONLY}, "", []),
         ([at(8644)], {8644: POST_ONLY}, "", [("webhooks.none", Severity.WARN)]),
@@ -182,19 +179,19 @@ SHUT = "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\
         (
             [at(8644, "0.0.0.0"), at(8080)],
             {8644: POST_ONLY, 8080: POST_ONLY},
-            SHUT,
+            CLOSED,
             [("webhooks.wide", Severity.NOTE)],
         ),
         # one that nobody asked for: told, once
         ([at(8644), at(8080), at(3978, "0.0.0.0")], {8644: POST_ONLY, 8080: POST_ONLY, 3978: POST_ONLY}, "", [("webhooks.wide", Severity.NOTE)]),
-        ([at(8644), at(8080), at(3978, "0.0.0.0")], {8644: POST_ONLY, 8080: POST_ONLY, 3978: POST_ONLY}, SHUT, []),
+        ([at(8644), at(8080), at(3978, "0.0.0.0")], {8644: POST_ONLY, 8080: POST_ONLY, 3978: POST_ONLY}, CLOSED, []),
         ([at(8644), at(8080), at(3978, "0.0.0.0")], {8644: POST_ONLY, 8080: POST_ONLY, 3978: Response(200)}, "", []),
     ],
 )  # fmt: skip
 def test_what_is_found(
-    sockets: list[Listener], said: dict[int, Response], rules: str, expected: list[tuple[str, Severity]]
+    sockets: list[Listener], responses: dict[int, Response], rules: str, expected: list[tuple[str, Severity]]
 ) -> None:
-    assert seen(Machine(sockets, said, rules)) == expected
+    assert seen(Machine(sockets, responses, rules)) == expected
 
 
 def test_of_two_platforms_with_one_usual_port_the_one_that_knows_its_path_is_offered() -> None:
@@ -221,7 +218,7 @@ BACKEND = ("webhooks.backend", Severity.BLOCK)
 
 
 @pytest.mark.parametrize(
-    ("hook", "backend", "port", "said", "expected"),
+    ("endpoint", "backend", "port", "response", "expected"),
     [
         # the port of a dashboard that answers, whichever it is
         ("line:9119", None, 9119, PAGES, [BACKEND]),
@@ -238,10 +235,10 @@ BACKEND = ("webhooks.backend", Severity.BLOCK)
     ],
 )
 def test_the_dashboards_port_is_no_platforms(
-    hook: str, backend: Backend | None, port: int, said: Response, expected: list[tuple[str, Severity]]
+    endpoint: str, backend: Backend | None, port: int, response: Response, expected: list[tuple[str, Severity]]
 ) -> None:
-    wanted = replace(OURS, backend=backend, webhooks=Webhooks(parse_endpoints([hook])))
-    assert seen(Machine([at(port)] if port else [], {port: said}), wanted) == expected
+    wanted = replace(OURS, backend=backend, webhooks=Webhooks(parse_endpoints([endpoint])))
+    assert seen(Machine([at(port)] if port else [], {port: response}), wanted) == expected
 
 
 # -- the names in the certificate ---------------------------------------------------------------------------------------

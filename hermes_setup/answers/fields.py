@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from hermes_setup.answers.platforms import DASHBOARD
+from hermes_setup.answers.platforms import DASHBOARD_PORT
 from hermes_setup.errors import WrongInput
 from hermes_setup.values import dataclass
 
@@ -253,7 +253,7 @@ def worldwide(address: str) -> bool:
     return not any(ipaddress.ip_address(address) in net for net in _inner())
 
 
-DEFAULT_BACKEND = Backend("127.0.0.1", DASHBOARD)
+DEFAULT_BACKEND = Backend("127.0.0.1", DASHBOARD_PORT)
 
 
 AnyNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -1,8 +1,8 @@
-"""The gateway platforms of Hermes to which others send requests: where each listens, and which paths are its own.
+"""The platforms of Hermes's gateway that receive webhooks: where each listens, and on which paths.
 
-Each checks a signature or a secret of its sender itself, so none wants a password. Names, ports, paths and settings are
-those of hermes-agent 0.19.0 (gateway/platforms/*.py, plugins/platforms/*/adapter.py). Slack and others that call out
-themselves are not here; nor is `api_server`, which is no webhook but Hermes itself, behind a key.
+Each checks a signature or a secret of its sender itself, so none needs a password. Names, ports, paths and settings are
+those of hermes-agent 0.19.0 (gateway/platforms/*.py, plugins/platforms/*/adapter.py). Slack and others that Hermes
+connects to are not here; nor is `api_server`, which is not a webhook but Hermes itself, behind a key.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from hermes_setup.values import dataclass
 ROUTE = (
     r"/webhooks/[A-Za-z0-9_-][A-Za-z0-9_.-]*"  # more than `hermes webhook subscribe` takes: config.yaml may hold any
 )
-DASHBOARD = 9119  # the usual port of Hermes's pages
-TAKEN = {22: "ssh's", 80: "the web server's", 443: "the web server's"}
-"""Ports where no platform can listen, and whose they are."""
+DASHBOARD_PORT = 9119  # the usual one
+RESERVED_PORTS = {22: "ssh", 80: "the web server", 443: "the web server"}
+"""Ports where no platform can listen, and what does."""
 
 LINE_MEDIA = r"/line/media/[A-Za-z0-9_-]+/[A-Za-z0-9_%][A-Za-z0-9_.%-]*"
 
 
 @dataclass(frozen=True)
 class Platform:
-    """One of them. `path` is what the sender is told; with <...> in it, `pattern` says which paths it stands for.
+    """One of them. `path` is what the sender is given; with <...> in it, `pattern` says which paths it stands for.
 
-    `pin` is what makes it listen on 127.0.0.1 only, "" where it has no such setting.
+    `bind_to_loopback` is what makes it listen on 127.0.0.1 only, "" where it has no such setting.
     """
 
     name: str
     title: str
     port: int
     path: str
-    pin: str = ""
+    bind_to_loopback: str = ""
     pattern: str = ""
-    reads: bool = False  # its sender sends GET, too: a check of the address before the first message
+    sends_get: bool = False  # its sender checks the address by a GET before the first message
     media: str = ""  # a pattern of paths from which the sender fetches what Hermes sends
 
     @property
-    def probe(self) -> str:
-        """A path that it alone knows, to be asked with GET: it refuses that, where another program says 404."""
+    def probe_path(self) -> str:
+        """A path that it alone knows, to be asked for with GET: it refuses that, where another program answers 404."""
         return self.path.replace("<route>", "-")
 
 
-def _key(text: str) -> str:
+def _by_config(text: str) -> str:
     return f"hermes config set {text} 127.0.0.1 ; then restart the gateway"
 
 
@@ -55,7 +55,7 @@ PLATFORMS = (
         "GitHub, GitLab, Stripe and others",
         8644,
         "/webhooks/<route>",
-        _key("platforms.webhook.extra.host"),
+        _by_config("platforms.webhook.extra.host"),
         ROUTE,
     ),
     Platform("sms", "SMS by Twilio", 8080, "/webhooks/twilio", "SMS_WEBHOOK_HOST=127.0.0.1 in ~/.hermes/.env"),
@@ -64,8 +64,8 @@ PLATFORMS = (
         "WhatsApp",
         8090,
         "/whatsapp/webhook",
-        _key("platforms.whatsapp_cloud.extra.webhook_host"),
-        reads=True,
+        _by_config("platforms.whatsapp_cloud.extra.webhook_host"),
+        sends_get=True,
     ),
     Platform("telegram", "Telegram in webhook mode", 8443, "/telegram"),
     Platform("teams", "Microsoft Teams", 3978, "/api/messages"),
@@ -76,8 +76,8 @@ PLATFORMS = (
         "WeCom",
         8645,
         "/wecom/callback",
-        _key("platforms.wecom_callback.extra.host"),
-        reads=True,
+        _by_config("platforms.wecom_callback.extra.host"),
+        sends_get=True,
     ),
     Platform(
         "bluebubbles",
@@ -91,8 +91,8 @@ PLATFORMS = (
         "Microsoft Graph",
         8646,
         "/msgraph/webhook",
-        _key("platforms.msgraph_webhook.extra.host"),
-        reads=True,
+        _by_config("platforms.msgraph_webhook.extra.host"),
+        sends_get=True,
     ),
 )
 
@@ -109,46 +109,56 @@ class Endpoint:
 
     @classmethod
     def parse(cls, text: str) -> Endpoint:
-        """A platform's name as Hermes has it, with :PORT behind where it is not the usual one. Raises WrongInput."""
+        """A platform's name as Hermes has it, then :PORT where it is not the usual one. Raises WrongInput."""
         name, colon, port = text.strip().lower().partition(":")
-        known = {each.name: each for each in PLATFORMS}
-        found = known.get("msgraph_webhook" if name == "msgraph" else name)
-        if found is None:
-            near = difflib.get_close_matches(name, known, 1)
-            raise WrongInput(
-                "Slack's gateway makes its own connections, so nothing has to reach it."
-                if name == "slack"
-                else f'"{name}" is not a platform of Hermes that others send to.',
-                hint=f"Did you mean {near[0]}?" if near else f"Others send to: {', '.join(known)}.",
-            )
+        platform = _platform(name)
         if not colon:
-            return cls(found, found.port)
+            return cls(platform, platform.port)
         if not (port.isascii() and port.isdecimal() and 1 <= int(port) <= 65535):
-            raise WrongInput(f"{text.strip()}: after the colon comes a port, 1 to 65535.", hint=f"Write {name}.")
-        if whose := TAKEN.get(int(port)):
             raise WrongInput(
-                f"{name}:{int(port)} can't be right: port {int(port)} is {whose}, so no platform of Hermes listens there.",
-                hint=f"Name the port that Hermes uses for it; the usual one is {found.port}. The web server forwards from 443.",
+                f"{text.strip()}: after the colon comes a port, 1 to 65535.",
+                hint=f"For its usual port, {platform.port}, write just {name}.",
             )
-        return cls(found, int(port))
+        if user := RESERVED_PORTS.get(int(port)):
+            raise WrongInput(
+                f"{name}:{int(port)} can't be right: port {int(port)} is used by {user}, so no platform of Hermes listens there.",
+                hint=f"Use the port where Hermes listens for it, usually {platform.port}. The web server passes requests on from 443.",
+            )
+        return cls(platform, int(port))
 
 
 def parse_endpoints(texts: list[str]) -> tuple[Endpoint, ...]:
-    """The platforms in the order given. Raises WrongInput for one named twice, and for two that share a port."""
-    hooks = [Endpoint.parse(text) for text in texts]
-    for place, hook in enumerate(hooks):
-        for other in hooks[:place]:
-            if other.platform == hook.platform:
-                raise WrongInput(f"{hook.platform.name} is named twice.", hint="Keep one of the two.")
-            if other.port == hook.port:
+    """The platforms in the order given. Raises WrongInput for one that is listed twice, and for two that share a port."""
+    endpoints = [Endpoint.parse(text) for text in texts]
+    for place, endpoint in enumerate(endpoints):
+        for other in endpoints[:place]:
+            if other.platform == endpoint.platform:
+                raise WrongInput(f"{endpoint.platform.name} is listed twice.", hint="Keep one of the two.")
+            if other.port == endpoint.port:
+                free = f"{endpoint.platform.name}:{_free_port(endpoint.port, endpoints)}"
                 raise WrongInput(
-                    f"{other} and {hook} can't both listen on port {hook.port}.",
-                    hint=f"Give one of them another port in Hermes, and name it here: {hook.platform.name}:{_free(hook.port, hooks)}",
+                    f"{other} and {endpoint} can't both listen on port {endpoint.port}.",
+                    hint=f"Give one of them another port in Hermes, and write it here: {free}",
                 )
-    return tuple(hooks)
+    return tuple(endpoints)
 
 
-def _free(port: int, hooks: list[Endpoint]) -> int:
+def _platform(name: str) -> Platform:
+    """The platform of that name. Raises WrongInput where there is none."""
+    known = {each.name: each for each in PLATFORMS}
+    found = known.get("msgraph_webhook" if name == "msgraph" else name)
+    if found is None:
+        near = difflib.get_close_matches(name, known, 1)
+        raise WrongInput(
+            "Slack needs no webhook: Hermes connects to Slack itself."
+            if name == "slack"
+            else f'"{name}" is not a platform of Hermes that receives webhooks.',
+            hint=f"Did you mean {near[0]}?" if near else f"Those that do: {', '.join(known)}.",
+        )
+    return found
+
+
+def _free_port(port: int, endpoints: list[Endpoint]) -> int:
     """The next port that is no platform's and not the dashboard's usual one."""
-    used = {*(each.port for each in PLATFORMS), *(each.port for each in hooks), *TAKEN, DASHBOARD}
+    used = {*(each.port for each in PLATFORMS), *(each.port for each in endpoints), *RESERVED_PORTS, DASHBOARD_PORT}
     return next(each for each in chain(range(port + 1, 65536), range(1024, port)) if each not in used)

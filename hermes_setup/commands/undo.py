@@ -39,13 +39,13 @@ def undo_last(session: Session, *, asked: bool = False) -> Outcome:
     from hermes_setup.engine.stage import Step
     from hermes_setup.job import Job, carry_out
     from hermes_setup.stages import for_undo
-    from hermes_setup.stages.undo import DONE, Undo
+    from hermes_setup.stages.undo import STAMP, Undo
 
     stored = session.state.answers()
-    undone = session.host.look(DONE)
+    undone = session.host.look(STAMP)
     for last, stopped in session.state.runs(getattr(undone, "content", b"").decode("utf-8", "replace")):
         stage = Undo(last.name, last.whole())
-        if not stopped and not stage.leaves(stage.look(session.host)):  # it failed, and put everything back itself
+        if not stopped and not stage.in_effect(session.host):  # it failed, and put everything back itself
             continue
         before = last.before()
         if not (answers := before or stored):

@@ -69,11 +69,11 @@ def for_undo(*, before: bool, names_stay: bool, lockout: bool = False) -> tuple[
     """
     if not before:
         return ()
-    from hermes_setup.stages.undo import Loaded
+    from hermes_setup.stages.undo import ExistingSite
 
     names = {"addresses", "site-https", "proof"} | (set() if names_stay else {"certificate", "renewal"})
     return tuple(
-        Step(step.name, step.title, Loaded()) if step.name == "site-https" else step
+        Step(step.name, step.title, ExistingSite()) if step.name == "site-https" else step
         for step in _only(names, all_steps(lockout=lockout))
     )
 

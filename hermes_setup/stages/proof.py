@@ -22,43 +22,44 @@ from hermes_setup.state.places import STATE
 from hermes_setup.values import dataclass
 
 STAMP = f"{STATE}/stamps/proof"
-LOOK = "X-Hermes-Look"  # from this machine itself, past the allowed addresses, as the site's template has it
-LOCAL = "127.0.0.1"
-FOREIGN = "not-this-name.invalid"  # RFC 2606: a name that can be nobody's
+BYPASS_HEADER = "X-Hermes-Look"  # with the token it passes the allowed addresses, from this machine only (site.conf)
+LOOPBACK = "127.0.0.1"
+FOREIGN = "not-this-name.invalid"  # RFC 2606: a name that nobody can have
+
+Headers = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Facts:
     """What the proof would be about, and what was proven last."""
 
-    state: str
-    proven: str
-    running: bool
+    state: str  # a digest of all that the proof depends on
+    proven: str  # the same of what was proven last, "" for nothing
+    running: bool  # nginx
     token: str
-    page: Response | None  # through the gate, while all is as it was proven; None: not looked
+    page: Response | None  # through the gate, while all is as it was proven; None: not asked for
 
 
 class Proof:
     """See the module."""
 
     def inspect(self, answers: Answers, host: Host) -> Facts:
-        """Reads what is there; when it was proven before, also looks through the gate (which nginx does not log)."""
+        """Reads what is there; when it was proven before, also asks through the gate (which nginx does not log)."""
         served = serving.served(answers, host)
         config = tree.read(host)
-        gate = host.look(GATE_FILE)
-        text = gate.content.decode("utf-8", "surrogateescape") if isinstance(gate, File) else ""
+        gate = _gate_text(host)
         ours = host.look(facts.AVAILABLE)
         state = digests.digest(
             ours.content if isinstance(ours, File) else b"",
-            text,
+            gate,
             served.fingerprint if served else "",
             answers.domain.ascii,
         )
         stamp = host.look(STAMP)
         proven = stamp.content.decode(errors="replace") if isinstance(stamp, File) else ""
-        token = cookies.program_token(text)
+        token = cookies.program_token(gate)
         running = host.given(loading.RUNS) or processes.workers(host, config.pid).master > 0
-        page = _through(host, answers, token, LOCAL) if running and token and proven == state else None
+        page = _page_through_gate(host, answers, token, LOOPBACK) if running and token and proven == state else None
         return Facts(state, proven, running, token, page)
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
@@ -69,120 +70,146 @@ class Proof:
             return [
                 warn(
                     "proof.stopped",
-                    "nginx does not run, so nothing is served.",
+                    "nginx is not running, so nothing is served.",
                     "It was stopped, or could not start.",
-                    "Start it: sudo hermes-setup ; why it stopped: sudo tail /var/log/nginx/error.log",
+                    "Start it: sudo hermes-setup ; to see why it stopped: sudo tail /var/log/nginx/error.log",
                 )
             ]
-        if facts.page is None or facts.page.status in (200, 502) or _own_login(facts.page):
+        if facts.page is None or facts.page.status in (200, 502) or _is_hermes_login(facts.page):
             return ()
-        return [_gate_shut(answers, facts.page)]
+        return [_no_page(answers, facts.page)]
 
     def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:
         """Prove it whenever something that it depends on is not as it was proven."""
         if facts.proven == facts.state:
             return ()
         return (
-            Probe(Look(answers), f"ask https://{answers.domain} as a browser would, with and without a password"),
+            Probe(
+                BrowserVisit(answers), f"open https://{answers.domain} as a browser would, with and without a password"
+            ),
             Stamp(STAMP, File(facts.state.encode(), 0o600), "what was proven"),
         )
 
 
 @dataclass(frozen=True)
-class Look:
-    """The proof itself: requests to this server's own address, with the right name and with a wrong one."""
+class BrowserVisit:
+    """The proof itself: requests to this server's own addresses, with the right name and with a wrong one."""
 
     answers: Answers
 
     def __call__(self, system: System) -> Sequence[Finding]:
         """Findings; one that blocks for each thing that does not hold."""
-        gate = system.look(GATE_FILE)
-        token = cookies.program_token(gate.content.decode("utf-8", "surrogateescape") if isinstance(gate, File) else "")
+        token = cookies.program_token(_gate_text(system))
+        # those with a certificate of their own: the site serves them over HTTPS, too
+        redirects = [name for name in self.answers.redirects if serving.served(self.answers.about(name), system)]
         found: list[Finding] = []
-        # those with a certificate of their own, as the site has them
-        earlier = [name for name in self.answers.redirects if serving.served(self.answers.about(name), system)]
-        for address in (LOCAL, *[a for a in system.addresses() if ":" not in a][:1]):
-            found += self._at(system, address, token, earlier)
+        for address in (LOOPBACK, *[each for each in system.addresses() if ":" not in each][:1]):
+            found += self._at(system, address, token, redirects)
             if found:
                 break
         return found
 
-    def _at(self, system: System, address: str, token: str, earlier: Sequence[Domain]) -> list[Finding]:
+    def _at(self, system: System, address: str, token: str, https_redirects: Sequence[Domain]) -> list[Finding]:
+        """What does not hold at one address of this server; the first failure ends it."""
+        if failed := self._without_tls(system, address) or self._not_allowed(system, address, token):
+            return failed
+        if self.answers.allow and address != LOOPBACK:
+            return []  # the bypass token is accepted from 127.0.0.1 only
+        if failed := self._without_password(system, address, token):
+            return failed
+        if failed := [
+            *self._webhooks(system, address, https_redirects),
+            *self._redirects(system, address, https_redirects),
+        ]:
+            return failed
+        return self._with_cookie(system, address, token)
+
+    def _without_tls(self, system: System, address: str) -> list[Finding]:
+        """Plain HTTP redirects to HTTPS."""
         name = self.answers.domain.ascii
         plain = system.fetch(Request(address, 80, name, "/"))
-        if plain.status != 301 or plain.header("Location") != f"https://{name}/":
-            return [self._wrong("http", f"http://{name}/", plain, "a redirect (301) to https")]
-        # what we ask at our own address comes from one of our own, not always the same (its route says from which)
-        ours = (LOCAL,) if address == LOCAL else system.addresses()
-        if not any(permits(self.answers.allow, each) for each in ours):
-            away = system.fetch(Request(address, 443, name, "/", tls=True, headers=_gate(token)))
-            if away.status != 403 or away.header("Set-Cookie"):
-                wanted = f"to be turned away (403), as {address} is not among the allowed addresses"
-                return [self._wrong("addresses", f"https://{name}/", away, wanted)]
-        if self.answers.allow and address != LOCAL:
-            return []  # the pass is good on the way in from nowhere else
-        look = _look(self.answers, token)
-        shut = system.fetch(Request(address, 443, name, "/", tls=True, headers=look))
-        if shut.status != 401:
-            return [self._wrong("password", f"https://{name}/", shut, "to be asked for a password (401)")]
-        if shut.header("Set-Cookie"):
-            return [self._wrong("cookie", f"https://{name}/", shut, "no cookie without a password")]
-        foreign = system.fetch(
-            Request(address, 443, name, "/", tls=True, headers=_gate(token, ("Host", FOREIGN), *look))
-        )
+        if plain.status == 301 and plain.header("Location") == f"https://{name}/":
+            return []
+        return [_failed("http", f"http://{name}/", plain, "a redirect (301) to https")]
+
+    def _not_allowed(self, system: System, address: str, token: str) -> list[Finding]:
+        """An address that is not among the allowed ones gets nothing, even with a cookie."""
+        name = self.answers.domain.ascii
+        # a request to our own address comes from one of our own, not always the same (its route decides which)
+        sources = (LOOPBACK,) if address == LOOPBACK else system.addresses()
+        if any(permits(self.answers.allow, source) for source in sources):
+            return []
+        response = system.fetch(Request(address, 443, name, "/", tls=True, headers=_with_token(token)))
+        if response.status == 403 and not response.header("Set-Cookie"):
+            return []
+        expected = f"a refusal (403), because {address} is not among the allowed addresses"
+        return [_failed("addresses", f"https://{name}/", response, expected)]
+
+    def _without_password(self, system: System, address: str, token: str) -> list[Finding]:
+        """Without a password there is neither the page nor a cookie, and no Hermes under another name at all."""
+        name, bypass = self.answers.domain.ascii, _bypass(self.answers, token)
+        response = system.fetch(Request(address, 443, name, "/", tls=True, headers=bypass))
+        if response.status != 401:
+            return [_failed("password", f"https://{name}/", response, "to be asked for a password (401)")]
+        if response.header("Set-Cookie"):
+            return [_failed("cookie", f"https://{name}/", response, "no cookie without a password")]
+        headers = _with_token(token, ("Host", FOREIGN), *bypass)
+        foreign = system.fetch(Request(address, 443, name, "/", tls=True, headers=headers))
         if _is_hermes(foreign) or foreign.header("Set-Cookie"):
-            return [self._wrong("host", f"https://{FOREIGN}/", foreign, "never Hermes under another name")]
-        if wrong := [*self._webhooks(system, address, earlier), *self._redirects(system, address, earlier)]:
-            return wrong
-        page = _through(system, self.answers, token, address)
+            return [_failed("host", f"https://{FOREIGN}/", foreign, "never Hermes under another name")]
+        return []
+
+    def _webhooks(self, system: System, address: str, https_redirects: Sequence[Domain]) -> list[Finding]:
+        """Their paths ask for no password and give no cookie; a name of their own serves nothing else."""
+        webhooks = self.answers.webhooks
+        if webhooks is None:
+            return []
+        names = [webhooks.host] if webhooks.host else [self.answers.domain, *https_redirects]
+        found: list[Finding] = []
+        for name, endpoint in ((name, endpoint) for name in names for endpoint in webhooks.endpoints):
+            path = endpoint.platform.probe_path
+            response = system.fetch(Request(address, 443, name.ascii, path, "POST", tls=True))
+            redirected = response.header("Location").startswith(f"https://{self.answers.domain}/")
+            gated = response.header("WWW-Authenticate") or response.header("Set-Cookie")
+            if not response.status or redirected or gated:
+                expected = "the gateway's own answer, without a password and without a cookie"
+                found.append(_failed("webhook", f"https://{name}{path}", response, expected))
+        if webhooks.host:
+            response = system.fetch(Request(address, 443, webhooks.host.ascii, "/", tls=True))
+            if response.status != 404:
+                expected = "nothing (404) but the webhooks' paths"
+                found.append(_failed("webhook", f"https://{webhooks.host}/", response, expected))
+        return found
+
+    def _redirects(self, system: System, address: str, https_redirects: Sequence[Domain]) -> list[Finding]:
+        """Each redirected domain redirects to the domain, and browsers do not keep that: the two may be swapped again."""
+        found: list[Finding] = []
+        asked = [(name, 80) for name in self.answers.redirects] + [(name, 443) for name in https_redirects]
+        for name, port in asked:
+            response = system.fetch(Request(address, port, name.ascii, "/", tls=port == 443))
+            if response.status != 307 or response.header("Location") != f"https://{self.answers.domain}/":
+                scheme = "http" if port == 80 else "https"
+                expected = f"a redirect (307) to https://{self.answers.domain}/"
+                found.append(_failed("redirect", f"{scheme}://{name}/", response, expected))
+        return found
+
+    def _with_cookie(self, system: System, address: str, token: str) -> list[Finding]:
+        """The cookie opens the page, and the chat in it."""
+        page = _page_through_gate(system, self.answers, token, address)
         if page.status == 502:
             return [
                 note(
                     "proof.hermes-down",
-                    "The site works; Hermes does not answer behind it yet, so it shows a friendly page.",
-                    "It is not running, or listens elsewhere.",
-                    "Start Hermes; nothing has to be set up again. Check: sudo hermes-setup doctor",
+                    "The site works, but Hermes doesn't answer behind it yet, so it shows a friendly page.",
+                    "Hermes is not running, or listens somewhere else.",
+                    "Start Hermes; you don't have to set anything up again. To check: sudo hermes-setup doctor",
                 )
             ]
-        if _own_login(page):
-            return []  # the stage before this told of it; the chat opens only for who has signed in there
+        if _is_hermes_login(page):
+            return []  # a finding of Hermes's own stage says so; the chat opens only for who has signed in there
         if page.status != 200:
-            return [_gate_shut(self.answers, page)]
+            return [_no_page(self.answers, page)]
         return self._chat(system, address, token, page)
-
-    def _webhooks(self, system: System, address: str, earlier: Sequence[Domain]) -> list[Finding]:
-        """Their paths ask for no password and give no cookie; a name of their own serves nothing else."""
-        hooks = self.answers.webhooks
-        if hooks is None:
-            return []
-        names = [hooks.host] if hooks.host else [self.answers.domain, *earlier]
-        found: list[Finding] = []
-        for name, hook in ((name, hook) for name in names for hook in hooks.endpoints):
-            path = hook.platform.probe
-            seen = system.fetch(Request(address, 443, name.ascii, path, "POST", tls=True))
-            away = seen.header("Location").startswith(f"https://{self.answers.domain}/")
-            if not seen.status or away or seen.header("WWW-Authenticate") or seen.header("Set-Cookie"):
-                wanted = "the gateway's own answer, without a password and without a cookie"
-                found.append(self._wrong("webhook", f"https://{name}{path}", seen, wanted))
-        if hooks.host:
-            seen = system.fetch(Request(address, 443, hooks.host.ascii, "/", tls=True))
-            if seen.status != 404:
-                found.append(
-                    self._wrong("webhook", f"https://{hooks.host}/", seen, "nothing (404) but the webhooks' paths")
-                )
-        return found
-
-    def _redirects(self, system: System, address: str, earlier: Sequence[Domain]) -> list[Finding]:
-        """Each earlier name leads to the domain, and browsers do not keep that: the names may be exchanged again."""
-        found: list[Finding] = []
-        asked = [(name, 80) for name in self.answers.redirects] + [(name, 443) for name in earlier]
-        for name, port in asked:
-            seen = system.fetch(Request(address, port, name.ascii, "/", tls=port == 443))
-            if seen.status != 307 or seen.header("Location") != f"https://{self.answers.domain}/":
-                wanted = f"a redirect (307) to https://{self.answers.domain}/"
-                scheme = "http" if port == 80 else "https"
-                found.append(self._wrong("redirect", f"{scheme}://{name}/", seen, wanted))
-        return found
 
     def _chat(self, system: System, address: str, token: str, page: Response) -> list[Finding]:
         """The chat's WebSocket opens through the gate; Hermes's token for it stands in the page (web_server.py)."""
@@ -197,59 +224,67 @@ class Look:
             ("Sec-WebSocket-Version", "13"),
             ("Sec-WebSocket-Key", key),
             ("Origin", f"https://{name}"),
-            *_look(self.answers, token),
+            *_bypass(self.answers, token),
         )
         path = f"/api/ws?token={session.group(1).decode()}"
+        headers = _with_token(token, *upgrade)
         # Hermes loads much of itself at its first WebSocket: seconds, on a small server
-        chat = system.fetch(Request(address, 443, name, path, tls=True, headers=_gate(token, *upgrade), seconds=20.0))
-        if chat.status != 101:
-            return [
-                warn(
-                    "proof.chat",
-                    f"The page opens, but the chat's connection is answered with {chat.status or chat.error}, not 101.",
-                    'The chat would stay at "connecting".',
-                    "Restart Hermes and run: sudo hermes-setup doctor",
-                )
-            ]
-        return []
-
-    def _wrong(self, what: str, url: str, seen: Response, wanted: str) -> Finding:
-        return block(
-            f"proof.{what}",
-            f"{url}, asked on this server, answers {seen.status or seen.error}; wanted: {wanted}.",
-            "Another site, a proxy or a file made by hand is in the way.",
-            "See which file answers: sudo nginx -T | grep -n -e server_name -e 'configuration file'",
-            f"Server: {seen.header('Server')}  Location: {seen.header('Location')}",
-        )
+        chat = system.fetch(Request(address, 443, name, path, tls=True, headers=headers, seconds=20.0))
+        if chat.status == 101:
+            return []
+        return [
+            warn(
+                "proof.chat",
+                f"The page opens, but the chat's connection gets {chat.status or chat.error} instead of 101.",
+                'The chat would stay at "connecting".',
+                "Restart Hermes, then run: sudo hermes-setup doctor",
+            )
+        ]
 
 
-def _through(host: Host, answers: Answers, token: str, address: str) -> Response:
-    headers = _gate(token, *_look(answers, token))
+def _failed(what: str, url: str, response: Response, expected: str) -> Finding:
+    return block(
+        f"proof.{what}",
+        f"{url}, requested on this server, answers {response.status or response.error}; expected: {expected}.",
+        "Another site, a proxy or a file edited by hand is in the way.",
+        "To see which file answers: sudo nginx -T | grep -n -e server_name -e 'configuration file'",
+        f"Server: {response.header('Server')}  Location: {response.header('Location')}",
+    )
+
+
+def _no_page(answers: Answers, page: Response) -> Finding:
+    return warn(
+        "proof.gate",
+        f"https://{answers.domain}/ answers {page.status or page.error} to this program's own cookie; expected: the page (200).",
+        "nginx runs with a configuration other than the one on the disk, or Hermes refuses the request.",
+        "Have nginx load what is on the disk: sudo nginx -t && sudo nginx -s reload",
+    )
+
+
+def _page_through_gate(host: Host, answers: Answers, token: str, address: str) -> Response:
+    headers = _with_token(token, *_bypass(answers, token))
     return host.fetch(Request(address, 443, answers.domain.ascii, "/", tls=True, headers=headers))
 
 
-def _look(answers: Answers, token: str) -> tuple[tuple[str, str], ...]:
-    """The header that lets this program look from here, where that is not among the allowed addresses."""
-    return () if permits(answers.allow, LOCAL) else ((LOOK, token),)
+def _bypass(answers: Answers, token: str) -> Headers:
+    """The header that lets this program in from here, where 127.0.0.1 is not among the allowed addresses."""
+    return () if permits(answers.allow, LOOPBACK) else ((BYPASS_HEADER, token),)
 
 
-def _gate(token: str, *headers: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+def _with_token(token: str, *headers: tuple[str, str]) -> Headers:
+    """The headers, and the cookie of the gate."""
     return (*headers, ("Cookie", f"hermes_gate={token}"))
+
+
+def _gate_text(host: Host) -> str:
+    node = host.look(GATE_FILE)
+    return node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""
 
 
 def _is_hermes(response: Response) -> bool:
     return b"__HERMES_SESSION_TOKEN__" in response.body
 
 
-def _own_login(page: Response) -> bool:
+def _is_hermes_login(page: Response) -> bool:
     """Hermes's own sign-in, which it asks for behind ours (hermes_cli/web_server.py: a redirect to /login)."""
     return page.status in (302, 303, 307) and page.header("Location").startswith("/login")
-
-
-def _gate_shut(answers: Answers, page: Response) -> Finding:
-    return warn(
-        "proof.gate",
-        f"https://{answers.domain}/ answers {page.status or page.error} to this program's own cookie; wanted: the page (200).",
-        "nginx runs with another configuration than the one on the disk, or Hermes refuses the request.",
-        "Have nginx load what is on the disk: sudo nginx -t && sudo nginx -s reload",
-    )

@@ -1,7 +1,7 @@
-"""What the last run changed, put back: a run like any other, whose plan is the before-images of that one.
+"""Undoes the last run: a run like any other, whose plan is that run's before-images.
 
-A path that holds neither what that run left there nor what was there before has been edited since, and is left alone.
-What is put back is loaded as it is, whoever wrote it: nothing is rendered anew (`Loaded`).
+A path that holds neither what that run placed nor what was there before has been edited since, and is left alone. What is
+put back is loaded as it is, whoever wrote it: nothing is rendered again (`ExistingSite`).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from hermes_setup.stages.users import cookies, htpasswd
 from hermes_setup.state.places import STATE
 from hermes_setup.values import dataclass, field
 
-DONE = f"{STATE}/stamps/undone"
-"""The name of the run that was put back last."""
+STAMP = f"{STATE}/stamps/undone"
+"""The name of the run that was undone last."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,17 @@ class Facts:
     """What the paths of that run hold now."""
 
     nodes: Mapping[str, Node] = field(repr=False)
-    done: bool
+    undone: bool  # that run is
     pid: str  # nginx's pid file
     running: bool  # nginx
-    unit: bool  # it runs as systemd's unit
+    by_systemd: bool  # nginx runs as systemd's unit
     site: Node = field(repr=False)
     gate: Node = field(repr=False)
-    lost: tuple[str, ...] = ()  # certificates that the sites of before name, and that are not there any more
+    missing_certificates: tuple[str, ...] = ()  # that the earlier sites name
 
 
 class Undo:
-    """See the module. `run` is that run's name, `pairs` its (change, way back), oldest first."""
+    """See the module. `run` is that run's name, `pairs` its (change, undo), oldest first."""
 
     def __init__(self, run: str, pairs: Sequence[tuple[Change, Change]]) -> None:
         self._run = run
@@ -51,10 +51,10 @@ class Undo:
         self._after: dict[str, Node] = {}
         self._stamps: dict[str, None] = {}
         self._commands: dict[tuple[str, ...], str] = {}
-        for change, back in pairs:
-            match change, back:
+        for change, undo in pairs:
+            match change, undo:
                 case Place(path=path, node=node), Place() if not isinstance(node, Folder):
-                    self._before.setdefault(path, back)
+                    self._before.setdefault(path, undo)
                     self._after[path] = node
                 case Stamp(path=path), _:
                     self._stamps[path] = None
@@ -62,72 +62,52 @@ class Undo:
                     self._commands.pop(argv, None)  # the last time counts: files first, then commands, newest first
                     self._commands[argv] = why
 
-    def inspect(self, answers: Answers, host: Host) -> Facts:  # noqa: ARG002 - the same for every answer
-        """See `look`."""
-        return self.look(host)
-
-    def look(self, host: Host) -> Facts:
-        """Reads the paths, and which certificates the sites of before need."""
-        stamp = host.look(DONE)
-        done = isinstance(stamp, File) and stamp.content.decode("utf-8", "replace") == self._run
-        pid = tree.read(host).pid
-        running = bool(processes.workers(host, pid).master)
-        return Facts(
-            {path: host.look(path) for path in self._before},
-            done,
-            pid,
-            running,
-            running and host.ask(("systemctl", "is-active", "--quiet", "nginx")).ok,
-            host.look(AVAILABLE),
-            host.look(cookies.GATE_FILE),
-            tuple(
-                path
-                for back in self._before.values()
-                for path in _certificates(back.node)
-                if isinstance(tree.follow_links(host, path), Absent)
-            ),
-        )
-
-    def leaves(self, facts: Facts) -> bool:
+    def in_effect(self, host: Host) -> bool:
         """True when something of that run is still there. A run that failed put its own files back."""
-        commands = [argv for argv in self._commands if not _loads(argv)]
-        return not facts.done and (
-            bool(commands) or any(facts.nodes[path] != back.node for path, back in self._before.items())
-        )
+        facts = self._look(host)
+        commands = any(not _reloads_nginx(argv) for argv in self._commands)
+        files = any(facts.nodes[path] != before.node for path, before in self._before.items())
+        return not facts.undone and (commands or files)
+
+    def inspect(self, answers: Answers, host: Host) -> Facts:  # noqa: ARG002 - the same for every answer
+        """Reads the paths, and which certificates the earlier sites need."""
+        return self._look(host)
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:  # noqa: ARG002
-        """What stays as it is, and why; who can sign in then."""
-        if facts.done:
+        """What stays as it is, and why; who can sign in afterwards."""
+        if facts.undone:
             return ()
-        edited = [path for path in self._before if self._edited(path, facts.nodes[path])]
+        edited = [path for path in self._before if self._is_edited(path, facts.nodes[path])]
         found = [
             note(
                 "undo.edited",
-                f"{path} was changed by someone since that run, so it stays as it is.",
-                "What somebody else wrote is never thrown away.",
-                f"What was there before that run: sudo ls {STATE}/runs/{self._run}/before",
+                f"{path} has been edited since that run, so it stays as it is.",
+                "What someone else wrote is never thrown away.",
+                f"To see what was there before that run: sudo ls {STATE}/runs/{self._run}/before",
             )
             for path in edited
         ]
         if htpasswd.USERS_FILE in self._before:
             now, before = facts.nodes[htpasswd.USERS_FILE], self._before[htpasswd.USERS_FILE].node
-            stay = htpasswd.USERS_FILE in edited
-            found += _still(now, before, self._after[htpasswd.USERS_FILE]) if stay else _users(now, before)
-        if facts.lost:
+            if htpasswd.USERS_FILE in edited:
+                found += _users_who_stay(now, before, self._after[htpasswd.USERS_FILE])
+            else:
+                found += _users_let_back_in(now, before)
+        if facts.missing_certificates:
             found.append(
                 block(
                     "undo.certificate",
-                    f"The certificate of before is not there any more: {', '.join(facts.lost)}.",
+                    f"The earlier site's certificate has been deleted: {', '.join(facts.missing_certificates)}.",
                     "nginx would not start with a site that names it.",
-                    "Change the answers instead, which fetches a new one: sudo hermes-setup (Domain, or Certificate)",
+                    "Change the domain or the certificate instead, which gets a new one: sudo hermes-setup",
                 )
             )
         if any(path in self._before for path in (AVAILABLE, f"{tree.FOLDER}/sites-enabled/{placing.LINK}")):
             found.append(
                 note(
                     "undo.stays",
-                    "Packages that were installed and certificates that were fetched stay.",
-                    "They harm nobody, and a certificate counts against the authority's limits when it is fetched again.",
+                    "Packages that were installed and certificates that were issued stay.",
+                    "They do no harm, and a new certificate would count against the CA's rate limits.",
                     "To remove them: sudo apt-get remove nginx certbot ; sudo certbot delete --cert-name NAME",
                 )
             )
@@ -135,50 +115,74 @@ class Undo:
 
     def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:  # noqa: ARG002
         """Each file as it was, links first, tried by nginx on a copy; then nginx loads them; then the commands."""
-        if facts.done:
+        if facts.undone:
             return ()
-        places = [
-            Place(
-                path,
-                back.node,
-                f"put {posixpath.basename(path)} back as it was"
-                if back.node != ABSENT
-                else f"remove {posixpath.basename(path)}; it was not there before",
-            )
-            for path, back in reversed(self._before.items())
-            if facts.nodes[path] != back.node and not self._edited(path, facts.nodes[path])
-        ]
+        places = self._places(facts)
         commands = [
-            Run(argv, _plain(why), seconds=60)
+            Run(argv, _undo_said_once(why), seconds=60)
             for argv, why in reversed(self._commands.items())
-            if argv and not _loads(argv)
+            if argv and not _reloads_nginx(argv)
         ]
-        served = {each.path: each.node for each in places if each.path.startswith(f"{tree.FOLDER}/")}
-        loads = facts.running and bool(served or any(map(_loads, self._commands)))
-        done = Stamp(DONE, File(self._run.encode(), 0o600), "which run was undone")
-        if not places and not commands and not loads:
+        in_nginx = {each.path: each.node for each in places if each.path.startswith(f"{tree.FOLDER}/")}
+        reload = facts.running and bool(in_nginx or any(map(_reloads_nginx, self._commands)))
+        done = Stamp(STAMP, File(self._run.encode(), 0o600), "which run was undone")
+        if not places and not commands and not reload:
             return (done,)
         changes: list[Change] = [
             Stamp(path, ABSENT, "forget what was seen then") for path in dict.fromkeys((*self._stamps, loading.STAMP))
         ]
-        if loads:
-            changes.append(Probe(trial.Trial(served), "have nginx try on a copy what was there before"))
+        if reload:
+            changes.append(Probe(trial.Trial(in_nginx), "have nginx test the earlier configuration on a copy"))
         changes += places
-        if loads:
-            changes.append(loading.reload(facts.pid, systemd=facts.unit))
+        if reload:
+            changes.append(loading.reload(facts.pid, systemd=facts.by_systemd))
             both = ((AVAILABLE, facts.site), (cookies.GATE_FILE, facts.gate))
-            stands = [_text(served.get(path, now)) for path, now in both]
-            if all(stands):
-                loaded = File(digests.digest(*stands).encode(), 0o600)
+            texts = [_text(in_nginx.get(path, now)) for path, now in both]
+            if all(texts):
+                loaded = File(digests.digest(*texts).encode(), 0o600)
                 changes.append(Stamp(loading.STAMP, loaded, "what nginx has loaded"))
         return [*changes, *commands, done]
 
-    def _edited(self, path: str, now: Node) -> bool:
+    def _look(self, host: Host) -> Facts:
+        stamp = host.look(STAMP)
+        pid = tree.read(host).pid
+        running = bool(processes.workers(host, pid).master)
+        return Facts(
+            nodes={path: host.look(path) for path in self._before},
+            undone=isinstance(stamp, File) and stamp.content.decode("utf-8", "replace") == self._run,
+            pid=pid,
+            running=running,
+            by_systemd=running and host.ask(("systemctl", "is-active", "--quiet", "nginx")).ok,
+            site=host.look(AVAILABLE),
+            gate=host.look(cookies.GATE_FILE),
+            missing_certificates=tuple(
+                path
+                for before in self._before.values()
+                for path in _certificate_paths(before.node)
+                if isinstance(tree.follow_links(host, path), Absent)
+            ),
+        )
+
+    def _places(self, facts: Facts) -> list[Place]:
+        """What puts back each file that was not edited since, newest first."""
+        return [
+            Place(
+                path,
+                before.node,
+                f"put {posixpath.basename(path)} back as it was"
+                if before.node != ABSENT
+                else f"remove {posixpath.basename(path)}; it was not there before",
+            )
+            for path, before in reversed(self._before.items())
+            if facts.nodes[path] != before.node and not self._is_edited(path, facts.nodes[path])
+        ]
+
+    def _is_edited(self, path: str, now: Node) -> bool:
         return now not in (self._before[path].node, self._after[path])
 
 
-class Loaded(site.Site):
-    """The site as it stands, by whomever, has been loaded: nothing is written."""
+class ExistingSite(site.Site):
+    """nginx has loaded the site as it is, whoever wrote it: nothing is written."""
 
     def plan(self, answers: Answers, facts: SiteFacts) -> Sequence[Change]:  # noqa: ARG002
         """nginx loads what is there, where it has not yet."""
@@ -190,64 +194,65 @@ class Loaded(site.Site):
         return loading.load(facts, stamp) if facts.stamp != stamp or not facts.running or stale else ()
 
 
-def _loads(argv: Sequence[str]) -> bool:
+def _reloads_nginx(argv: Sequence[str]) -> bool:
     return "nginx" in argv and "reload" in argv
 
 
-def _plain(why: str) -> str:
-    """What is taken back for the second time is done again; nobody wants to read how often."""
+def _undo_said_once(why: str) -> str:
+    """The undo of an undo does the same again; nobody wants to read how often."""
     return re.sub(r"^(take back: )+", "take back: ", why)
 
 
-def _certificates(node: Node) -> list[str]:
-    text = node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""
+def _certificate_paths(node: Node) -> list[str]:
+    """The files of certificates and keys that a site of ours names."""
+    text = _text(node)
     if not text.startswith(tree.HEADER):
         return []
     return re.findall(r"^ *ssl_certificate(?:_key)? ([^;\s]+);", text, re.MULTILINE)
-
-
-def _still(now: Node, before: Node, after: Node) -> list[Finding]:
-    """Whom that run let in, and who stays because the file was edited since."""
-    here, then, by_run = (htpasswd.hashes(_text(node)) for node in (now, before, after))
-    stay = [name for name in by_run if name not in then and name in here]
-    if not stay:
-        return []
-    return [
-        warn(
-            "undo.users",
-            f"{phrases.listed(stay)} can still sign in.",
-            "That run added them, and the users' file was edited since, so it stays as it is.",
-            f"If that is not meant: sudo hermes-setup users remove {stay[0]}",
-        )
-    ]
 
 
 def _text(node: Node) -> str:
     return node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""
 
 
-def _users(now: Node, then: Node) -> list[Finding]:
-    """Who gets in again, or with which password: nobody should be let in by an undoing without knowing it."""
-    here, before = htpasswd.hashes(_text(now)), htpasswd.hashes(_text(then))
-    back = [name for name in before if name not in here]
-    older = [name for name in before if name in here and here[name] != before[name]]
+def _users_who_stay(now: Node, before: Node, after: Node) -> list[Finding]:
+    """Those whom that run added, and who stay because the users' file was edited since."""
+    hashes_now, hashes_before, hashes_after = (htpasswd.hashes(_text(node)) for node in (now, before, after))
+    stay = [name for name in hashes_after if name not in hashes_before and name in hashes_now]
+    if not stay:
+        return []
+    return [
+        warn(
+            "undo.users",
+            f"{phrases.listed(stay)} can still sign in.",
+            "That run added them, but the users' file has been edited since, so it stays as it is.",
+            f"If you don't want that: sudo hermes-setup users remove {stay[0]}",
+        )
+    ]
+
+
+def _users_let_back_in(now: Node, before: Node) -> list[Finding]:
+    """Who can sign in again, or with which password: an undo lets no one in without saying so."""
+    hashes_now, hashes_before = htpasswd.hashes(_text(now)), htpasswd.hashes(_text(before))
+    back = [name for name in hashes_before if name not in hashes_now]
+    older = [name for name in hashes_before if name in hashes_now and hashes_now[name] != hashes_before[name]]
     found: list[Finding] = []
     if back:
         found.append(
             warn(
                 "undo.users",
-                f"{phrases.listed(back)} can sign in again, with the password and the cookies from before.",
-                "The last run took that away.",
-                f"If that is not meant, answer n; or afterwards: sudo hermes-setup users remove {back[0]}",
+                f"{phrases.listed(back)} can sign in again, with the earlier password and cookies.",
+                "The last run had removed them.",
+                f"If you don't want that, answer n; or afterwards: sudo hermes-setup users remove {back[0]}",
             )
         )
     if older:
         found.append(
             warn(
                 "undo.users",
-                f"The passwords from before count again: {phrases.listed(older)}.",
-                "The last run gave new ones.",
-                f"If that is not meant, answer n; or afterwards: sudo hermes-setup users passwd {older[0]}",
+                f"The earlier password is valid again for {phrases.listed(older)}.",
+                "The last run had set a new one.",
+                f"If you don't want that, answer n; or afterwards: sudo hermes-setup users passwd {older[0]}",
             )
         )
     return found

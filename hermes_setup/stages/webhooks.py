@@ -1,8 +1,9 @@
-"""Which gateway platforms listen here, and whether they do so for nginx alone. Their locations are part of the site."""
+"""Which of Hermes's gateway platforms listen here, and whether only nginx can reach them. The site has their locations."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.fields import DEFAULT_BACKEND, Backend
@@ -12,27 +13,30 @@ from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.host import Host, Listener, Request
 from hermes_setup.parallel import in_parallel
 from hermes_setup.stages.hermes import api
-from hermes_setup.values import dataclass
+from hermes_setup.values import dataclass, replace
 
 SECONDS = 2.0
 SERVERS = ("aiohttp", "tornadoserver")  # what Hermes's adapters call themselves in the Server header (their libraries)
 
+Occupant = Literal["platform", "dashboard", "other", ""]
+"""What listens on a port: the platform itself, Hermes's dashboard, something else, or nothing."""
+
 
 @dataclass(frozen=True)
 class Seen:
-    """What is at a platform's port: it ("hermes"), Hermes's pages ("dashboard"), something else ("other"), or nobody ("")."""
+    """What listens on the port of a platform."""
 
-    hook: Endpoint
-    who: str
-    wide: tuple[Listener, ...] = ()  # sockets that others than this machine can reach
-    shut: bool = False  # a packet filter of this machine lets no stranger in to them
+    endpoint: Endpoint
+    occupant: Occupant
+    exposed: tuple[Listener, ...] = ()  # sockets there that other machines can reach
+    firewalled: bool = False  # a packet filter of this machine blocks strangers from them
 
 
 @dataclass(frozen=True)
 class Facts:
     """What was seen of the platforms that the answers name, and of others that listen on all addresses."""
 
-    asked: tuple[Seen, ...] = ()
+    named: tuple[Seen, ...] = ()
     others: tuple[Seen, ...] = ()
 
 
@@ -40,130 +44,139 @@ class Webhooks:
     """See the module."""
 
     def inspect(self, answers: Answers, host: Host) -> Facts:
-        """Asks each platform that is wanted, or whose port has a listener, side by side; 3 s at most."""
+        """Asks each platform that is named, or whose port has a listener, side by side; 3 s at most."""
         named = answers.webhooks.endpoints if answers.webhooks else ()
-        remote = answers.backend is not None and not answers.backend.local
-        if remote:
-            return Facts(tuple(Seen(hook, "hermes") for hook in named))
+        if answers.backend is not None and not answers.backend.local:
+            return Facts(tuple(Seen(endpoint, "platform") for endpoint in named))
         found = look(host, named)
-        from hermes_setup.stages.firewall.facts import closed_ports  # the wizard's look at who listens needs none of it
+        from hermes_setup.stages.firewall.facts import closed_ports  # `listening` needs none of it
 
-        wide = sorted({each.hook.port for each in found if each.wide})
-        shut = closed_ports(host, wide)
-        found = [Seen(each.hook, each.who, each.wide, each.hook.port in shut) for each in found]
+        closed = closed_ports(host, sorted({each.endpoint.port for each in found if each.exposed}))
+        found = [replace(each, firewalled=each.endpoint.port in closed) for each in found]
         return Facts(
-            tuple(each for each in found if each.hook in named),
-            tuple(each for each in found if each.hook not in named and each.who == "hermes" and each.wide),
+            tuple(each for each in found if each.endpoint in named),
+            tuple(
+                each for each in found if each.endpoint not in named and each.occupant == "platform" and each.exposed
+            ),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
-        """Each platform that is let in listens, and listens to nginx alone; none has the dashboard's port."""
+        """Each platform that is named listens, and only nginx can reach it; none has the dashboard's port."""
         found: list[Finding] = []
-        for seen in facts.asked:
-            hook = seen.hook
-            if _of_the_dashboard(seen, answers):
-                found.append(
-                    block(
-                        "webhooks.backend",
-                        f"{hook} names port {hook.port}, and that is the dashboard's, not {hook.platform.name}'s.",
-                        f"Whoever sends to {hook.platform.path} would reach the dashboard there, without a password.",
-                        f"Name the port on which the gateway has {hook.platform.name}: "
-                        f'"{hook.platform.name}:PORT"; usual is {hook.platform.port}, which need not be named.',
-                    )
-                )
-            elif not seen.who:
-                found.append(
-                    warn(
-                        "webhooks.none",
-                        f"Nothing listens on port {hook.port} for {hook.platform.name} ({hook.platform.title}).",
-                        "Its senders are let in, and told that nobody is there (502).",
-                        "Set it up and start the gateway: hermes gateway setup ; hermes gateway start. Or take it out: sudo "
-                        'hermes-setup, "Webhooks".',
-                    )
-                )
-            elif seen.who == "other":
-                found.append(
-                    warn(
-                        "webhooks.other",
-                        f"Port {hook.port} belongs to something else than Hermes's {hook.platform.name}.",
-                        f"It does not know {hook.platform.path}; requests from the internet would go to it.",
-                        f'If {hook.platform.name} has another port, name it: "{hook.platform.name}:PORT". Who is it: '
-                        f"sudo ss -ltnp sport = :{hook.port}",
-                    )
-                )
-        found += [_wide(seen, asked=True) for seen in facts.asked if seen.wide and seen.who == "hermes"]
-        found += [_wide(seen, asked=False) for seen in facts.others if not seen.shut]
+        for seen in facts.named:
+            if _has_the_dashboards_port(seen, answers):
+                found.append(_dashboard(seen.endpoint))
+            elif not seen.occupant:
+                found.append(_nothing(seen.endpoint))
+            elif seen.occupant == "other":
+                found.append(_other(seen.endpoint))
+        found += [_exposed(seen, named=True) for seen in facts.named if seen.exposed and seen.occupant == "platform"]
+        found += [_exposed(seen, named=False) for seen in facts.others if not seen.firewalled]
         return found
 
     def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:  # noqa: ARG002 - a stage's shape
-        """Nothing: the site holds the locations, and Hermes is its owner's."""
+        """Nothing: the site has the locations, and Hermes is its owner's."""
         return ()
 
 
-def _of_the_dashboard(seen: Seen, answers: Answers) -> bool:
-    """True for the port of any dashboard that answers, of the one that is named, or of the one that is looked for."""
-    if seen.who == "dashboard":
-        return True
-    if answers.backend:
-        return seen.hook.port == answers.backend.port
-    return seen.hook.port == DEFAULT_BACKEND.port and seen.who != "hermes"
-
-
-def _wide(seen: Seen, *, asked: bool) -> Finding:
-    platform, port = seen.hook.platform, seen.hook.port
-    where = "on all addresses" if any(each.everywhere for each in seen.wide) else f"on {seen.wide[0].address}"
-    what = f"{platform.name} of Hermes listens {where}, port {port}"
-    block = f"sudo ufw deny {port}/tcp" if not platform.pin else platform.pin
-    if seen.shut:
-        return note(
-            "webhooks.wide",
-            f"{what}; a firewall of this server shuts that port.",
-            "So its senders come through nginx, encrypted. Without the firewall they could come straight.",
-            f"Nothing. To be safe without it, too: {block}" if platform.pin else "Nothing.",
-        )
-    told = warn if asked else note
-    return told(
-        "webhooks.wide",
-        f"{what}: it can be reached from the internet around nginx, without encryption.",
-        "It checks who sends, but not who listens on the way."
-        + ("" if asked else " It is not part of this set-up yet."),
-        f"Let only nginx reach it: {block}" + ("" if asked else ' ; and sudo hermes-setup, "Webhooks"'),
-    )
-
-
 def look(host: Host, named: Sequence[Endpoint] = ()) -> list[Seen]:
-    """What is at the port of each platform named, and of each other whose usual port has a listener. Never slower than 3 s."""
+    """What is on the port of each platform named, and of each other whose usual port has a listener. Never slower than 3 s."""
     listeners = host.listeners()
     ports = {each.port for each in listeners}
-    known = {hook.platform for hook in named}
-    hooks = [*named, *(Endpoint(each, each.port) for each in PLATFORMS if each.port in ports and each not in known)]
-    if not hooks:
+    platforms = {endpoint.platform for endpoint in named}
+    others = [Endpoint(each, each.port) for each in PLATFORMS if each.port in ports and each not in platforms]
+    endpoints = [*named, *others]
+    if not endpoints:
         return []
-    who = in_parallel(lambda hook: _who(host, hook, listeners), hooks)
+    occupants = in_parallel(lambda endpoint: _occupant(host, endpoint, ports), endpoints)
     return [
-        Seen(hook, each, tuple(one for one in listeners if one.port == hook.port and not _loopback(one.address)))
-        for hook, each in zip(hooks, who, strict=True)
+        Seen(endpoint, occupant, tuple(each for each in listeners if each.port == endpoint.port and _is_exposed(each)))
+        for endpoint, occupant in zip(endpoints, occupants, strict=True)
     ]
 
 
 def listening(host: Host) -> tuple[Endpoint, ...]:
     """The platforms that proved to listen here, in the order of their table."""
-    return tuple(each.hook for each in look(host) if each.who == "hermes")
+    return tuple(each.endpoint for each in look(host) if each.occupant == "platform")
 
 
-def _who(host: Host, hook: Endpoint, listeners: Sequence[Listener]) -> str:
-    if all(each.port != hook.port for each in listeners):
+def _occupant(host: Host, endpoint: Endpoint, ports: set[int]) -> Occupant:
+    if endpoint.port not in ports:
         return ""
-    asked = Request("127.0.0.1", hook.port, "127.0.0.1", hook.platform.probe, seconds=SECONDS)
-    said = host.fetch(asked)
-    if not said.status:
-        return "" if said.error == "refused" else "other"
-    server = said.header("Server").lower()
-    if said.status != 404 and any(each in server for each in SERVERS):
-        return "hermes"
-    status = api.status_in(api.ask(host, Backend("127.0.0.1", hook.port), seconds=SECONDS / 2))
+    answer = host.fetch(Request("127.0.0.1", endpoint.port, "127.0.0.1", endpoint.platform.probe_path, seconds=SECONDS))
+    if not answer.status:
+        return "" if answer.error == "refused" else "other"
+    server = answer.header("Server").lower()
+    if answer.status != 404 and any(each in server for each in SERVERS):
+        return "platform"
+    status = api.status_in(api.ask(host, Backend("127.0.0.1", endpoint.port), seconds=SECONDS / 2))
     return "dashboard" if status else "other"
 
 
-def _loopback(address: str) -> bool:
-    return address == "::1" or address.startswith(("127.", "::ffff:127."))
+def _is_exposed(each: Listener) -> bool:
+    return each.address != "::1" and not each.address.startswith(("127.", "::ffff:127."))
+
+
+def _has_the_dashboards_port(seen: Seen, answers: Answers) -> bool:
+    """True for the port of any dashboard that answers, of the one that is named, or of the one that is looked for."""
+    if seen.occupant == "dashboard":
+        return True
+    if answers.backend:
+        return seen.endpoint.port == answers.backend.port
+    return seen.endpoint.port == DEFAULT_BACKEND.port and seen.occupant != "platform"
+
+
+def _dashboard(endpoint: Endpoint) -> Finding:
+    platform = endpoint.platform
+    return block(
+        "webhooks.backend",
+        f"{endpoint} uses port {endpoint.port}, which is the dashboard's, not {platform.name}'s.",
+        f"Requests to {platform.path} would reach the dashboard without a password.",
+        f'Use the port where the gateway listens for {platform.name}: "{platform.name}:PORT". The usual one, {platform.port}, '
+        "can be left out.",
+    )
+
+
+def _nothing(endpoint: Endpoint) -> Finding:
+    return warn(
+        "webhooks.none",
+        f"Nothing listens on port {endpoint.port} for {endpoint.platform.name} ({endpoint.platform.title}).",
+        "Its senders are let in, but get an error (502).",
+        "Set it up and start the gateway: hermes gateway setup ; hermes gateway start. Or remove it: sudo hermes-setup, "
+        '"Webhooks".',
+    )
+
+
+def _other(endpoint: Endpoint) -> Finding:
+    name = endpoint.platform.name
+    return warn(
+        "webhooks.other",
+        f"Something other than Hermes's {name} listens on port {endpoint.port}.",
+        f"It doesn't know {endpoint.platform.path}, and requests from the internet would go to it.",
+        f'If {name} uses another port, add it: "{name}:PORT". To see what listens here: sudo ss -ltnp sport = '
+        f":{endpoint.port}",
+    )
+
+
+def _exposed(seen: Seen, *, named: bool) -> Finding:
+    platform, port = seen.endpoint.platform, seen.endpoint.port
+    where = "on all addresses" if any(each.everywhere for each in seen.exposed) else f"on {seen.exposed[0].address}"
+    what = f"Hermes's {platform.name} listens {where}, port {port}"
+    fix = platform.bind_to_loopback or f"sudo ufw deny {port}/tcp"
+    if seen.firewalled:
+        return note(
+            "webhooks.wide",
+            f"{what}; a firewall on this server blocks that port.",
+            "So its senders come through nginx, encrypted. Without the firewall they could connect to it directly.",
+            f"Nothing to do. To be safe without the firewall, too: {fix}"
+            if platform.bind_to_loopback
+            else "Nothing to do.",
+        )
+    severity = warn if named else note
+    return severity(
+        "webhooks.wide",
+        f"{what}: it can be reached from the internet without going through nginx, unencrypted.",
+        "It checks who sends, but what is sent can be read on the way."
+        + ("" if named else " It isn't part of this set-up yet."),
+        f"Let only nginx reach it: {fix}" + ("" if named else ' ; then sudo hermes-setup, "Webhooks"'),
+    )

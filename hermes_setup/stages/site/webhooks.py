@@ -36,7 +36,7 @@ def locations(webhooks: Webhooks, backend: Backend) -> list[Location]:
         plain = re.escape(platform.path)
         pattern = platform.pattern or plain
         match = f'~ "^{pattern}$"' if platform.pattern else f"= {platform.path}"
-        methods = "GET POST" if platform.reads else "POST"
+        methods = "GET POST" if platform.sends_get else "POST"
         found.append(Location(platform.title, match, f"^{pattern}(?:[?]|$)", methods, upstream))
         if platform.media:
             title = f"{platform.title}: what Hermes sends"
