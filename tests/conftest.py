@@ -23,8 +23,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, so that short ones fill what is left at the end, whoever of the workers has time."""
+    """The longest first, so that short ones fill what is left at the end, whoever of the workers has time.
+
+    And who presses keys is marked so, for `tests/run quick`: each test with a fixture from a file that uses pexpect.
+    """
     rooms = ("vps", "real")
+    for item in items:
+        fixtures = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
+        if any("pexpect" in one.func.__globals__ for definitions in fixtures for one in definitions):
+            item.add_marker("terminal")
     items.sort(key=lambda item: next((n for n, room in enumerate(rooms) if item.path.parent.name == room), len(rooms)))
 
 

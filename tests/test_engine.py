@@ -137,6 +137,7 @@ def test_a_dry_run_reaches_its_end_and_changes_nothing() -> None:
     assert over.look(SITE) == text("tls")
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 14), st.booleans()), max_size=4))
 def test_after_any_power_cuts_one_more_run_reaches_the_same_machine(cuts: list[tuple[int, bool]]) -> None:

@@ -55,6 +55,7 @@ def test_an_example_is_an_answers_file(path: Path) -> None:
     read_table(toml(str(path.relative_to(REPO))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGHUP], ids=["INT", "HUP"])
 def test_signals_one_after_the_other_cannot_stop_its_clean_up(tmp_path: Path, which: signal.Signals) -> None:
     head = (REPO / "install.sh").read_text("utf-8").split("# -- where it is")[0]

@@ -34,7 +34,7 @@ def mine(text: str, mode: int = 0o644) -> File:
     return File(text.encode(), mode, ME, US)
 
 
-ROOTS = ("rehearsal",) if os.getuid() == 0 else ()
+ROOTS = (pytest.param("rehearsal", marks=pytest.mark.root),) if os.getuid() == 0 else ()
 
 
 @pytest.fixture(params=["local", "overlay", "overlay over local", *ROOTS])

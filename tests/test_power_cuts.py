@@ -30,6 +30,8 @@ from hermes_setup.system.overlay import Overlay
 from hermes_setup.values import replace
 from machines import Machine, PowerCut, Unsteady
 
+pytestmark = pytest.mark.slow  # thousands of whole runs
+
 HASH = "$6$rounds=40000$aaaaaaaaaaaaaaaa$" + "x" * 86
 ANSWERS = Answers(
     Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), (User("alice", HASH),), firewall="leave"
