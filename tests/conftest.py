@@ -32,6 +32,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
         if any("pexpect" in one.func.__globals__ for definitions in fixtures for one in definitions):
             item.add_marker("terminal")
+        if item.get_closest_marker("root") and os.geteuid() != 0:
+            item.add_marker(pytest.mark.skip("needs root"))
     items.sort(key=lambda item: next((n for n, room in enumerate(rooms) if item.path.parent.name == room), len(rooms)))
 
 

@@ -34,10 +34,10 @@ def mine(text: str, mode: int = 0o644) -> File:
     return File(text.encode(), mode, ME, US)
 
 
-ROOTS = (pytest.param("rehearsal", marks=pytest.mark.root),) if os.getuid() == 0 else ()
+REHEARSAL = pytest.param("rehearsal", marks=pytest.mark.root)
 
 
-@pytest.fixture(params=["local", "overlay", "overlay over local", *ROOTS])
+@pytest.fixture(params=["local", "overlay", "overlay over local", REHEARSAL])
 def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
     os.umask(0o077)
     match request.param:
@@ -138,7 +138,7 @@ def local(tmp_path: Path) -> Local:
     return Local(str(tmp_path))
 
 
-@pytest.fixture(params=["local", *ROOTS])
+@pytest.fixture(params=["local", REHEARSAL])
 def real(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
     """Where commands really run."""
     if request.param == "local":
