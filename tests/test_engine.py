@@ -208,7 +208,7 @@ def test_what_does_not_hold_afterwards_is_a_failure_and_is_put_back() -> None:
         def put(self, path: str, node: Node) -> None:
             super().put(path, text("something else") if node == text("new") else node)
 
-    with tempfile.TemporaryDirectory() as folder, pytest.raises(StageFailed, match="does not hold"):
+    with tempfile.TemporaryDirectory() as folder, pytest.raises(StageFailed, match="did not last"):
         list(run(steps(Files(((SITE, text("new")),))), ANSWERS, Stubborn(), Journal(f"{folder}/run")))
 
 

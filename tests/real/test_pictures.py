@@ -82,7 +82,9 @@ def test_the_pictures_are_of_today(world: World, machine: Machine) -> None:
     made["questions"] = picture(here, "The questions: domain, certificate, e-mail, user, password")
     here.type("\r")
     here.waits(lambda text: "5) Stop here" in text)
-    made["no-record-yet"] = picture(here, "The name has no record yet: what to set, the ssh line until then, and a wait")
+    made["no-record-yet"] = picture(
+        here, "The name has no record yet: what to set, the ssh line until then, and a wait"
+    )
     world.dns.host(DOMAIN, *machine.addresses)
     here.type("2\r")
     waits(here, GO_AHEAD)
