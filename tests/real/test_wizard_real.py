@@ -27,7 +27,7 @@ def vps(world: World, machine: Machine) -> Machine:
 # What stands at the end of the screen when each question waits, and what is typed then.
 LETSENCRYPT = [
     ("? Domain:", f"{DOMAIN}\r"),
-    ("4) Another ACME CA\n  <) go back", "1\r"),
+    ("4) Another ACME authority\n  <) go back", "1\r"),
     ("? E-mail:", "\r"),
     ("? User name:", "alice\r"),
     ("2) I type my own, twice\n  <) go back", "2\r"),
@@ -41,7 +41,7 @@ LETSENCRYPT = [
 ]
 SELF_SIGNED = [
     ("? Domain:", "hermes.localhost\r"),
-    ("4) Another ACME CA\n  <) go back", "\r"),
+    ("4) Another ACME authority\n  <) go back", "\r"),
     *LETSENCRYPT[3:8],
 ]
 GO_AHEAD = "? Go ahead? [y/n]"
@@ -104,7 +104,7 @@ def test_wrong_answers_are_told_in_place_and_one_can_go_back_from_everywhere(vps
     here = Terminal(vps)
     waits(here, "? Domain:")
     for wrong, why in [
-        ("https://hermes.example.com/", "only the name is wanted"),
+        ("https://hermes.example.com/", "type only the name"),
         ("*.example.com", "wildcard"),
         ("192.0.2.7", "address"),
         ("localhost", ""),
