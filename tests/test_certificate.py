@@ -20,7 +20,7 @@ from hermes_setup.errors import CommandFailed
 from hermes_setup.host import ABSENT, File, Folder, Link
 from hermes_setup.stages.certificate import certbot, lineages, rate_limits, refusals, serving, x509
 from hermes_setup.stages.certificate.lineages import WEBROOT
-from hermes_setup.stages.certificate.self_signed import OWN
+from hermes_setup.stages.certificate.self_signed import FOLDER as SELF_SIGNED
 from hermes_setup.stages.certificate.stage import Certificate
 from hermes_setup.system.overlay import Overlay
 from machines import steps
@@ -70,7 +70,7 @@ X509v3 Subject Alternative Name:
 
 @pytest.mark.parametrize("version", RECORDED)
 def test_a_certificate_is_read_from_what_openssl_prints(version: str) -> None:
-    leaf = x509.parse_leaf(RECORDED[version])
+    leaf = x509.parse(RECORDED[version])
     assert leaf is not None
     assert leaf.names == ("hermes.example.com", "www.example.com")
     assert leaf.not_after == datetime(2027, 2, 21, 16, 59, 59, tzinfo=timezone.utc)
@@ -78,14 +78,14 @@ def test_a_certificate_is_read_from_what_openssl_prints(version: str) -> None:
 
 
 def test_a_name_in_the_issuer_is_no_name_of_the_certificate() -> None:
-    leaf = x509.parse_leaf(RECORDED["openssl 3.5"].replace("CN=E7", "CN=DNS:evil.example"))
+    leaf = x509.parse(RECORDED["openssl 3.5"].replace("CN=E7", "CN=DNS:evil.example"))
     assert leaf is not None
     assert "evil.example" not in leaf.names
 
 
 @pytest.mark.parametrize("text", ["", "unable to load certificate", RECORDED["openssl 3.5"].partition("serial")[0]])
 def test_half_a_certificate_is_none(text: str) -> None:
-    assert x509.parse_leaf(text) is None
+    assert x509.parse(text) is None
 
 
 @given(st.text())
@@ -118,7 +118,7 @@ def test_the_webroot_is_read_as_certbot_writes_it(lines: str, webroot: str) -> N
 def test_a_good_certificate_is_served_and_reused() -> None:
     server = Server()
     server.lineage()
-    served = serving.served(OURS, server)
+    served = serving.certificate_for(OURS, server)
     assert served is not None
     assert (served.certificate, served.key, served.trusted) == (f"{LIVE}/fullchain.pem", f"{LIVE}/privkey.pem", True)
     assert planned(server) == []
@@ -127,7 +127,7 @@ def test_a_good_certificate_is_served_and_reused() -> None:
 def test_a_second_look_with_nothing_to_do_costs_three_processes() -> None:
     server = Server()
     server.lineage()
-    serving.served(OURS, server)
+    serving.certificate_for(OURS, server)
     assert sorted(argv[1] for argv in server.asked) == ["pkey", "verify", "x509"]
 
 
@@ -156,7 +156,7 @@ def test_what_a_power_cut_left_is_replaced_and_never_a_crash(what: str) -> None:
             server.put(f"{archive}/privkey.pem", File(b"garbage"))
         case "nuls":
             server.put(conf, File(b"\0" * 500))
-    assert serving.served(OURS, server) is None
+    assert serving.certificate_for(OURS, server) is None
     (order,) = planned(server)
     assert "--cert-name" in order.argv
     name = order.argv[order.argv.index("--cert-name") + 1]
@@ -167,7 +167,7 @@ def test_what_a_power_cut_left_is_replaced_and_never_a_crash(what: str) -> None:
 def test_while_the_ca_is_changed_the_old_one_serves_on() -> None:
     server = Server()
     server.lineage(server=LETSENCRYPT_STAGING, key="fake")
-    served = serving.served(OURS, server)
+    served = serving.certificate_for(OURS, server)
     assert served is not None
     assert not served.trusted
     (order,) = planned(server)
@@ -178,27 +178,27 @@ def test_while_the_ca_is_changed_the_old_one_serves_on() -> None:
 def test_of_two_the_one_from_the_wanted_ca_is_served_whatever_lives_longer() -> None:
     server = Server()
     server.lineage(left=0.4)
-    server.pair(f"{OWN}/{NAME}/1", left=0.9, days=825, key="own")
-    assert (served := serving.served(OURS, server)) and served.certificate.startswith(lineages.FOLDER)
-    own = serving.served(answers("self-signed"), server)
+    server.pair(f"{SELF_SIGNED}/{NAME}/1", left=0.9, days=825, key="own")
+    assert (served := serving.certificate_for(OURS, server)) and served.certificate.startswith(lineages.FOLDER)
+    own = serving.certificate_for(answers("self-signed"), server)
     assert own is not None
-    assert own.certificate == f"{OWN}/{NAME}/1/fullchain.pem"
+    assert own.certificate == f"{SELF_SIGNED}/{NAME}/1/fullchain.pem"
 
 
 def test_the_newest_whole_self_signed_pair_is_served_and_half_a_pair_is_passed_over() -> None:
     server = Server()
     for number in (1, 2):
-        server.pair(f"{OWN}/{NAME}/{number}", key=f"own{number}", days=825)
-    server.put(f"{OWN}/{NAME}/3/privkey.pem", File(b"half"))
-    served = serving.served(answers("self-signed"), server)
+        server.pair(f"{SELF_SIGNED}/{NAME}/{number}", key=f"own{number}", days=825)
+    server.put(f"{SELF_SIGNED}/{NAME}/3/privkey.pem", File(b"half"))
+    served = serving.certificate_for(answers("self-signed"), server)
     assert served is not None
-    assert served.certificate == f"{OWN}/{NAME}/2/fullchain.pem"
+    assert served.certificate == f"{SELF_SIGNED}/{NAME}/2/fullchain.pem"
 
 
 def test_an_expired_one_serves_on_until_there_is_a_better() -> None:
     server = Server()
     server.lineage(left=-0.1)
-    assert serving.served(OURS, server) is not None
+    assert serving.certificate_for(OURS, server) is not None
     (order,) = planned(server)
     assert "it has expired" in order.why
 
@@ -207,7 +207,7 @@ def test_a_good_one_from_another_ca_serves_before_an_expired_one_from_the_right(
     server = Server()
     server.lineage(left=-0.1)
     server.lineage(f"{NAME}-0001", server=LETSENCRYPT_STAGING, key="fake")
-    assert (served := serving.served(OURS, server)) and served.lineage
+    assert (served := serving.certificate_for(OURS, server)) and served.lineage
     assert served.lineage.name == f"{NAME}-0001"
 
 
@@ -216,8 +216,8 @@ def test_one_from_the_right_ca_serves_before_a_longer_lived_self_signed_one_what
 ):
     server = Server()
     server.lineage(webroot="/srv")
-    server.pair(f"{OWN}/{NAME}/1", days=825, key="own")
-    assert (served := serving.served(OURS, server)) and served.trusted
+    server.pair(f"{SELF_SIGNED}/{NAME}/1", days=825, key="own")
+    assert (served := serving.certificate_for(OURS, server)) and served.trusted
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_one_from_the_right_ca_serves_before_a_longer_lived_self_signed_one_what
     [("*.example.com", True), ("*.hermes.example.com", False), ("*.com", False), ("example.com", False)],
 )
 def test_a_star_is_one_label(name: str, covered: bool) -> None:
-    leaf = x509.parse_leaf(RECORDED["openssl 3.5"].replace("DNS:hermes.example.com", f"DNS:{name}"))
+    leaf = x509.parse(RECORDED["openssl 3.5"].replace("DNS:hermes.example.com", f"DNS:{name}"))
     assert leaf is not None
     assert leaf.covers(DOMAIN) == covered
 
@@ -312,7 +312,7 @@ def test_near_its_end_is_a_share_of_its_life(left: float, certificate: str, foun
         if certificate == "letsencrypt":
             server.lineage(left=left, days=days)
         else:
-            server.pair(f"{OWN}/{NAME}/1", left=left, days=days, key="own")
+            server.pair(f"{SELF_SIGNED}/{NAME}/1", left=left, days=days, key="own")
         assert codes(server, answers(certificate)) == found
         assert len(planned(server, answers(certificate))) == plans
 
@@ -332,11 +332,11 @@ def test_a_self_signed_one_is_made_beside_the_old_one() -> None:
     long = ".".join(["a" * 60] * 4)
     wish = answers("self-signed", domain=long)
     server = Server()
-    server.pair(f"{OWN}/{long}/1", names=[long], left=0.1, days=825, key="own")
+    server.pair(f"{SELF_SIGNED}/{long}/1", names=[long], left=0.1, days=825, key="own")
     stage = Certificate()
     place, make = stage.plan(wish, stage.inspect(wish, server))
     assert isinstance(place, Place)
-    assert (place.path, place.node) == (f"{OWN}/{long}/2", Folder(0o700))
+    assert (place.path, place.node) == (f"{SELF_SIGNED}/{long}/2", Folder(0o700))
     assert isinstance(make, Run)
     assert f"subjectAltName=DNS:{long}" in make.argv
     assert len(make.argv[make.argv.index("-subj") + 1]) < 64  # X.520: a common name holds no more
@@ -346,7 +346,7 @@ def test_a_dry_run_goes_on_with_the_path_that_certbot_would_write() -> None:
     server = Overlay(Server())
     for _ in run(steps(Certificate()), OURS, server, NoJournal()):
         pass
-    served = serving.served(OURS, server)
+    served = serving.certificate_for(OURS, server)
     assert served is not None
     assert served.certificate == f"{LIVE}/fullchain.pem"
     assert Certificate().plan(OURS, Certificate().inspect(OURS, server)) == ()
@@ -487,7 +487,7 @@ def test_failed_tries_of_the_last_hour_are_counted() -> None:
     server.log('"status": "invalid"', 2, ago=timedelta(minutes=70))
     server.log('"status": "invalid"', 3, server=LETSENCRYPT_STAGING)
     server.log('"status": "valid"', 4)
-    assert rate_limits.failed_tries(server, OURS) == 2
+    assert rate_limits.failed_attempts(server, OURS) == 2
     assert codes(server) == ["certificate.tries"]
 
 
@@ -512,7 +512,7 @@ REFUSALS = [
     (problem("connection", f"198.51.100.1: Fetching {URL}: Connection refused"), 1, "hostname -I"),
     (problem("unauthorized", f"198.51.100.1: Invalid response from {URL}: 404"), 1, "Another server answered"),
     (problem("unauthorized", f"2001:db8::1: Invalid response from {URL}: 404"), 1, "2001:db8::1 is its AAAA record"),
-    (problem("unauthorized", f'2606:4700::1: Invalid response from {URL}: "<title>Cloudflare'), 1, "grey cloud"),
+    (problem("unauthorized", f'2606:4700::1: Invalid response from {URL}: "<title>Cloudflare'), 1, "gray cloud"),
     (problem("dns", "DNS problem: NXDOMAIN looking up A for hermes.example.com"), 1, "Set the A record"),
     (problem("caa", "CAA record for example.com prevents issuance"), 1, 'CAA  0 issue "letsencrypt.org"'),
     (problem("connection", f"198.51.100.1: Fetching {URL}: Connection refused"), 1, "five failures in an hour"),
@@ -527,7 +527,7 @@ REFUSALS = [
     ("ssl.SSLCertVerificationError: certificate verify failed: certificate is not yet valid", 1, "clock"),
     ("An unexpected error occurred:\nThe server will not issue certificates for the identifier :: Error creating new order :: "
      'Cannot issue for "hermes.localhost": Domain name does not end with a valid public suffix (TLD)', 1, "self-signed"),
-    ("Unable to register an account with ACME server. Error: contact email has forbidden domain \"example.com\"", 1, "e-mail"),
+    ("Unable to register an account with ACME server. Error: contact email has forbidden domain \"example.com\"", 1, "email address"),
     ("urn:ietf:params:acme:error:externalAccountRequired :: binding is missing", 1, "--eab-kid"),
     ("Missing command line flag or config entry for this setting:\nPlease choose an account\nChoices: [...]", 1, "accounts"),
     ("Traceback (most recent call last):\n  File x\nImportError: cannot import name 'ContextManager'", 1, "--reinstall"),
@@ -552,14 +552,14 @@ def test_a_refusal_is_explained_with_the_next_thing_to_do(output: str, code: int
     assert cause.output == output
 
 
-def test_the_name_that_certbot_speaks_of_is_the_one_to_mend() -> None:
+def test_the_name_that_certbot_names_is_the_one_to_fix() -> None:
     said = problem("dns", "DNS problem: NXDOMAIN looking up A for hooks.example.com")
     told = refusals.explain(
         CommandFailed("x", output=said.replace(f"Domain: {NAME}", "Domain: hooks.example.com")), DOMAIN
     )
     assert "Set the A record of hooks.example.com" in told.hint
     said = 'Error creating new order :: Cannot issue for "hooks.localhost": not a valid public suffix'
-    assert "the name hooks.localhost" in refusals.explain(CommandFailed("x", output=said), DOMAIN).message
+    assert "for hooks.localhost" in refusals.explain(CommandFailed("x", output=said), DOMAIN).message
 
 
 def test_a_certbot_that_cannot_be_started_is_not_blamed_on_the_ca() -> None:

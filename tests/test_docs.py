@@ -206,7 +206,7 @@ def test_example_files_are_good_answers(path: Path) -> None:
             placing.LINK,
             loading.STAMP,
         ),
-        *(hook.HOOK, rehearsal.STAMP, self_signed.OWN, lineages.CHALLENGES, log.PATH, places.STATE),
+        *(hook.HOOK, rehearsal.STAMP, self_signed.FOLDER, lineages.CHALLENGES, log.PATH, places.STATE),
         *("/opt/hermes-setup", "/usr/local/bin/hermes-setup", "/var/log/nginx/hermes-access.log"),
     ],
 )

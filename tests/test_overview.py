@@ -18,7 +18,7 @@ from hermes_setup.stages.certificate.x509 import X509
 from hermes_setup.stages.hermes import stage as backend
 from hermes_setup.stages.hermes.api import Status
 from hermes_setup.stages.hermes.dashboards import Dashboard, Found
-from hermes_setup.stages.renewal import rehearsal
+from hermes_setup.stages.renewal import rehearsal, timers
 from hermes_setup.stages.renewal import stage as renewal
 from hermes_setup.stages.users import accounts
 from hermes_setup.state.written import Written, mark
@@ -38,12 +38,14 @@ def cert(days: float | None) -> certificate.Facts:
     leaf = None
     if days is not None:
         leaf = X509(("hermes.example.com",), NOW - timedelta(days=30), NOW + timedelta(days=days), "1", "i", "f", "k")
-    served = Served("/c", "/k", True, leaf=leaf)
+    served = Served("/c", "/k", True, x509=leaf)
     return certificate.Facts(served, (), False, NOW, "n", None, "certbot", (), None, 1)
 
 
 def renew(who: str) -> renewal.Facts:
-    return renewal.Facts(None, True, False, who, "", ABSENT, rehearsal.Rehearsed.read(""), "certbot", NOW)
+    return renewal.Facts(
+        None, True, False, timers.Schedule(who), ABSENT, rehearsal.LastRehearsal.parse(""), "certbot", NOW
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from hermes_setup.host import File, Folder
 from hermes_setup.nginx import render
 from hermes_setup.stages.certificate import lineages, self_signed, serving
 from hermes_setup.stages.renewal.hook import HOOK
-from hermes_setup.stages.renewal.rehearsal import STAMP, Rehearsed
+from hermes_setup.stages.renewal.rehearsal import STAMP, LastRehearsal
 from hermes_setup.stages.renewal.stage import Renewal
 from hermes_setup.stages.renewal.timers import parse_units
 from hermes_setup.system.overlay import Overlay
@@ -247,22 +247,22 @@ def test_one_that_was_cut_short_has_not_passed() -> None:
     assert STAMP not in server.files()
 
 
-@given(st.builds(Rehearsed, st.text("abc /.:", min_size=1), st.none() | st.just(NOW), st.text(), st.text()))
-def test_a_stamp_is_read_as_it_was_written(last: Rehearsed) -> None:
-    read = Rehearsed.read(last.text())
-    assert read == (last if last.failed else Rehearsed(last.state))
+@given(st.builds(LastRehearsal, st.text("abc /.:", min_size=1), st.none() | st.just(NOW), st.text(), st.text()))
+def test_a_stamp_is_read_as_it_was_written(last: LastRehearsal) -> None:
+    read = LastRehearsal.parse(last.text())
+    assert read == (last if last.failed else LastRehearsal(last.scope))
 
 
 @given(st.text())
 def test_no_stamp_is_too_torn_to_be_read(text: str) -> None:
-    Rehearsed.read(text)
-    Rehearsed.read("{" + text)
+    LastRehearsal.parse(text)
+    LastRehearsal.parse("{" + text)
 
 
 def test_a_dry_run_on_a_bare_machine_says_the_timer_comes_with_the_package_and_rehearses_nothing() -> None:
     server = Overlay(systemd(Server(), UNIT.format("certbot.timer", "not-found", "inactive", ""), NO_SNAP))
     server.run((), gives="packages")
-    server.run((), gives=serving.fact(OURS))
+    server.run((), gives=serving.fact_name(OURS))
     events = list(run(steps(Renewal()), OURS, server, NoJournal()))
     assert all(event.findings == () for event in events if isinstance(event, Seen))
     assert STAMP not in server._nodes
@@ -271,7 +271,7 @@ def test_a_dry_run_on_a_bare_machine_says_the_timer_comes_with_the_package_and_r
 # -- what is left behind -------------------------------------------------------------------------------------------------
 
 
-def test_an_old_certificate_that_nobody_uses_is_told_with_the_command_that_removes_it() -> None:
+def test_an_unused_certificate_is_reported_with_the_command_that_removes_it() -> None:
     server = set_up()
     server.lineage("old.example.com", names=["old.example.com"])
     (finding,) = Renewal().check(OURS, Renewal().inspect(OURS, server))
@@ -279,35 +279,35 @@ def test_an_old_certificate_that_nobody_uses_is_told_with_the_command_that_remov
     assert finding.do.endswith("certbot delete --cert-name old.example.com")
 
 
-def test_all_that_nobody_uses_is_one_note() -> None:
+def test_all_unused_certificates_are_one_note() -> None:
     server = set_up()
     for name in ("a.example.com", "b.example.com", "c.example.com"):
         server.lineage(name, names=[name])
-        server.pair(f"{self_signed.OWN}/{name}/1", names=[name], key="own", days=825)
+        server.pair(f"{self_signed.FOLDER}/{name}/1", names=[name], key="own", days=825)
     acme, own = Renewal().check(OURS, Renewal().inspect(OURS, server))
-    assert acme.what.startswith("The certificates a.example.com, b.example.com and c.example.com are not needed")
+    assert acme.what.startswith("The certificates a.example.com, b.example.com and c.example.com are no longer needed")
     assert acme.do.count("sudo certbot delete --cert-name") == 3
-    assert own.do.endswith("sudo rm -r " + " ".join(f"{self_signed.OWN}/{each}.example.com" for each in "abc"))
+    assert own.do.endswith("sudo rm -r " + " ".join(f"{self_signed.FOLDER}/{each}.example.com" for each in "abc"))
 
 
 def test_what_an_undoing_brings_back_into_use_is_not_left_behind() -> None:
     server = set_up()
     server.lineage("old.example.com", names=["old.example.com"])
-    server.pair(f"{self_signed.OWN}/older.example.com/1", names=["older.example.com"], key="own", days=825)
+    server.pair(f"{self_signed.FOLDER}/older.example.com/1", names=["older.example.com"], key="own", days=825)
     server.world[("old.example.com", "A")] = ("198.51.100.10",)
     before = replace(OURS, redirects=(Domain.parse("old.example.com"), Domain.parse("older.example.com")))
     assert codes(server, before) == []
 
 
-def test_a_self_signed_one_that_nobody_uses_is_told_too() -> None:
+def test_an_unused_self_signed_one_is_reported_too() -> None:
     server = set_up()
     for name in ("old.example.com", "blog.example.com"):
-        server.pair(f"{self_signed.OWN}/{name}/1", names=[name], key="own", days=825)
+        server.pair(f"{self_signed.FOLDER}/{name}/1", names=[name], key="own", days=825)
     server.put(
-        "/etc/nginx/sites-enabled/blog", File(f"ssl_certificate {self_signed.OWN}/blog.example.com/1/x;".encode())
+        "/etc/nginx/sites-enabled/blog", File(f"ssl_certificate {self_signed.FOLDER}/blog.example.com/1/x;".encode())
     )
     (finding,) = Renewal().check(OURS, Renewal().inspect(OURS, server))
-    assert finding.do.endswith(f"sudo rm -r {self_signed.OWN}/old.example.com")
+    assert finding.do.endswith(f"sudo rm -r {self_signed.FOLDER}/old.example.com")
 
 
 def test_one_that_another_site_uses_or_that_comes_another_way_is_not() -> None:
@@ -322,7 +322,7 @@ def test_one_that_another_site_uses_or_that_comes_another_way_is_not() -> None:
 
 def test_a_self_signed_set_up_has_nothing_to_renew_and_tells_what_certbot_still_renews() -> None:
     server = set_up(cron=False)
-    server.pair(f"{self_signed.OWN}/{NAME}/1", key="own", days=825)
+    server.pair(f"{self_signed.FOLDER}/{NAME}/1", key="own", days=825)
     assert plan(server, answers("self-signed")) == []
     assert codes(server, answers("self-signed")) == ["certificate.left-behind"]
 
@@ -332,7 +332,7 @@ def test_while_the_new_one_is_not_there_yet_nothing_is_left_behind() -> None:
     assert "certificate.left-behind" not in codes(server, answers(domain="new.example.com"))
 
 
-# -- the certificates of earlier names ------------------------------------------------------------------------------------
+# -- the certificates of redirected domains ------------------------------------------------------------------------------------
 
 OLD = Domain.parse("old.example.com")
 MOVED = replace(OURS, redirects=(OLD,), former_names=("hooks.example.com", "old.example.com"))
@@ -348,19 +348,19 @@ MOVED = replace(OURS, redirects=(OLD,), former_names=("hooks.example.com", "old.
             ["old.example.com", "hooks.example.com"],
             ["old.example.com", "hooks.example.com"],
             0.8,
-            "holds hooks.example.com, which nothing",
+            "covers hooks.example.com, which nothing",
         ),
-        (["old.example.com", "hooks.example.com"], None, 0.8, "holds hooks.example.com, which nothing"),
+        (["old.example.com", "hooks.example.com"], None, 0.8, "covers hooks.example.com, which nothing"),
         # of before such names were kept, or made by hand
-        (["old.example.com", "blog.example.com"], ["old.example.com"], 0.8, "holds blog.example.com, which nothing"),
+        (["old.example.com", "blog.example.com"], ["old.example.com"], 0.8, "covers blog.example.com, which nothing"),
         (["old.example.com", "blog.example.com"], ["old.example.com", "blog.example.com"], 0.8, ""),
-        (["old.example.com"], [], 0.8, "old.example.com has no record in DNS any more"),
-        (["old.example.com", "hooks.example.com"], [], 0.8, "old.example.com has no record in DNS any more"),
-        (["old.example.com"], ["old.example.com"], 0.2, "ends on 2026-12-11 12:00 UTC"),
-        (["old.example.com"], ["old.example.com"], -0.1, "ends on 2026-11-14 12:00 UTC"),
+        (["old.example.com"], [], 0.8, "old.example.com has no DNS record any more"),
+        (["old.example.com", "hooks.example.com"], [], 0.8, "old.example.com has no DNS record any more"),
+        (["old.example.com"], ["old.example.com"], 0.2, "expires on 2026-12-11 12:00 UTC"),
+        (["old.example.com"], ["old.example.com"], -0.1, "expires on 2026-11-14 12:00 UTC"),
     ],
 )
-def test_what_keeps_an_earlier_names_certificate_from_its_renewal_is_told(
+def test_what_keeps_a_redirected_domains_certificate_from_its_renewal_is_reported(
     names: Sequence[str], known: Sequence[str] | None, left: float, words: str
 ) -> None:
     server = set_up()
@@ -383,10 +383,10 @@ def test_the_command_for_it_makes_the_same_lineage_for_the_one_name() -> None:
     assert "--renew-with-new-domains" in finding.do
 
 
-def test_a_rehearsal_that_fails_for_a_name_of_nobody_says_how_to_be_rid_of_it() -> None:
+def test_a_rehearsal_that_fails_for_an_unneeded_name_says_how_to_remove_it() -> None:
     said = "  Domain: blog.example.com\n  Type:   dns\n  Detail: DNS problem: NXDOMAIN looking up A\n"
     (finding,) = done(set_up(refuse(said), names=[NAME, "blog.example.com"]))
-    assert "blog.example.com is in that certificate, too" in finding.do
+    assert "does not need blog.example.com, which is in that certificate" in finding.do
     assert f" -d {NAME} --cert-name {NAME} " in finding.do
     assert "A record of blog.example.com" in finding.do
 

@@ -92,7 +92,7 @@ CASES = {
         SECURE, version=(1, 22, 1), openssl=(3, 0, 15), real_ip=tuple(map(str, proxy_ranges()))
     ),
     "https-1.26-webhooks": SECURE,
-    "https-1.26-webhooks-waiting-for-their-name": replace(SECURE, served=replace(SERVED, leaf=LEAF)),
+    "https-1.26-webhooks-waiting-for-their-name": replace(SECURE, served=replace(SERVED, x509=LEAF)),
     "https-1.22-webhooks-own-name-and-earlier-names": replace(
         SECURE,
         version=(1, 22, 1),
@@ -103,7 +103,7 @@ CASES = {
         SECURE, redirects=((Domain.parse("old.example.com"), SERVED),), real_ip=("173.245.48.0/20",)
     ),
     "https-1.26-webhooks-moving-to-another-name": replace(
-        SECURE, served=replace(SERVED, leaf=LEAF), hooks_now=WebhooksNow("calls.example.com", *PAIR)
+        SECURE, served=replace(SERVED, x509=LEAF), hooks_now=WebhooksNow("calls.example.com", *PAIR)
     ),
 }
 MORE: dict[str, dict[str, Any]] = {

@@ -260,7 +260,7 @@ def test_a_second_name_gets_into_the_same_lineage_and_leaves_it_again() -> None:
     assert names(order) == [NAME, "hooks.example.com"]
     assert order[order.index("--cert-name") + 1] == NAME
     assert "--renew-with-new-domains" in order
-    served = serving.served(BOTH, server)
+    served = serving.certificate_for(BOTH, server)
     assert served  # meanwhile the one name is served on
     assert served.certificate.endswith(f"live/{NAME}/fullchain.pem")
     server.lineage(names=[NAME, "hooks.example.com"])
@@ -304,9 +304,9 @@ def test_a_host_that_became_an_earlier_name_stays_in_the_certificate() -> None:
     server.lineage(names=[NAME, "hooks.example.com"])
     leads = replace(OURS, redirects=(HOOKS,)).following(BOTH)
     assert orders(server, leads) == []
-    served = serving.served(leads.about(HOOKS), server)
+    served = serving.certificate_for(leads.about(HOOKS), server)
     assert served
-    assert serving.flaws(leads.about(HOOKS), served, server.now()) == []
+    assert serving.reasons_to_replace(leads.about(HOOKS), served, server.now()) == []
 
 
 def test_a_name_that_was_never_ours_stays_where_somebody_put_it() -> None:

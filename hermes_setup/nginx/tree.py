@@ -198,6 +198,12 @@ def follow_links(host: Files, path: str, hops: int = 10) -> Node:
     return ABSENT if isinstance(node, Link) else node
 
 
+def file_at(host: Files, path: str) -> File | None:
+    """The file at that path, or behind its links; None for anything else."""
+    node = follow_links(host, path)
+    return node if isinstance(node, File) else None
+
+
 def _is_pattern(text: str) -> bool:
     return any(char in text for char in "*?[")
 

@@ -44,9 +44,9 @@ class Outside:
         """Reads which certificate there is, and the notes of earlier looks."""
         if not answers.issuer.public:
             return Facts(False, (), "")
-        served = serving.served(answers, host)
+        served = serving.certificate_for(answers, host)
         return Facts(
-            ordering=served is None or bool(serving.flaws(answers, served, host.now())),
+            ordering=served is None or bool(serving.reasons_to_replace(answers, served, host.now())),
             unreached=tuple(name for name in answers.names if host.look(stamp(name)) == ABSENT),
             certbot=certbot.binary(host),
             lineage=lineages.cert_name(host, answers),
@@ -171,7 +171,7 @@ class StagingOrder:
         except CommandFailed as error:
             if "certificate verify failed" in error.output.lower() and (wrong := _wrong_clock(system)):
                 return [wrong]
-            meaning = refusals.explain(error, self.answers.domain, test=True)
+            meaning = refusals.explain(error, self.answers.domain, staging=True)
             return [
                 block(
                     "outside.refused",

@@ -45,7 +45,7 @@ class Proof:
 
     def inspect(self, answers: Answers, host: Host) -> Facts:
         """Reads what is there; when it was proven before, also asks through the gate (which nginx does not log)."""
-        served = serving.served(answers, host)
+        served = serving.certificate_for(answers, host)
         config = tree.read(host)
         gate = _gate_text(host)
         ours = host.look(facts.AVAILABLE)
@@ -101,7 +101,9 @@ class BrowserVisit:
         """Findings; one that blocks for each thing that does not hold."""
         token = cookies.program_token(_gate_text(system))
         # those with a certificate of their own: the site serves them over HTTPS, too
-        redirects = [name for name in self.answers.redirects if serving.served(self.answers.about(name), system)]
+        redirects = [
+            name for name in self.answers.redirects if serving.certificate_for(self.answers.about(name), system)
+        ]
         found: list[Finding] = []
         for address in (LOOPBACK, *[each for each in system.addresses() if ":" not in each][:1]):
             found += self._at(system, address, token, redirects)

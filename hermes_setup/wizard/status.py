@@ -32,13 +32,13 @@ def lines(answers: Answers, facts: Iterable[Any], users: Mapping[str, str]) -> l
 
 
 def _certificate(answers: Answers, facts: certificate.Facts, renew: renewal.Facts | None) -> str:
-    leaf = facts.served.leaf if facts.served else None
+    leaf = facts.served.x509 if facts.served else None
     if leaf is None:
         return "none yet"
     issuer = "signed by this server itself" if answers.issuer.self_signed else fields.ca_name(answers.issuer.directory)
     days = (leaf.not_after - facts.now).days
     left = f"{days} days left (until {leaf.not_after:%Y-%m-%d})" if days >= 0 else f"ended on {leaf.not_after:%Y-%m-%d}"
-    who = {"timer": "renewed by systemd's timer", "cron": "renewed by cron"}.get(renew.who if renew else "", "")
+    who = {"timer": "renewed by systemd's timer", "cron": "renewed by cron"}.get(renew.schedule.by if renew else "", "")
     if answers.issuer.self_signed:
         who = "made again by hermes-setup"
     return f"{issuer}, {left}, {who or 'nobody renews it'}"

@@ -177,7 +177,7 @@ def test_another_certbot_at_work_is_told_once_and_after_it_the_same_completes(wo
     holder = machine.start(["python3", "-c", hold + "print(1, flush=True); time.sleep(600)"])
     machine.wait_for(lambda: "1" in holder.output, "holds the lock")
     said = hermes_setup(machine, *ARGV, code=3).err
-    assert said.count("certbot is at work already") == 1
+    assert said.count("certbot is already running") == 1
     machine.run(["nginx", "-t"])
     holder.stop()
     hermes_setup(machine, *ARGV, timeout=200)

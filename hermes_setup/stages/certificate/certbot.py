@@ -1,4 +1,4 @@
-"""certbot itself: which one, and how it is asked for a certificate."""
+"""certbot itself: which one is used, and the command that asks for a certificate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hermes_setup.host import Absent, Host, Link
 from hermes_setup.nginx import tree
 from hermes_setup.stages.certificate.lineages import WEBROOT
 
-PLACES = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/snap/bin")
+BIN_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/snap/bin")
 
 
 def binaries(host: Host) -> tuple[str, ...]:
@@ -19,15 +19,15 @@ def binaries(host: Host) -> tuple[str, ...]:
     link to nowhere (the snap was removed) not at all.
     """
     found: dict[str, str] = {}
-    for folder in PLACES:
-        if tree.link_target(folder, host.look(folder)) not in PLACES:
+    for folder in BIN_FOLDERS:
+        if tree.link_target(folder, host.look(folder)) not in BIN_FOLDERS:
             path = f"{folder}/certbot"
             if not isinstance(tree.follow_links(host, path), Absent):
-                found.setdefault(_end(host, path), path)
+                found.setdefault(_end_of_links(host, path), path)
     return tuple(found.values())
 
 
-def _end(host: Host, path: str, hops: int = 10) -> str:
+def _end_of_links(host: Host, path: str, hops: int = 10) -> str:
     while isinstance(node := host.look(path), Link) and hops:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(path), node.target))
         hops -= 1

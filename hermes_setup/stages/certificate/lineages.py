@@ -8,15 +8,11 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.fields import LETSENCRYPT, Domain
 from hermes_setup.host import File, Folder, Host
 from hermes_setup.nginx import tree
-from hermes_setup.stages.certificate.x509 import X509, leaf, public_key
+from hermes_setup.stages.certificate.x509 import X509, public_key, read
 from hermes_setup.values import dataclass
 
 FOLDER = "/etc/letsencrypt"
-
-
 WEBROOT = "/var/www/letsencrypt"
-
-
 CHALLENGES = f"{WEBROOT}/.well-known/acme-challenge"
 
 
@@ -37,7 +33,7 @@ class Lineage:
 
 
 def parse_renewal(name: str, text: str) -> Lineage | None:
-    """A renewal file (certbot writes it with ConfigObj); None when it was torn."""
+    """A renewal file, as certbot writes it with ConfigObj; None when it is incomplete, as after a power cut."""
     values: dict[str, str] = {}
     webroots: dict[str, str] = {}
     section = ""
@@ -59,8 +55,8 @@ def parse_renewal(name: str, text: str) -> Lineage | None:
     return Lineage(name, server, values.get("authenticator", ""), webroots, values["fullchain"], values["privkey"])
 
 
-def lineages(host: Host, domain: Domain) -> tuple[Lineage, ...]:
-    """Those that could be for that name: called like it, or naming it."""
+def for_domain(host: Host, domain: Domain) -> tuple[Lineage, ...]:
+    """The lineages that could be for that name: called like it, or naming it."""
     found = []
     for file in host.names(f"{FOLDER}/renewal"):
         if not file.endswith(".conf"):
@@ -74,9 +70,9 @@ def lineages(host: Host, domain: Domain) -> tuple[Lineage, ...]:
 
 
 def damaged(host: Host, domain: Domain) -> tuple[str, ...]:
-    """Lineages called after that name which certbot cannot use: a torn renewal file, or one whose certificate is gone.
+    """Lineages called after that name which certbot cannot use: an incomplete renewal file, or one whose certificate is missing.
 
-    certbot passes over them (storage.py, CertStorageError) and complains of them at every renewal.
+    certbot skips them (storage.py, CertStorageError), with a complaint at every renewal.
     """
     found = []
     for file in host.names(f"{FOLDER}/renewal"):
@@ -84,33 +80,33 @@ def damaged(host: Host, domain: Domain) -> tuple[str, ...]:
         if file.endswith(".conf") and re.fullmatch(rf"{re.escape(domain.ascii)}(-hermes)?(-\d+)?", name):
             node = host.look(f"{FOLDER}/renewal/{file}")
             lineage = parse_renewal(name, node.content.decode(errors="replace")) if isinstance(node, File) else None
-            whole = lineage and all(
+            complete = lineage and all(
                 isinstance(node := tree.follow_links(host, path), File) and node.content.strip(b"\0 \n")
                 for path in (lineage.fullchain, lineage.key)
             )
-            if not whole or (lineage and not public_key(host, lineage.key)):
+            if not complete or (lineage and not public_key(host, lineage.key)):
                 found.append(name)
     return tuple(found)
 
 
-def own(answers: Answers, found: X509) -> bool:
-    """True for a certificate that is this set-up's alone: for the domain, and for no name that was never ours."""
+def only_ours(answers: Answers, found: X509) -> bool:
+    """True for a certificate that only this site uses: for the domain, and for no name that was never ours."""
     ours = {*(name.ascii for name in answers.names), *answers.former_names}
     return answers.domain.ascii in found.names and set(found.names) <= ours
 
 
-def stale(answers: Answers, found: X509) -> tuple[str, ...]:
-    """The names that were ours once and nobody needs any more, in a certificate of ours: renewing them will fail some day."""
+def unneeded_names(answers: Answers, found: X509) -> tuple[str, ...]:
+    """Former names of ours in a certificate of ours that no one needs any more: one day certbot cannot renew them."""
     needed = {name.ascii for name in answers.redirects}
-    if not own(answers, found):
+    if not only_ours(answers, found):
         return ()
     return tuple(name for name in answers.former_names if name in found.names and name not in needed)
 
 
 def cert_name(host: Host, answers: Answers) -> str:
-    """The name for a new or replaced lineage. One that covers more names than ours is somebody else's, and left alone.
+    """The name (--cert-name) for a new or replaced lineage.
 
-    A live or archive folder without a renewal file is in certbot's way (storage.py: "live directory exists for"), so
+    A lineage that covers more names than ours is someone else's, and is left alone. A live or archive folder without a renewal file is in certbot's way (storage.py: "live directory exists for"), so
     such a name is not taken either.
     """
     domain = answers.domain
@@ -118,9 +114,9 @@ def cert_name(host: Host, answers: Answers) -> str:
         node = host.look(f"{FOLDER}/renewal/{name}.conf")
         if isinstance(node, File):
             lineage = parse_renewal(name, node.content.decode(errors="replace"))
-            found = leaf(host, lineage.fullchain) if lineage else None
-            # certbot reads the old key, too, before it asks for anything, and falls over one that is none
-            if lineage and found and own(answers, found) and public_key(host, lineage.key):
+            found = read(host, lineage.fullchain) if lineage else None
+            # certbot reads the old key, too, before it asks for anything, and fails on one that it cannot read
+            if lineage and found and only_ours(answers, found) and public_key(host, lineage.key):
                 return name
         elif not any(isinstance(host.look(f"{FOLDER}/{part}/{name}"), Folder) for part in ("live", "archive")):
             return name

@@ -15,10 +15,8 @@ from hermes_setup.answers.fields import Domain
 from hermes_setup.host import File, Host
 
 LOG = "/var/log/letsencrypt/letsencrypt.log"
-
-
-LOGS = 20
-"""How many of certbot's logs are read: where each run begins a new one, its timer makes two a day, and the longest limit
+LOGS_READ = 20
+"""How many of certbot's logs are read: where each run starts a new one, its timer makes two a day, and the longest limit
 of Let's Encrypt is seven days."""
 
 
@@ -38,24 +36,24 @@ def retry_after(text: str, domain: Domain) -> datetime | None:
     if found or re.search(r"retry after \d{4}-", text, re.I):
         return max(found, default=None)
     seconds = re.search(r"Retry-After: (\d{1,7})\b", text, re.I)
-    said = _dates(text)
-    return said[-1] + timedelta(seconds=int(seconds.group(1))) if seconds and said else None
+    times = _answer_times(text)
+    return times[-1] + timedelta(seconds=int(seconds.group(1))) if seconds and times else None
 
 
-def _dates(log: str) -> list[datetime]:
+def _answer_times(log: str) -> list[datetime]:
     """When the CA answered, by its own clock: the log's own times are local ones, without a zone."""
     found = re.findall(r"^Date: (\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d) GMT", log, re.M)
     return [datetime.strptime(each, "%a, %d %b %Y %H:%M:%S").replace(tzinfo=timezone.utc) for each in found]
 
 
-def logs(host: Host, answers: Answers) -> Iterator[str]:
+def logged_requests(host: Host, answers: Answers) -> Iterator[str]:
     """What certbot's logs say of the requests to this CA in those runs that were about this name.
 
-    Debian's certbot goes on in one log, which logrotate puts away (max-log-backups = 0 in its cli.ini); another begins a
-    new one with each run.
+    Debian's certbot adds to one log, which logrotate rotates (max-log-backups = 0 in its cli.ini); others start a new one
+    with each run.
     """
     ours = urlsplit(answers.issuer.directory).netloc
-    for number in range(LOGS):
+    for number in range(LOGS_READ):
         for path in (f"{LOG}.{number}", f"{LOG}.{number}.gz") if number else (LOG,):
             for run in re.split(r"^.*:certbot version: ", _log(host, path), flags=re.M)[1:]:
                 # what --server says is no guide: a dry run asks the staging servers all the same (acme/client.py)
@@ -81,13 +79,13 @@ def _log(host: Host, path: str) -> str:
     return content.decode(errors="replace")
 
 
-def refused_until(host: Host, answers: Answers) -> datetime | None:
-    """When the CA's "too many" for the name ends, as certbot's logs tell; None when it has ended, or never was."""
-    times = [until for text in logs(host, answers) if (until := retry_after(text, answers.domain))]
+def limited_until(host: Host, answers: Answers) -> datetime | None:
+    """When the CA's rate limit for the name ends, by certbot's logs; None when it has ended, or there was none."""
+    times = [until for text in logged_requests(host, answers) if (until := retry_after(text, answers.domain))]
     return max((until for until in times if until > host.now()), default=None)
 
 
-def failed_tries(host: Host, answers: Answers) -> int:
+def failed_attempts(host: Host, answers: Answers) -> int:
     """How often in the last hour this CA tried to reach the name and failed, by certbot's logs.
 
     Let's Encrypt allows five an hour for a name (letsencrypt.org/docs/rate-limits).
@@ -95,6 +93,6 @@ def failed_tries(host: Host, answers: Answers) -> int:
     since = host.now() - timedelta(hours=1)
     return sum(
         1
-        for text in logs(host, answers)
-        if re.search(r'"status": ?"invalid"', text) and any(time > since for time in _dates(text))
+        for text in logged_requests(host, answers)
+        if re.search(r'"status": ?"invalid"', text) and any(time > since for time in _answer_times(text))
     )

@@ -1,4 +1,4 @@
-"""Certificates as openssl tells them (openssl-x509(1))."""
+"""Certificates, as openssl shows them (openssl-x509(1))."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hermes_setup.values import dataclass, field
 
 @dataclass(frozen=True)
 class X509:
-    """A certificate, as `openssl x509` tells it. Times are UTC."""
+    """A certificate, as `openssl x509` shows it. Times are UTC."""
 
     names: tuple[str, ...]
     not_before: datetime
@@ -24,17 +24,17 @@ class X509:
     public_key: str = field(repr=False)
 
     def covers(self, domain: Domain) -> bool:
-        """True when browsers take it for that name (RFC 6125 section 6.4.3: a star is one label)."""
+        """True when browsers accept it for that name (RFC 6125 section 6.4.3: a star is one label)."""
         star = f"*.{domain.ascii.partition('.')[2]}"
         return domain.ascii in self.names or star in self.names
 
-    def left(self, now: datetime) -> float:
+    def share_left(self, now: datetime) -> float:
         """The share of its lifetime that is left: 1 when new, 0 or less when expired."""
         return (self.not_after - now) / (self.not_after - self.not_before)
 
 
-def parse_leaf(text: str) -> X509 | None:
-    """What LEAF_ARGV printed; None for anything that is not a whole certificate."""
+def parse(text: str) -> X509 | None:
+    """What `read` had openssl print; None for anything that is not a whole certificate."""
     found = dict(re.findall(r"^(notBefore|notAfter|serial|issuer|\w+ Fingerprint)\s*=\s*(.*)$", text, re.M | re.I))
     lower = {key.lower(): value for key, value in found.items()}
     key = re.search(r"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", text, re.S)
@@ -64,23 +64,23 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(f"{year}-{_MONTHS.index(month) + 1:02}-{int(day):02}T{clock}+00:00")
 
 
-def leaf(host: Host, path: str) -> X509 | None:
+def read(host: Host, path: str) -> X509 | None:
     """The first certificate in that file; None when there is none, or no openssl to read it."""
     if not isinstance(tree.follow_links(host, path), File):
         return None
-    told = host.ask(
+    printed = host.ask(
         ["openssl", "x509", "-in", path, "-noout", "-dates", "-serial", "-issuer", "-fingerprint", "-sha256"]
         + ["-pubkey", "-ext", "subjectAltName"]
     )
-    return parse_leaf(told.out) if told.ok else None
+    return parse(printed.out) if printed.ok else None
 
 
 def public_key(host: Host, path: str) -> str | None:
     """The public half (PEM) of the private key in that file; None when there is none."""
-    told = host.ask(["openssl", "pkey", "-in", path, "-pubout"])
-    return told.out.strip() if told.ok else None
+    printed = host.ask(["openssl", "pkey", "-in", path, "-pubout"])
+    return printed.out.strip() if printed.ok else None
 
 
 def trusted(host: Host, path: str) -> bool:
-    """True when this machine's own list of CAs vouches for the first certificate in that file."""
+    """True when this machine's own list of CAs trusts the first certificate in that file."""
     return host.ask(["openssl", "verify", "-purpose", "sslserver", "-untrusted", path, path]).ok

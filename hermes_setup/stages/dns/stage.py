@@ -63,8 +63,13 @@ def by_resolver_alone(answers: Answers, host: Host) -> tuple[Facts, ...]:
         families = [tuple(sorted(each for each in values if ip_version(each) == version)) for version in (4, 6)]
         a, aaaa = (Records("ok" if family else "nodata", family) for family in families)
         found.append(Facts(Family("A", own=a), Family("AAAA", own=aaaa), here=here, certificate=True))
-    served, now = serving.served(answers, host), host.now()
-    if not served or not served.leaf or served.leaf.left(now) < 1 / 3 or serving.flaws(answers, served, now):
+    served, now = serving.certificate_for(answers, host), host.now()
+    if (
+        not served
+        or not served.x509
+        or served.x509.share_left(now) < 1 / 3
+        or serving.reasons_to_replace(answers, served, now)
+    ):
         return ()  # from a third on certbot asks the CA; where it still does, something keeps it from being heard
     return tuple(found)
 

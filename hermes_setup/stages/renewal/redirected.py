@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 from hermes_setup.answers.answers import Answers
@@ -10,6 +10,7 @@ from hermes_setup.answers.fields import Domain
 from hermes_setup.engine.findings import Finding, warn
 from hermes_setup.host import Host
 from hermes_setup.parallel import in_parallel
+from hermes_setup.phrases import all_of
 from hermes_setup.stages.certificate import lineages
 from hermes_setup.stages.certificate.lineages import Lineage
 from hermes_setup.stages.certificate.serving import Served
@@ -20,64 +21,69 @@ from hermes_setup.values import dataclass, replace
 
 
 @dataclass(frozen=True)
-class Redirected:
-    """An earlier name, its certificate, and which of the names in that have no address in DNS any more."""
+class RedirectedCertificate:
+    """A redirected domain, its certificate, and which of the names in that have no address in DNS any more."""
 
-    name: Domain
+    domain: Domain
     lineage: Lineage
-    leaf: X509
-    lost: tuple[str, ...] = ()
+    x509: X509
+    unresolved: tuple[str, ...] = ()
 
 
-def certificates_of(moved: Sequence[tuple[Domain, Served | None]], host: Host) -> tuple[Redirected, ...]:
-    """The earlier names that have a certificate which certbot renews. DNS is asked for the names in them, side by side."""
+def certificates(served: Iterable[tuple[Domain, Served | None]], host: Host) -> tuple[RedirectedCertificate, ...]:
+    """Those that certbot renews, of (redirected domain, its certificate). DNS is asked for all names side by side."""
     found = [
-        Redirected(name, each.lineage, each.leaf)
-        for name, each in moved
-        if each and each.lineage and each.leaf is not None
+        RedirectedCertificate(domain, each.lineage, each.x509)
+        for domain, each in served
+        if each and each.lineage and each.x509 is not None
     ]
-    names = {name for each in found for name in each.leaf.names if not name.startswith("*.")}
+    names = {name for each in found for name in each.x509.names if not name.startswith("*.")}
     if not names:
         return ()
 
-    def lost(name: str) -> bool:
-        """True when DNS says that the name has no address. (An answer that fails says nothing.)"""
-        told = [host.dns(name, kind) for kind in ("A", "AAAA")]
-        return all(said.status in DEFINITE and not said.values for said in told)
+    def has_no_address(name: str) -> bool:
+        """True when DNS says so. (An answer that fails says nothing.)"""
+        answers = [host.dns(name, kind) for kind in ("A", "AAAA")]
+        return all(answer.status in DEFINITE and not answer.values for answer in answers)
 
-    gone = {name for name, is_lost in zip(names, in_parallel(lost, names), strict=True) if is_lost}
-    return tuple(replace(each, lost=tuple(name for name in each.leaf.names if name in gone)) for each in found)
+    unresolved = {name for name, none in zip(names, in_parallel(has_no_address, names), strict=True) if none}
+    return tuple(
+        replace(each, unresolved=tuple(name for name in each.x509.names if name in unresolved)) for each in found
+    )
 
 
-def finding_of(answers: Answers, each: Redirected, program: str, now: datetime) -> Finding | None:
-    """What will keep the certificate of an earlier name from being renewed, and what to type; None for nothing."""
-    name, lineage, leaf = each.name, each.lineage, each.leaf
+def finding(answers: Answers, each: RedirectedCertificate, certbot: str, now: datetime) -> Finding | None:
+    """What will keep certbot from renewing that certificate, and what to type; None for nothing."""
+    name, expires = each.domain.label, each.x509.not_after
+    target = answers.domain.label
     used = {used.ascii for used in (*answers.names, *answers.redirects)}
-    stale = lineages.stale(answers.about(name), leaf)
-    lost = [one for one in each.lost if one not in used]
-    useless = list(dict.fromkeys((*stale, *lost)))
-    let_go = "or let the name go: take it out of redirect_from in the answers, and apply them"
-    if useless and name.ascii not in each.lost:
+    former = lineages.unneeded_names(answers.about(each.domain), each.x509)
+    unneeded = list(dict.fromkeys((*former, *(one for one in each.unresolved if one not in used))))
+    or_remove = "or stop redirecting it: remove it from redirect_from in the answers, and apply them"
+    if unneeded and each.domain.ascii not in each.unresolved:
+        command = reissue_command(answers.about(each.domain), certbot, each.lineage.name, each.lineage.server)
         return warn(
             "certificate.redirect-flawed",
-            f"The certificate of {name.label}, which leads to {answers.domain.label}, still holds {' and '.join(useless)}, "
-            "which nothing here uses any more.",
-            f"One name that does not lead here is enough: certbot cannot renew it then, and it ends on {leaf.not_after:%Y-%m-%d}.",
-            f"Have it made for {name} alone: {reissue_command(answers.about(name), program, lineage.name, lineage.server)}",
+            f"The certificate of {name}, which redirects to {target}, still covers {all_of(unneeded)}, which nothing here "
+            "uses any more.",
+            "A single name that does not point to this server stops certbot from renewing it, so it would expire on "
+            f"{expires:%Y-%m-%d}.",
+            f"Get one for {each.domain} alone: {command}",
         )
-    if name.ascii in each.lost:
+    if each.domain.ascii in each.unresolved:
         return warn(
             "certificate.redirect-flawed",
-            f"The earlier name {name.label} has no record in DNS any more, so its certificate cannot be renewed.",
-            f"Nobody gets from there to {answers.domain.label}, and certbot complains at each renewal.",
-            f"Set its A record to this server's address again, {let_go}.",
+            f"The redirected domain {name} has no DNS record any more, so its certificate can't be renewed.",
+            f"It no longer redirects anyone to {target}, and certbot complains at each renewal.",
+            f"Set its A record to this server's address again, {or_remove}.",
         )
-    if leaf.left(now) < 1 / 4:
+    if each.x509.share_left(now) < 1 / 4:
         return warn(
             "certificate.redirect-flawed",
-            f"The certificate of {name.label}, which leads to {answers.domain.label}, ends on {leaf.not_after:%Y-%m-%d %H:%M} "
-            "UTC and should have been renewed by now.",
-            "After that, browsers that still use the earlier name are warned instead of led on.",
-            f"See what is wrong: sudo certbot renew --cert-name {lineage.name} --dry-run --no-random-sleep-on-renew ; {let_go}.",
+            f"The certificate of {name}, which redirects to {target}, expires on {expires:%Y-%m-%d %H:%M} UTC and should "
+            "have been renewed by now.",
+            "After that, browsers that still use the old domain show a warning instead of the redirect.",
+            f"See what is wrong: sudo certbot renew --cert-name {each.lineage.name} --dry-run --no-random-sleep-on-renew ; "
+            f"{or_remove}.",
         )
     return None

@@ -1,4 +1,4 @@
-"""Who starts certbot's renewal: a systemd timer, or cron."""
+"""What starts certbot's renewal: a systemd timer, or cron."""
 
 from __future__ import annotations
 
@@ -7,38 +7,41 @@ from collections.abc import Iterator, Mapping
 
 from hermes_setup.host import File, Folder, Host
 from hermes_setup.nginx import tree
+from hermes_setup.values import dataclass
 
 TIMERS = ("certbot.timer", "snap.certbot.renew.timer")
-
-
 CRONTABS = ("/etc/crontab", "/etc/cron.d/*", "/etc/cron.daily/*", "/var/spool/cron/crontabs/root")
+ENABLED = "renewal timer"  # the fact that enabling a timer gives
 
 
-def file_at(host: Host, path: str) -> File | None:
-    """The file at that path or behind its links; None for anything else."""
-    node = tree.follow_links(host, path)
-    return node if isinstance(node, File) else None
+@dataclass(frozen=True)
+class Schedule:
+    """What starts the renewal, and what could be made to."""
+
+    by: str = ""  # "timer", "cron", or "" where nothing does
+    timer_off: str = ""  # a timer that exists and is off, or will be after a restart; "" for none
+    timer_masked: str = ""  # a timer that systemd was told never to start
 
 
-def who_renews(host: Host) -> tuple[str, str, str]:
-    """(who renews, the timer that could be switched on, the timer that is masked)."""
+def schedule(host: Host) -> Schedule:
+    """What starts certbot's renewal on this machine."""
     systemd = isinstance(host.look("/run/systemd/system"), Folder)
     off = masked = ""
     if systemd:
-        if host.given("renewal timer") or host.given("packages"):  # Debian's package starts its timer
-            return "timer", "", ""
-        told = host.ask(["systemctl", "show", "--property=Id,LoadState,ActiveState,UnitFileState", *TIMERS]).out
-        for timer in parse_units(told):
+        if host.given(ENABLED) or host.given("packages"):  # Debian's package starts its timer
+            return Schedule("timer")
+        shown = host.ask(["systemctl", "show", "--property=Id,LoadState,ActiveState,UnitFileState", *TIMERS]).out
+        for timer in parse_units(shown):
             if timer["LoadState"] == "masked":
                 masked = masked or timer["Id"]
             elif timer["LoadState"] == "loaded":
-                # "disabled" and running: gone after the next restart
+                # "disabled" and running: off after the next restart
                 if timer["ActiveState"] == "active" and timer["UnitFileState"] != "disabled":
-                    return "timer", "", ""
+                    return Schedule("timer")
                 off = off or timer["Id"]
     if any(_renews(text, systemd=systemd) for text in _crontabs(host)) and _cron_runs(host):
-        return "cron", "", ""
-    return "", off, masked
+        return Schedule("cron")
+    return Schedule("", off, masked)
 
 
 def parse_units(text: str) -> list[Mapping[str, str]]:
@@ -49,10 +52,11 @@ def parse_units(text: str) -> list[Mapping[str, str]]:
 
 
 def _crontabs(host: Host) -> Iterator[str]:
+    """The text of each crontab and of each script that cron runs daily."""
     for pattern in CRONTABS:
         for path in tree.glob(host, pattern):
-            if node := file_at(host, path):
-                yield node.content.decode(errors="replace")
+            if file := tree.file_at(host, path):
+                yield file.content.decode(errors="replace")
 
 
 def _renews(text: str, *, systemd: bool) -> bool:

@@ -47,7 +47,7 @@ class Facts:
 
     def certified(self, name: Domain) -> bool:
         """True when the certificate that is served holds that name, too. (A forecast has none to look into.)"""
-        return self.served is not None and (self.served.leaf is None or self.served.leaf.covers(name))
+        return self.served is not None and (self.served.x509 is None or self.served.x509.covers(name))
 
 
 @dataclass(frozen=True)

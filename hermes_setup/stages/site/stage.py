@@ -41,7 +41,7 @@ class Site:
         """Reads nginx's tree, its processes, and the certificate."""
         config = tree.read(host)
         installed = tree.version(host)
-        served = serving.served(answers, host)
+        served = serving.certificate_for(answers, host)
         ours = our_text(host)
         backend, forwarded_for = _backend(answers, host, ours)
         workers = processes.workers(host, config.pid)
@@ -81,7 +81,7 @@ class Site:
             stamp=stamp.content.decode(errors="replace") if isinstance(stamp, File) else "",
             real_ip=addresses.real_ip(answers, host, ours),
             hooks_real_ip=addresses.hooks_real_ip(answers, host, ours),
-            redirects=tuple((name, serving.served(answers.about(name), host)) for name in answers.redirects),
+            redirects=tuple((name, serving.certificate_for(answers.about(name), host)) for name in answers.redirects),
             hooks_now=served_now(host, ours),
         )
 
