@@ -201,8 +201,8 @@ def test_example_files_are_good_answers(path: Path) -> None:
         *(
             htpasswd.USERS_FILE,
             cookies.GATE_FILE,
-            facts.AVAILABLE,
-            facts.AVAILABLE + facts.NEXT,
+            facts.SITE_FILE,
+            facts.SITE_FILE + facts.PENDING,
             placing.LINK,
             loading.STAMP,
         ),

@@ -109,7 +109,7 @@ def _nginx(machine: Machine, argv: Sequence[str]) -> None:
         (f"/proc/{number}/stat", f"{number} (nginx) S 100 " + "0 " * 30),
     ):
         Overlay.put(machine, path, File(text.encode()))
-    text = _text(machine, facts.AVAILABLE)
+    text = _text(machine, facts.SITE_FILE)
     certificate = re.search(r"ssl_certificate (\S+);", text)
     shown = f"\ncert={_text(machine, certificate.group(1))}" if certificate else ""
     gate = _text(machine, cookies.GATE_FILE)
@@ -169,7 +169,7 @@ def settled(machine: Server, answers: Answers) -> None:
     ran = list(machine.ran)
     finish(machine, answers)
     assert machine.ran == ran
-    text, gate = _text(machine, facts.AVAILABLE), _text(machine, cookies.GATE_FILE)
+    text, gate = _text(machine, facts.SITE_FILE), _text(machine, cookies.GATE_FILE)
     assert _text(machine, LOADED).startswith(digests.digest(text, gate))
     assert "ssl_certificate" in text
 

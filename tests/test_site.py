@@ -24,7 +24,7 @@ from hermes_setup.stages.certificate.serving import Served
 from hermes_setup.stages.certificate.x509 import X509
 from hermes_setup.stages.dns.cloudflare import proxy_ranges
 from hermes_setup.stages.proof import Proof
-from hermes_setup.stages.site.facts import AVAILABLE, Facts, WebhooksNow
+from hermes_setup.stages.site.facts import SITE_FILE, Facts, WebhooksPlace
 from hermes_setup.stages.site.loading import STAMP
 from hermes_setup.stages.site.stage import Site
 from hermes_setup.system.overlay import Nothing
@@ -39,19 +39,19 @@ BARE = Facts(
     version=(1, 26, 3),
     openssl=(3, 5, 1),
     ipv6=True,
-    held=(),
+    sockets=(),
     addresses=("198.51.100.10", "2001:db8::10"),
     backend=DEFAULT_BACKEND,
     forwarded_for=True,
     served=None,
-    shown="",
+    shown_certificate="",
     nodes={},
-    gate="",
+    gate_text="",
     webroot=ABSENT,
     running=False,
     systemd=False,
     unit_active=False,
-    stamp="",
+    loaded="",
 )
 SECURE = replace(BARE, served=SERVED)
 
@@ -103,7 +103,7 @@ CASES = {
         SECURE, redirects=((Domain.parse("old.example.com"), SERVED),), real_ip=("173.245.48.0/20",)
     ),
     "https-1.26-webhooks-moving-to-another-name": replace(
-        SECURE, served=replace(SERVED, x509=LEAF), hooks_now=WebhooksNow("calls.example.com", *PAIR)
+        SECURE, served=replace(SERVED, x509=LEAF), webhooks_now=WebhooksPlace("calls.example.com", *PAIR)
     ),
 }
 MORE: dict[str, dict[str, Any]] = {
@@ -131,7 +131,7 @@ LONG = {
 
 def rendered(facts: Facts, domain: Domain = ANSWERS.domain, allow: tuple[str, ...] = (), **more: Any) -> str:
     answers = replace(ANSWERS, domain=domain, allow=allow, **more)
-    (place,) = [c for c in Site().plan(answers, facts) if isinstance(c, Place) and c.path == AVAILABLE]
+    (place,) = [c for c in Site().plan(answers, facts) if isinstance(c, Place) and c.path == SITE_FILE]
     assert isinstance(place.node, File)
     return place.node.content.decode()
 
@@ -175,11 +175,13 @@ def test_there_is_no_golden_file_without_its_case() -> None:
         ),
         # nginx runs, and already holds the port everywhere: the kernel would refuse the single address now
         (
-            replace(SECURE, config=BY_ADDRESS, held=(Listener("0.0.0.0", 80), Listener("0.0.0.0", 443)), running=True),
+            replace(
+                SECURE, config=BY_ADDRESS, sockets=(Listener("0.0.0.0", 80), Listener("0.0.0.0", 443)), running=True
+            ),
             ["80", "198.51.100.10:80", "[::]:80", "443 ssl", "198.51.100.10:443 ssl", "[::]:443 ssl"],
         ),
         (
-            replace(SECURE, held=(Listener("203.0.113.7", 80),), running=True),
+            replace(SECURE, sockets=(Listener("203.0.113.7", 80),), running=True),
             ["127.0.0.1:80", "198.51.100.10:80", "[::]:80", "443 ssl", "[::]:443 ssl"],
         ),
     ],
@@ -193,7 +195,7 @@ def test_it_listens_where_the_neighbours_leave_room(facts: Facts, listens: list[
 def test_the_list_can_be_read_back_from_the_site(name: str) -> None:
     assert addresses.listed(rendered(CASES[name], allow=ALLOW[name])) == ALLOW[name]
     assert addresses.listed(rendered(CASES[name])) == ()
-    assert addresses.SITE == AVAILABLE
+    assert addresses.SITE == SITE_FILE
 
 
 def test_nobody_is_believed_and_nothing_is_asked_of_visitors_without_a_list() -> None:
@@ -216,20 +218,20 @@ def test_each_server_believes_cloudflare_where_its_own_name_is_proxied_and_that_
 ) -> None:
     ranges = tuple(map(str, proxy_ranges()))
     listed: dict[str, Any] = {"allow": ("203.0.113.5",), "webhooks": replace(OWN, allow=("192.30.252.0/22",))}
-    served = replace(SECURE, real_ip=ranges if dashboard else (), hooks_real_ip=ranges if own else ())
+    served = replace(SECURE, real_ip=ranges if dashboard else (), webhooks_real_ip=ranges if own else ())
     text = rendered(served, **listed)
     assert text.count("real_ip_header CF-Connecting-IP;") == dashboard + own
     answers = replace(ANSWERS, **listed)
     assert addresses.real_ip(answers, Silent(), text) == served.real_ip
-    assert addresses.hooks_real_ip(answers, Silent(), text) == served.hooks_real_ip
+    assert addresses.hooks_real_ip(answers, Silent(), text) == served.webhooks_real_ip
 
 
 def test_what_changes_in_the_list_is_told_in_the_plan() -> None:
     listed = replace(ANSWERS, allow=("203.0.113.5",))
-    (here,) = [c for c in Site().plan(listed, SECURE) if isinstance(c, Place) and c.path == AVAILABLE]
+    (here,) = [c for c in Site().plan(listed, SECURE) if isinstance(c, Place) and c.path == SITE_FILE]
     assert here.why.endswith("to these addresses only: 203.0.113.5")
-    before = replace(SECURE, nodes={AVAILABLE: here.node})
-    (open_again,) = [c for c in Site().plan(ANSWERS, before) if isinstance(c, Place) and c.path == AVAILABLE]
+    before = replace(SECURE, nodes={SITE_FILE: here.node})
+    (open_again,) = [c for c in Site().plan(ANSWERS, before) if isinstance(c, Place) and c.path == SITE_FILE]
     assert open_again.why.endswith("to all addresses again")
 
 
@@ -250,7 +252,7 @@ def done(facts: Facts) -> Facts:
             case _:
                 pass
     shown = facts.served.fingerprint if facts.served else ""
-    return replace(facts, nodes=nodes, webroot=Folder(), running=True, stamp=stamp, shown=shown)
+    return replace(facts, nodes=nodes, webroot=Folder(), running=True, loaded=stamp, shown_certificate=shown)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -263,9 +265,9 @@ def test_a_stopped_nginx_is_started_and_a_running_one_reloaded() -> None:
     for facts, argv in (
         (replace(finished, running=False), ("nginx",)),
         (replace(finished, running=False, systemd=True), ("systemctl", "enable", "--now", "nginx")),
-        (replace(finished, stamp="old"), ("nginx", "-s", "reload")),
-        (replace(finished, stamp="old", systemd=True, unit_active=True), ("systemctl", "reload", "nginx")),
-        (replace(finished, shown="another certificate"), ("nginx", "-s", "reload")),
+        (replace(finished, loaded="old"), ("nginx", "-s", "reload")),
+        (replace(finished, loaded="old", systemd=True, unit_active=True), ("systemctl", "reload", "nginx")),
+        (replace(finished, shown_certificate="another certificate"), ("nginx", "-s", "reload")),
     ):
         plan = list(Site().plan(ANSWERS, facts))
         assert kinds(plan) == ["Stamp", "Run", "Stamp"]
@@ -278,7 +280,7 @@ def test_nothing_takes_its_place_before_nginx_has_tried_it() -> None:
     assert kinds(plan) == ["Place", "Probe", "Place", "Place", "Stamp", "Run", "Stamp"]
     assert isinstance(plan[1], Probe)
     assert [change.path for change in plan if isinstance(change, Place)][1:] == [
-        AVAILABLE,
+        SITE_FILE,
         "/etc/nginx/sites-enabled/zz-hermes",
     ]
 
@@ -342,10 +344,10 @@ def test_what_is_found_beside_us(config: tree.Config, code: str, severity: Sever
 @pytest.mark.parametrize(
     ("behind", "said"),
     [
-        (File(b"by hand"), f"{AVAILABLE}.by-hand"),
+        (File(b"by hand"), f"{SITE_FILE}.by-hand"),
         (Link("../sites-available/dashboard"), "/etc/nginx/sites-available/dashboard"),
         (Link("/srv/hermes.conf"), "/srv/hermes.conf"),
-        (Link(AVAILABLE), f"{AVAILABLE}.by-hand"),
+        (Link(SITE_FILE), f"{SITE_FILE}.by-hand"),
     ],
 )
 def test_a_site_by_hand_stays_where_it_is_said_to_stay(behind: File | Link, said: str) -> None:
@@ -378,9 +380,9 @@ def test_what_a_pattern_finds_may_as_well_not_be_there(path: str, optional: bool
 
 
 def test_a_copy_never_replaces_an_earlier_copy() -> None:
-    nodes = {AVAILABLE: File(b"by hand"), f"{AVAILABLE}.by-hand": File(b"an earlier one")}
+    nodes = {SITE_FILE: File(b"by hand"), f"{SITE_FILE}.by-hand": File(b"an earlier one")}
     plan = Site().plan(ANSWERS, replace(SECURE, nodes=nodes))
-    assert Place(f"{AVAILABLE}.by-hand-2", File(b"by hand"), f"keep a copy of {AVAILABLE}") in plan
+    assert Place(f"{SITE_FILE}.by-hand-2", File(b"by hand"), f"keep a copy of {SITE_FILE}") in plan
 
 
 def test_the_old_name_serves_on_while_the_new_one_has_no_certificate() -> None:
@@ -388,7 +390,7 @@ def test_the_old_name_serves_on_while_the_new_one_has_no_certificate() -> None:
     new = replace(ANSWERS, domain=Domain.parse("new.example.com"))
     plan = Site().plan(new, replace(finished, served=None))
     assert [change.path for change in plan if isinstance(change, Place)] == [
-        f"{AVAILABLE}-next",
+        f"{SITE_FILE}-next",
         "/etc/nginx/sites-enabled/zz-hermes-next",
     ]
 
@@ -428,7 +430,7 @@ def written(server: Server, answers: Answers) -> str:
             server.put(change.path, change.node)
     left = [change for change in stage.plan(answers, stage.inspect(answers, server)) if isinstance(change, Place)]
     assert left == [], "the same again changes nothing"
-    node = server.look(AVAILABLE)
+    node = server.look(SITE_FILE)
     assert isinstance(node, File)
     return node.content.decode()
 
@@ -497,36 +499,29 @@ def test_a_redirect_is_for_ever_only_from_http_to_https() -> None:
 @pytest.mark.parametrize(
     ("earlier", "words"),
     [
-        (["old.example.com"], "; old.example.com leads there"),
-        (["old.example.com", "xn--bcher-kva.example"], "; old.example.com and b\u00fccher.example lead there"),
+        (["old.example.com"], "; old.example.com redirects there"),
+        (["old.example.com", "xn--bcher-kva.example"], "; old.example.com and b\u00fccher.example redirect there"),
     ],
 )
-def test_the_plan_names_the_earlier_names_as_people_do(earlier: list[str], words: str) -> None:
+def test_the_plan_names_the_redirected_domains_as_people_do(earlier: list[str], words: str) -> None:
     names = tuple(map(Domain.parse, earlier))
     facts = replace(SECURE, redirects=tuple((name, SERVED) for name in names))
     plan = Site().plan(replace(ANSWERS, redirects=names), facts)
-    (place,) = [change for change in plan if isinstance(change, Place) and change.path == AVAILABLE]
+    (place,) = [change for change in plan if isinstance(change, Place) and change.path == SITE_FILE]
     assert place.why.endswith(words)
-
-
-if __name__ == "__main__":
-    for case, its_facts in CASES.items():
-        (GOLDEN / f"{case}.conf").write_text(
-            rendered(its_facts, LONG.get(case, ANSWERS.domain), ALLOW.get(case, ()), **MORE.get(case, {})), "utf-8"
-        )
 
 
 def test_a_folder_that_nginx_cannot_enter_is_opened_and_no_more_than_that() -> None:
     closed = (("/var/www/letsencrypt", Folder(0o700, "root", "admins")),)
-    first = Site().plan(ANSWERS, replace(BARE, webroot=Folder(), closed=closed))[0]
+    first = Site().plan(ANSWERS, replace(BARE, webroot=Folder(), closed_folders=closed))[0]
     assert isinstance(first, Place)
     assert (first.path, first.node) == ("/var/www/letsencrypt", Folder(0o755, "root", "admins"))
 
 
 def test_a_site_whose_certificate_is_gone_serves_on_from_memory_until_there_is_another() -> None:
     finished = done(SECURE)
-    assert Site().plan(ANSWERS, replace(finished, served=None, shown="aa")) == ()
-    assert Site().plan(ANSWERS, replace(finished, served=None, shown="")) != ()
+    assert Site().plan(ANSWERS, replace(finished, served=None, shown_certificate="aa")) == ()
+    assert Site().plan(ANSWERS, replace(finished, served=None, shown_certificate="")) != ()
 
 
 def test_a_stamp_that_is_no_text_is_one_that_does_not_fit() -> None:
@@ -534,6 +529,13 @@ def test_a_stamp_that_is_no_text_is_one_that_does_not_fit() -> None:
     server.lineage()
     for path in (STAMP, "/var/lib/hermes-setup/stamps/proof"):
         server.put(path, File(b"\xff\xfe\x00"))
-    assert Site().inspect(ANSWERS, server).stamp
+    assert Site().inspect(ANSWERS, server).loaded
     stage = Proof()
     assert any(isinstance(change, Probe) for change in stage.plan(ANSWERS, stage.inspect(ANSWERS, server)))
+
+
+if __name__ == "__main__":
+    for case, its_facts in CASES.items():
+        (GOLDEN / f"{case}.conf").write_text(
+            rendered(its_facts, LONG.get(case, ANSWERS.domain), ALLOW.get(case, ()), **MORE.get(case, {})), "utf-8"
+        )

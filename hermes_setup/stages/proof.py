@@ -48,7 +48,7 @@ class Proof:
         served = serving.certificate_for(answers, host)
         config = tree.read(host)
         gate = _gate_text(host)
-        ours = host.look(facts.AVAILABLE)
+        ours = host.look(facts.SITE_FILE)
         state = digests.digest(
             ours.content if isinstance(ours, File) else b"",
             gate,
@@ -58,7 +58,7 @@ class Proof:
         stamp = host.look(STAMP)
         proven = stamp.content.decode(errors="replace") if isinstance(stamp, File) else ""
         token = cookies.program_token(gate)
-        running = host.given(loading.RUNS) or processes.workers(host, config.pid).master > 0
+        running = host.given(loading.RUNNING) or processes.workers(host, config.pid).master > 0
         page = _page_through_gate(host, answers, token, LOOPBACK) if running and token and proven == state else None
         return Facts(state, proven, running, token, page)
 

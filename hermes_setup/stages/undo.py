@@ -18,7 +18,7 @@ from hermes_setup.host import ABSENT, Absent, File, Folder, Host, Node
 from hermes_setup.nginx import processes, tree, trial
 from hermes_setup.stages.site import loading, placing
 from hermes_setup.stages.site import stage as site
-from hermes_setup.stages.site.facts import AVAILABLE
+from hermes_setup.stages.site.facts import SITE_FILE
 from hermes_setup.stages.site.facts import Facts as SiteFacts
 from hermes_setup.stages.users import cookies, htpasswd
 from hermes_setup.state.places import STATE
@@ -102,7 +102,7 @@ class Undo:
                     "Change the domain or the certificate instead, which gets a new one: sudo hermes-setup",
                 )
             )
-        if any(path in self._before for path in (AVAILABLE, f"{tree.FOLDER}/sites-enabled/{placing.LINK}")):
+        if any(path in self._before for path in (SITE_FILE, f"{tree.FOLDER}/sites-enabled/{placing.LINK}")):
             found.append(
                 note(
                     "undo.stays",
@@ -136,7 +136,7 @@ class Undo:
         changes += places
         if reload:
             changes.append(loading.reload(facts.pid, systemd=facts.by_systemd))
-            both = ((AVAILABLE, facts.site), (cookies.GATE_FILE, facts.gate))
+            both = ((SITE_FILE, facts.site), (cookies.GATE_FILE, facts.gate))
             texts = [_text(in_nginx.get(path, now)) for path, now in both]
             if all(texts):
                 loaded = File(digests.digest(*texts).encode(), 0o600)
@@ -153,7 +153,7 @@ class Undo:
             pid=pid,
             running=running,
             by_systemd=running and host.ask(("systemctl", "is-active", "--quiet", "nginx")).ok,
-            site=host.look(AVAILABLE),
+            site=host.look(SITE_FILE),
             gate=host.look(cookies.GATE_FILE),
             missing_certificates=tuple(
                 path
@@ -186,12 +186,7 @@ class ExistingSite(site.Site):
 
     def plan(self, answers: Answers, facts: SiteFacts) -> Sequence[Change]:  # noqa: ARG002
         """nginx loads what is there, where it has not yet."""
-        node = facts.nodes.get(AVAILABLE, ABSENT)
-        if not isinstance(node, File):
-            return ()
-        stamp = digests.digest(node.content.decode("utf-8", "surrogateescape"), facts.gate)
-        stale = facts.served is not None and facts.running and facts.shown != facts.served.fingerprint
-        return loading.load(facts, stamp) if facts.stamp != stamp or not facts.running or stale else ()
+        return loading.load(facts, facts.text) if isinstance(facts.nodes.get(SITE_FILE), File) else ()
 
 
 def _reloads_nginx(argv: Sequence[str]) -> bool:

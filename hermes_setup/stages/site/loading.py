@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hermes_setup.digests import digest
 from hermes_setup.engine.changes import Change, Run, Stamp, Until
 from hermes_setup.host import ABSENT, File
 from hermes_setup.nginx import processes
@@ -10,19 +11,24 @@ from hermes_setup.state.places import STATE
 from hermes_setup.values import replace
 
 STAMP = f"{STATE}/stamps/nginx"
+RUNNING = "nginx runs"  # the fact that a start or a reload gives
 
 
-RUNS = "nginx runs"
+def load(facts: Facts, text: str, *, changed: bool = False) -> list[Change]:
+    """nginx runs with that text of the site, with the cookies, and with the certificate; [] when it does already.
 
-
-def load(facts: Facts, stamp: str) -> list[Change]:
-    """nginx runs with what is on the disk: the stamp is cleared, nginx loads, the stamp says what it loaded."""
+    `changed`: files are about to be placed. First the stamp is cleared, then nginx loads, then the stamp says what it
+    has loaded.
+    """
+    stamp = digest(text, facts.gate_text)
+    old_certificate = facts.served is not None and facts.shown_certificate != facts.served.fingerprint
+    if facts.running and not changed and not old_certificate and facts.loaded == stamp:
+        return []
     if facts.running:
         run = reload(facts.config.pid, systemd=facts.unit_active)
     else:
-        again = reload(facts.config.pid, systemd=facts.systemd)
         argv = ("systemctl", "enable", "--now", "nginx") if facts.systemd else ("nginx",)
-        run = replace(again, argv=argv, why="start nginx")
+        run = replace(reload(facts.config.pid, systemd=facts.systemd), argv=argv, why="start nginx")
     return [
         Stamp(STAMP, ABSENT, "what nginx has loaded"),
         run,
@@ -31,7 +37,7 @@ def load(facts: Facts, stamp: str) -> list[Change]:
 
 
 def reload(pid: str, *, systemd: bool) -> Run:
-    """The command after which nginx's new workers answer. Its way back is itself: the files are put back first."""
+    """The command after which nginx's new workers answer. It is its own undo: the files are put back first."""
     argv = ("systemctl", "reload", "nginx") if systemd else ("nginx", "-s", "reload")
     until = Until(
         "nginx's new workers answer",
@@ -41,4 +47,4 @@ def reload(pid: str, *, systemd: bool) -> Run:
     )
     why = "have nginx load the new configuration, without dropping a connection"
     hint = f"Look at: sudo nginx -t{'; sudo systemctl status nginx' if systemd else ''}"
-    return Run(argv, why, gives=RUNS, undo_argv=argv, until=until, seconds=60, hint=hint)
+    return Run(argv, why, gives=RUNNING, undo_argv=argv, until=until, seconds=60, hint=hint)

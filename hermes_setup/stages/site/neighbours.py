@@ -1,74 +1,67 @@
-"""Other sites on this server: who holds our ports, and who lets visitors to Hermes without a password."""
+"""The other sites of this nginx: what of them is in our way, and which of them leads to Hermes without a password."""
 
 from __future__ import annotations
 
 from hermes_setup.engine.findings import Finding, block, warn
 from hermes_setup.host import Link
 from hermes_setup.nginx import tree
+from hermes_setup.nginx.tree import Server
 from hermes_setup.stages.site.facts import Facts
+
+
+def others(facts: Facts) -> list[Server]:
+    """The server blocks that are not ours."""
+    return [server for server in facts.config.servers if not server.ours]
 
 
 def no_folder(facts: Facts) -> list[Finding]:
     """nginx reads a folder for sites."""
-    found: list[Finding] = []
-    if not facts.config.sites_folder:
-        found.append(
-            block(
-                "site.no-folder",
-                f"{tree.CONF} includes neither sites-enabled/* nor conf.d/*.conf.",
-                "So nginx would never read the site.",
-                f"Add to its http block: include {tree.FOLDER}/sites-enabled/*; then run hermes-setup again.",
-                facts.config.problem,
-            )
+    if facts.config.sites_folder:
+        return []
+    return [
+        block(
+            "site.no-folder",
+            f"{tree.CONF} includes neither sites-enabled/* nor conf.d/*.conf.",
+            "nginx would never read the site.",
+            f"Add to its http block: include {tree.FOLDER}/sites-enabled/*; then run hermes-setup again.",
+            facts.config.problem,
         )
-    return found
+    ]
 
 
-def streams(facts: Facts) -> list[Finding]:
-    """No stream block holds a port of ours."""
-    found: list[Finding] = []
-    for server, listen in ((s, listen) for s in facts.config.streams for listen in s.listens):
-        if listen.port in (80, 443) and "udp" not in listen.options:
-            found.append(
-                block(
-                    "site.stream",
-                    f"Port {listen.port} belongs to a stream block of nginx: {server.path}, line {server.line}.",
-                    "nginx cannot listen there for websites, too: it would not start again.",
-                    f"If it is not needed, take it out: sudo nano +{server.line} {server.path} ; then: sudo nginx -t && "
-                    "sudo nginx -s reload ; then run hermes-setup again.",
-                )
-            )
-    return found
+def streams_on_our_ports(facts: Facts) -> list[Finding]:
+    """No stream block has a port of ours."""
+    return [
+        block(
+            "site.stream",
+            f"A stream block of nginx has port {listen.port}: {server.path}, line {server.line}.",
+            "nginx can't use the same port for websites, too: it would not start again.",
+            f"If you don't need it, remove it: sudo nano +{server.line} {server.path} ; then: sudo nginx -t && "
+            "sudo nginx -s reload ; then run hermes-setup again.",
+        )
+        for server in facts.config.streams
+        for listen in server.listens
+        if listen.port in (80, 443) and "udp" not in listen.options
+    ]
 
 
-def unprotected(facts: Facts) -> list[Finding]:
+def without_password(facts: Facts) -> list[Finding]:
     """No other site passes requests to Hermes without a password."""
-    found: list[Finding] = []
-    port = f":{facts.backend.port}"
-    for path in sorted(_without_password(facts, port)):
-        found.append(
-            warn(
-                "site.other-door",
-                f"{path} passes requests to {facts.backend}, too, without asking for a password.",
-                "Whoever finds that site has Hermes, and with it this server.",
-                f"Take it out (sudo nano {path}), then: sudo nginx -t && sudo nginx -s reload",
-            )
+    places = [f"{name}:{facts.backend.port}" for name in ("127.0.0.1", "localhost", "[::1]")]
+    return [
+        warn(
+            "site.other-door",
+            f"{path} passes requests to {facts.backend}, too, without asking for a password.",
+            "Anyone who finds that site can use Hermes, and through it this server.",
+            f"Remove it (sudo nano {path}), then: sudo nginx -t && sudo nginx -s reload",
         )
-    return found
-
-
-def _without_password(facts: Facts, port: str) -> set[str]:
-    return {
-        path
-        for path, text in facts.config.files.items()
-        if not text.startswith(tree.HEADER)
-        and "auth_basic" not in text
-        and any(f"{name}{port}" in text for name in ("127.0.0.1", "localhost", "[::1]"))
-    }
+        for path, text in sorted(facts.config.files.items())
+        if not text.startswith(tree.HEADER) and "auth_basic" not in text and any(place in text for place in places)
+    ]
 
 
 def examples_with_ipv6(facts: Facts) -> list[str]:
-    """The distribution's example site, where it is on and wants IPv6."""
+    """The link of the distribution's example site, where it is enabled and wants IPv6."""
     return [
         server.path
         for server in facts.config.servers

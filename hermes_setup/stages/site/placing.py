@@ -1,4 +1,7 @@
-"""Which files make the site: where each goes, what it is called, and in which order they are placed."""
+"""Which files make the site: where each goes, what it is called, and in which order they are placed.
+
+The link that enables the site sorts last, so that it is nobody's default server, and it is placed last.
+"""
 
 from __future__ import annotations
 
@@ -11,102 +14,109 @@ from hermes_setup.host import ABSENT, Absent, File, Folder, Link, Node
 from hermes_setup.nginx import tree
 from hermes_setup.stages.addresses import stage as addresses
 from hermes_setup.stages.certificate.lineages import CHALLENGES
-from hermes_setup.stages.site.facts import AVAILABLE, NEXT, Facts, serves_another_over_https, text_now
+from hermes_setup.stages.site import takeover
+from hermes_setup.stages.site.facts import PENDING, SITE_FILE, Facts
 from hermes_setup.stages.site.neighbours import examples_with_ipv6
-from hermes_setup.stages.site.takeover import copy_path, takeovers, where_its_text_stays
-from hermes_setup.stages.site.webhooks import served_as_before
+from hermes_setup.stages.site.webhooks import unchanged_place
 from hermes_setup.values import replace
 
 LINK = "zz-hermes"
 
 
-def last_name(folder: str, facts: Facts) -> str:
+def webroot_places(facts: Facts) -> list[Place]:
+    """The folder for the challenges is there, and nginx may enter it."""
+    there = isinstance(facts.webroot, Folder)
+    made = [] if there else [Place(CHALLENGES, Folder(), "for certbot's answers to the challenges")]
+    why = "let nginx enter it: the answers to the challenges are below"
+    return [*made, *(Place(path, replace(each, mode=each.mode | 0o555), why) for path, each in facts.closed_folders)]
+
+
+def site_places(answers: Answers, facts: Facts, text: str) -> list[Place]:
+    """What has to be placed so that this text is the site, in order: it and its link, and what is in their way."""
+    pending = facts.served is None and facts.serves_another_domain(answers.domain)
+    file = SITE_FILE + PENDING if pending else SITE_FILE
+    link = _link_path(facts, pending=pending)
+    wanted = [*_taken_over(answers, facts), *_leftovers(facts, link, pending=pending)]
+    if not facts.ipv6:
+        why = "the distribution's example site needs IPv6, which this machine does not have"
+        wanted += [Place(path, ABSENT, why) for path in examples_with_ipv6(facts)]
+    to = Link(posixpath.relpath(file, posixpath.dirname(link)))
+    wanted += [
+        Place(
+            file, File(text.encode("utf-8", "surrogateescape")), f"{answers.domain.label}: {_summary(answers, facts)}"
+        ),
+        Place(link, to, "enable the site; its name sorts last, so it never becomes the default site"),
+    ]
+    changed = [place for place in wanted if facts.nodes.get(place.path, ABSENT) != place.node]
+    places = {place.path: place for place in changed}.values()  # the last word on a path counts
+    return sorted(places, key=lambda place: _order(place.path, place.node))
+
+
+def _link_path(facts: Facts, *, pending: bool) -> str:
+    folder = facts.config.sites_folder
+    ending = (PENDING if pending else "") + (".conf" if folder.endswith("conf.d") else "")
+    return f"{folder}/{_last_name(folder, facts)}{ending}"
+
+
+def _last_name(folder: str, facts: Facts) -> str:
     """A name for our link that sorts behind every other in the folder (glob(3) sorts by bytes in nginx's C locale)."""
-    taken = [
+    others = [
         posixpath.basename(path)
         for path, node in facts.nodes.items()
         if posixpath.dirname(path) == folder
         and not isinstance(node, Absent)
-        and not (isinstance(node, Link) and tree.link_target(path, node) in (AVAILABLE, AVAILABLE + NEXT))
+        and not (isinstance(node, Link) and tree.link_target(path, node) in (SITE_FILE, SITE_FILE + PENDING))
     ]
     name = LINK
-    while any(other >= name for other in taken) and len(name) < 40:
+    while any(other >= name for other in others) and len(name) < 40:
         name = "z" + name
-    return name if all(other < name for other in taken) else "~" + LINK
-
-
-def order(path: str, node: Node) -> int:
-    """Copies first, then what goes, then the file, then the link that switches it on: valid after each single step."""
-    if ".by-hand" in path:
-        return 0
-    if isinstance(node, Absent):
-        return 3 if path.endswith((NEXT, f"{NEXT}.conf")) else 1
-    return 4 if isinstance(node, Link) else 2
-
-
-def webroot(facts: Facts) -> list[Place]:
-    """The folder of the challenges is there, and nginx may enter it."""
-    there = isinstance(facts.webroot, Folder)
-    made = [] if there else [Place(CHALLENGES, Folder(), "where certbot puts the challenge's answers")]
-    why = "nginx may enter it: the challenge's answers lie below"
-    return [*made, *(Place(path, replace(each, mode=each.mode | 0o555), why) for path, each in facts.closed)]
-
-
-def site_places(answers: Answers, facts: Facts, text: str) -> list[Place]:
-    """What has to be placed so that this text is the site: it and its link, and what is in their way."""
-    moving = facts.served is None and serves_another_over_https(answers.domain, facts)
-    available = AVAILABLE + NEXT if moving else AVAILABLE
-    sites = facts.config.sites_folder
-    link = f"{sites}/{last_name(sites, facts)}{NEXT if moving else ''}" + (".conf" if sites.endswith("conf.d") else "")
-    wanted = [*_taken_over(answers, facts), *_older(facts, link, moving=moving)]
-    if not facts.ipv6:
-        why = "the distribution's example site wants IPv6, which this machine does not have"
-        wanted += [Place(path, ABSENT, why) for path in examples_with_ipv6(facts)]
-    why = f"{answers.domain.label}: {_summary(answers, facts)}"
-    to = Link(posixpath.relpath(available, posixpath.dirname(link)))
-    wanted += [
-        Place(available, File(text.encode("utf-8", "surrogateescape")), why),
-        Place(link, to, "switch the site on; it sorts last, so it is nobody's default"),
-    ]
-    changed = [place for place in wanted if facts.nodes.get(place.path, ABSENT) != place.node]
-    return list({place.path: place for place in changed}.values())  # the last word on a path counts
+    return name if all(other < name for other in others) else "~" + LINK
 
 
 def _taken_over(answers: Answers, facts: Facts) -> Iterator[Place]:
-    """Sites that ours takes the place of; their text stays."""
-    for path, why in takeovers(answers, facts):
-        copy = copy_path(path, facts)
-        content = tree.content_behind(facts.nodes, facts.config, path)
-        if where_its_text_stays(path, facts) == copy:
-            yield Place(copy, File(content), f"keep a copy of {path}")
-        if path != AVAILABLE:
+    """Sites that ours replaces; their text is kept."""
+    for path, why in takeover.files_to_replace(answers, facts):
+        copy = takeover.copy_path(path, facts)
+        if takeover.kept_text_path(path, facts) == copy:
+            text = tree.content_behind(facts.nodes, facts.config, path)
+            yield Place(copy, File(text), f"keep a copy of {path}")
+        if path != SITE_FILE:
             yield Place(path, ABSENT, why)
 
 
-def _older(facts: Facts, link: str, *, moving: bool) -> Iterator[Place]:
+def _leftovers(facts: Facts, link: str, *, pending: bool) -> Iterator[Place]:
     """What is left of our site as it was: links of other names, and the site that waited for its certificate."""
-    targets = (AVAILABLE + NEXT,) if moving else (AVAILABLE, AVAILABLE + NEXT)
+    targets = (SITE_FILE + PENDING,) if pending else (SITE_FILE, SITE_FILE + PENDING)
     for path, node in facts.nodes.items():
         if isinstance(node, Link) and path != link and tree.link_target(path, node) in targets:
             yield Place(path, ABSENT, "an older link of the site")
-    if not moving:
-        yield Place(AVAILABLE + NEXT, ABSENT, "the new name has its certificate; the waiting site goes")
+    if not pending:
+        yield Place(SITE_FILE + PENDING, ABSENT, "the new domain has its certificate, so its waiting site is removed")
+
+
+def _order(path: str, node: Node) -> int:
+    """Copies first, then what is removed, then the file, then the link that enables it: valid after each single step."""
+    if ".by-hand" in path:
+        return 0
+    if isinstance(node, Absent):
+        return 3 if path.endswith((PENDING, f"{PENDING}.conf")) else 1
+    return 4 if isinstance(node, Link) else 2
 
 
 def _summary(answers: Answers, facts: Facts) -> str:
-    """What the site does, as the plan says it."""
+    """What the site does, for the plan."""
     if not facts.served:
-        return "answer the certificate's challenge; a waiting page for the rest"
+        return "answer the certificate's challenge, and show a waiting page for everything else"
     found = "serve Hermes over HTTPS"
     if answers.allow:
         found += f", to these addresses only: {addresses.told(answers.allow)}"
-    elif addresses.listed(text_now(facts)):
+    elif addresses.listed(facts.text):
         found += ", to all addresses again"
     if answers.webhooks:
         found += f"; webhooks: {', '.join(map(str, answers.webhooks.endpoints))}"
-        if now := served_as_before(answers, facts):
-            found += f", where they are ({now.host or answers.domain}) until the certificate holds {answers.names[-1]}"
+        if now := unchanged_place(answers, facts):
+            found += f", still at {now.host or answers.domain} until the certificate covers {answers.names[-1]}"
     if answers.redirects:
         names = [name.shown for name in answers.redirects]
-        found += f"; {' and '.join(names)} {'leads' if len(names) == 1 else 'lead'} there"
+        found += f"; {' and '.join(names)} {'redirects' if len(names) == 1 else 'redirect'} there"
     return found

@@ -6,15 +6,15 @@ import re
 
 from hermes_setup.answers.answers import Answers, Webhooks
 from hermes_setup.answers.fields import Backend
-from hermes_setup.host import File, Host
+from hermes_setup.host import Host
 from hermes_setup.nginx import tree
-from hermes_setup.stages.site.facts import Facts, WebhooksNow
+from hermes_setup.stages.site.facts import Facts, WebhooksPlace
 from hermes_setup.values import dataclass, replace
 
 
 @dataclass(frozen=True)
 class Location:
-    """What lets a platform's senders in: where nginx looks for the path, and how the request line has to begin."""
+    """What lets a platform's senders in: where nginx looks for the path, and how the request line has to start."""
 
     title: str
     match: str
@@ -31,8 +31,8 @@ def locations(webhooks: Webhooks, backend: Backend) -> list[Location]:
     """
     address = "127.0.0.1" if backend.local else str(replace(backend, port=0)).removesuffix(":0")
     found = []
-    for hook in webhooks.endpoints:
-        platform, upstream = hook.platform, f"{address}:{hook.port}"
+    for endpoint in webhooks.endpoints:
+        platform, upstream = endpoint.platform, f"{address}:{endpoint.port}"
         plain = re.escape(platform.path)
         pattern = platform.pattern or plain
         match = f'~ "^{pattern}$"' if platform.pattern else f"= {platform.path}"
@@ -44,36 +44,35 @@ def locations(webhooks: Webhooks, backend: Backend) -> list[Location]:
     return found
 
 
-def served_at(answers: Answers, facts: Facts) -> WebhooksNow | None:
+def place(answers: Answers, facts: Facts) -> WebhooksPlace | None:
     """Where the site is to serve the webhooks over HTTPS; None for nowhere: there are none, or not yet."""
-    hooks, served = answers.webhooks, facts.served
-    if hooks is None or served is None:
+    webhooks, served = answers.webhooks, facts.served
+    if webhooks is None or served is None:
         return None
-    if hooks.host is None:
-        return WebhooksNow()
-    if facts.certified(hooks.host):
-        return WebhooksNow(hooks.host.ascii, served.certificate, served.key)
-    return served_as_before(answers, facts)
+    if webhooks.host is None:
+        return WebhooksPlace()
+    if facts.certificate_covers(webhooks.host):
+        return WebhooksPlace(webhooks.host.ascii, served.certificate, served.key)
+    return unchanged_place(answers, facts)
 
 
-def served_as_before(answers: Answers, facts: Facts) -> WebhooksNow | None:
-    """Where webhooks are served as before, while their new name waits for its certificate; None when nothing waits so."""
-    host, now = answers.webhooks.host if answers.webhooks else None, facts.hooks_now
-    if host is None or facts.served is None or facts.certified(host) or now is None:
+def unchanged_place(answers: Answers, facts: Facts) -> WebhooksPlace | None:
+    """Where webhooks are still served while their new name waits for its certificate; None when nothing waits."""
+    host, now = answers.webhooks.host if answers.webhooks else None, facts.webhooks_now
+    if host is None or facts.served is None or facts.certificate_covers(host) or now is None:
         return None
     taken = {each.ascii for each in (answers.domain, *answers.redirects)}
     return None if now.host in taken else now
 
 
-def served_now(host: Host, ours: str) -> WebhooksNow | None:
-    """What our site's text says of webhooks that it serves over HTTPS; None for none, or when their certificate is gone."""
+def place_now(host: Host, text: str) -> WebhooksPlace | None:
+    """Where that text of our site serves webhooks over HTTPS; None for nowhere, or when their certificate is missing."""
     own = re.search(
         r'^# The webhooks\' own name.*?\$host != "([^"]+)".*?^ *ssl_certificate (\S+);\n *ssl_certificate_key (\S+);',
-        ours,
+        text,
         re.M | re.S,
     )
     if own is None:
-        return WebhooksNow() if "limit_req zone=hermes_hooks" in ours else None
+        return WebhooksPlace() if "limit_req zone=hermes_hooks" in text else None
     name, *pair = own.groups()
-    there = all(isinstance(tree.follow_links(host, path), File) for path in pair)
-    return WebhooksNow(name, *pair) if there else None
+    return WebhooksPlace(name, *pair) if all(tree.file_at(host, path) for path in pair) else None
