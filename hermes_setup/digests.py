@@ -1,4 +1,4 @@
-"""Short names for exactly these bytes."""
+"""Digests: short names for exactly these bytes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Passwords: the rules for one, a made-up one, its hash. The only module that imports passlib.
 
-A password is plain text only between the prompt and the hash. Nothing here logs, prints or keeps one.
+A password is plain text only between the prompt and the hash. Nothing here logs, prints or stores one.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ ROUNDS = 27_000
 """One check costs about 10 ms in the C library of a small VPS; see docs/explanation/performance.md.
 
 passlib's default of 656,000 would let nginx answer two requests a second. nginx asks crypt(3) on every request that
-shows a password and no cookie (ngx_crypt.c), and its worker waits meanwhile.
+shows a password and no cookie (ngx_crypt.c), and its worker waits for it.
 """
 
 ROUNDS_MADE_UP = 5_000
-"""crypt(3)'s own default. Nobody guesses 99 random bits at any speed, so a list of thousands need not wait for more."""
+"""crypt(3)'s own default. 99 random bits can't be guessed at any speed, so a list of thousands need not wait for more."""
 
 SHORTEST = 10
 LONGEST = 256
-"""glibc's and libxcrypt's sha512 take time that grows with the square of the length; nobody types more than this."""
+"""glibc's and libxcrypt's sha512 take time that grows with the square of the length; no one types more than this."""
 
 _COMPLETE = re.compile(
     r"\$6\$(rounds=[1-9]\d{3,8}\$)?[./0-9A-Za-z]{0,16}\$[./0-9A-Za-z]{86}"  # 1,000 rounds or more, as sha512_crypt has it
     r"|\$2[by]\$(0[5-9]|1\d)\$[./0-9A-Za-z]{53}"
 )
 
-WORDS_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without l/1, o/0, i: it is copied by hand, too
+ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without l/1, o/0, i: people copy it by hand, too
 
 
 def check_password(text: str, *, user: str = "") -> str:
@@ -48,13 +48,13 @@ def check_password(text: str, *, user: str = "") -> str:
     if any(unicodedata.category(char) in ("Cc", "Cs") for char in text):
         raise WrongInput(
             "The password contains a control character (a tab, an arrow key, ...).",
-            hint="Type letters, digits, spaces and signs.",
+            hint="Type letters, digits, spaces and punctuation.",
         )
     text = unicodedata.normalize("NFC", text)
     if len(text) < SHORTEST:
         raise WrongInput(
-            f"The password has {len(text)} characters; it guards a program that can do anything on this server.",
-            hint=f"Type {SHORTEST} characters or more; three or four unrelated words are good.",
+            f"The password has {len(text)} characters, which is too few: it guards a program that can do anything on this server.",
+            hint=f"Type {SHORTEST} characters or more; three or four unrelated words work well.",
         )
     if len(text.encode()) > LONGEST:
         raise WrongInput(
@@ -70,17 +70,17 @@ def check_password(text: str, *, user: str = "") -> str:
 
 def make_password() -> str:
     """A new password of 20 characters in groups of five: 99 bits, easy to read aloud and to type on a phone."""
-    letters = [secrets.choice(WORDS_ALPHABET) for _ in range(20)]
+    letters = [secrets.choice(ALPHABET) for _ in range(20)]
     return "-".join("".join(letters[start : start + 5]) for start in range(0, 20, 5))
 
 
 def hash_password(text: str, rounds: int = ROUNDS) -> str:
-    """The `$6$` crypt(3) hash that nginx's auth_basic takes (sha512_crypt, a fresh salt)."""
+    """The `$6$` crypt(3) hash that nginx's auth_basic accepts (sha512_crypt, a fresh salt)."""
     return str(_sha512_crypt().using(rounds=rounds).hash(text))
 
 
 def verify_password(text: str, hashed: str) -> bool:
-    """True when the password has that hash; False for a hash of another scheme, and for a broken one, too."""
+    """True when the password has that hash; False for a hash of another scheme, and for an incomplete one, too."""
     scheme = _sha512_crypt()
     return bool(scheme.identify(hashed) and is_hash(hashed) and scheme.verify(text, hashed))
 
@@ -94,20 +94,20 @@ def is_hash(text: str) -> bool:
 
 
 def rounds(hashed: str) -> int:
-    """The rounds of a `$6$` hash at each check (crypt(3) takes 5,000 where it does not say), or those that cost as much."""
-    if told := re.match(r"\$2[by]\$(\d\d)\$", hashed):
-        return 125 << int(told.group(1))  # measured: bcrypt at cost 10 takes 50 ms, 27,000 rounds take 10
-    told = re.match(r"\$6\$rounds=(\d{1,12})\$", hashed)
-    return int(told.group(1)) if told else 5000
+    """The rounds of a `$6$` hash at each check (crypt(3) uses 5,000 where it has none), or how many cost as much."""
+    if match := re.match(r"\$2[by]\$(\d\d)\$", hashed):
+        return 125 << int(match.group(1))  # measured: bcrypt at cost 10 takes 50 ms, 27,000 rounds take 10
+    match = re.match(r"\$6\$rounds=(\d{1,12})\$", hashed)
+    return int(match.group(1)) if match else 5000
 
 
 def fingerprint(hashed: str) -> str:
-    """A short name of a line's hash, that gives nothing away: a token is good only together with it."""
+    """A short name of a line's hash that gives nothing away: a cookie is only valid together with it."""
     return hashlib.sha256(hashed.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def make_token() -> str:
-    """A new random cookie value: 128 bits, in hex."""
+    """A new random value for a cookie or a token: 128 bits, in hex."""
     return secrets.token_hex(16)
 
 

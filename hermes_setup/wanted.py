@@ -6,7 +6,7 @@ from hermes_setup.answers import file
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.merge import merged, unwritten
 from hermes_setup.session import Session
-from hermes_setup.stages.users import entries, htpasswd
+from hermes_setup.stages.users import answers_file, htpasswd
 from hermes_setup.ui.talk import say
 
 
@@ -17,5 +17,5 @@ def wanted(path: str, verb: str, session: Session) -> tuple[Answers, dict[str, s
         say(f"warning: {warning}")
     session.need_root()
     lines, stored = htpasswd.read(session.host), session.state.answers()
-    users, made_up = entries.resolve(found.users, {**unwritten(stored), **lines}, entries.content)
+    users, made_up = answers_file.resolve(found.users, {**unwritten(stored), **lines}, answers_file.read_password_file)
     return merged(found.answers, users, stored, lines), made_up

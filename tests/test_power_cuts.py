@@ -147,7 +147,7 @@ def own(machine: Machine) -> dict[str, object]:
         if path.startswith(("/proc", "/run", "/etc/ssl", "/tmp")) or isinstance(node, Folder):
             continue
         if path == cookies.GATE_FILE:
-            kept[path] = [(token.name, token.fingerprint) for token in cookies.tokens(_text(machine, path))]
+            kept[path] = [(token.name, token.fingerprint) for token in cookies.parse(_text(machine, path))]
         elif path in (loading.STAMP, LOADED):
             kept[path] = True
         elif isinstance(node, File):
@@ -208,10 +208,10 @@ def test_the_same_for_a_machine_that_is_set_up_already(cuts: list[tuple[int, boo
             case "removed":
                 return replace(first, users=(User("bob"),), removed=("alice",))
             case _:
-                digests = tuple(token.digest for token in cookies.tokens(_text(server, cookies.GATE_FILE)))
+                digests = tuple(token.digest for token in cookies.parse(_text(server, cookies.GATE_FILE)))
                 return replace(first, revoked=digests)
 
-    before = {token.name: token.value for token in cookies.tokens(_text(machine, cookies.GATE_FILE))}
+    before = {token.name: token.value for token in cookies.parse(_text(machine, cookies.GATE_FILE))}
     now = wanted(machine)
     settled(whole, wanted(whole))
     for cut, after in cuts:
@@ -222,7 +222,7 @@ def test_the_same_for_a_machine_that_is_set_up_already(cuts: list[tuple[int, boo
             assert would_start(machine)
     settled(machine, now)
     assert own(machine) == own(whole)
-    after_all = {token.name: token.value for token in cookies.tokens(_text(machine, cookies.GATE_FILE))}
+    after_all = {token.name: token.value for token in cookies.parse(_text(machine, cookies.GATE_FILE))}
     assert after_all.get("alice") != before["alice"]
     assert (after_all["bob"] == before["bob"]) == (wish != "signed out")
 

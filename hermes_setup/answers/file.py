@@ -22,7 +22,7 @@ USER_KEYS = ("name", "password_file", "password_hash")
 
 @dataclass(frozen=True)
 class UserEntry:
-    """A user as a file of answers names one; `stages.users.entries` says which hash that gives on a machine."""
+    """A user as a file of answers names one; `stages.users.answers_file` says which hash that gives on a machine."""
 
     name: str
     password_file: str = ""

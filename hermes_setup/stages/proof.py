@@ -57,7 +57,7 @@ class Proof:
         )
         stamp = host.look(STAMP)
         proven = stamp.content.decode(errors="replace") if isinstance(stamp, File) else ""
-        token = cookies.program_token(gate)
+        token = cookies.program_cookie(gate)
         running = host.given(loading.RUNNING) or processes.workers(host, config.pid).master > 0
         page = _page_through_gate(host, answers, token, LOOPBACK) if running and token and proven == state else None
         return Facts(state, proven, running, token, page)
@@ -99,7 +99,7 @@ class BrowserVisit:
 
     def __call__(self, system: System) -> Sequence[Finding]:
         """Findings; one that blocks for each thing that does not hold."""
-        token = cookies.program_token(_gate_text(system))
+        token = cookies.program_cookie(_gate_text(system))
         # those with a certificate of their own: the site serves them over HTTPS, too
         redirects = [
             name for name in self.answers.redirects if serving.certificate_for(self.answers.about(name), system)

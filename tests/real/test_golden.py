@@ -12,8 +12,8 @@ from lab import Machine, lab_authority
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 OLDEST = {"debian12": ("http-", "https-1.18", "https-1.22"), "debian13": ("http-", "https-1.26")}
-GATE = [cookies.Token("", "0" * 32, "-")] + [
-    cookies.Token(name, f"{number:032x}", "0" * 16)
+GATE = [cookies.Cookie("", "0" * 32, "-")] + [
+    cookies.Cookie(name, f"{number:032x}", "0" * 16)
     for number, name in enumerate(["alice", "Alice", "q\"u'o\\te", "a;b{c}$d#e", "x" * 64, "日本語", "a b", "~^x"], 1)
 ]
 
@@ -23,7 +23,7 @@ def test_nginx_accepts_every_golden_site(machine: Machine, debian: str) -> None:
     certificate, key = lab_authority().issue("hermes.example.com")
     machine.write("/etc/ssl/golden/fullchain.pem", certificate)
     machine.write("/etc/ssl/golden/privkey.pem", key, mode=0o600)
-    machine.write(cookies.GATE_FILE, cookies.render_gate(GATE), mode=0o600)
+    machine.write(cookies.GATE_FILE, cookies.render(GATE), mode=0o600)
     tried = 0
     for path in sorted(GOLDEN.glob("*.conf")):
         if path.name.startswith(OLDEST[debian]):
@@ -35,7 +35,7 @@ def test_nginx_accepts_every_golden_site(machine: Machine, debian: str) -> None:
 
 
 def test_ten_thousand_users_are_no_error(machine: Machine) -> None:
-    many = [cookies.Token(f"user{number}", f"{number:032x}", "0" * 16) for number in range(1, 10_001)]
-    machine.write(cookies.GATE_FILE, cookies.render_gate([GATE[0], *many]), mode=0o600)
+    many = [cookies.Cookie(f"user{number}", f"{number:032x}", "0" * 16) for number in range(1, 10_001)]
+    machine.write(cookies.GATE_FILE, cookies.render([GATE[0], *many]), mode=0o600)
     machine.write("/etc/nginx/conf.d/gate.conf", f"include {cookies.GATE_FILE};")
     machine.run(["nginx", "-t"])

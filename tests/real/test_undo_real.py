@@ -83,7 +83,7 @@ def test_the_first_run_undone_leaves_the_server_as_it_was_and_once_more_brings_i
 def test_a_user_who_came_goes_and_what_somebody_edited_stays(world: World, vps: Machine) -> None:
     apply(vps, ANSWERS, "--yes")
     bob = hermes_setup(vps, "users", "add", "bob", "--generate", "--yes").out.split("\t")[1].strip()
-    (token,) = [each for each in cookies.tokens(vps.text(cookies.GATE_FILE)) if each.name == "bob"]
+    (token,) = [each for each in cookies.parse(vps.text(cookies.GATE_FILE)) if each.name == "bob"]
     cookie = f"hermes_gate={token.value}"
     assert status(world, ("bob", bob)) == 502
     told = hermes_setup(vps, "undo", "--last", "--yes").err
@@ -167,7 +167,7 @@ def test_what_somebody_wrote_into_the_site_comes_back_and_a_cookie_that_was_take
     here.has_said("Users: 2 changes")
     by_signal(9)(here, vps)
     vps.run(["nginx", "-s", "reload"])
-    (token,) = [each for each in cookies.tokens(vps.text(cookies.GATE_FILE)) if each.name == "bob"]
+    (token,) = [each for each in cookies.parse(vps.text(cookies.GATE_FILE)) if each.name == "bob"]
     cookie = {"Cookie": f"hermes_gate={token.value}"}
 
     def opens() -> bool:

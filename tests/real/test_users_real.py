@@ -177,16 +177,16 @@ def test_one_bad_line_and_nobody_of_the_list_is_added(vps: Machine) -> None:
     apply(vps, ALICE, "--yes")
     before = vps.snapshot()
     for line, reason in (
-        ("eve:$apr1$abcdefgh$J2IOWkZkwFAaWkoqcTQvo.", "A $apr1$ hash is not taken over"),
+        ("eve:$apr1$abcdefgh$J2IOWkZkwFAaWkoqcTQvo.", "$apr1$ hashes are not accepted"),
         ("eve:hunter2", "The password has 7 characters"),
         ("eve Hunter2Hunter2", "There is more than a name"),
-        ("alice:Hunter2Hunter2", "alice is there already"),
+        ("alice:Hunter2Hunter2", "alice exists already"),
     ):
         vps.write("/root/team", f"bob:correct horse\n{line}\n", mode=0o600)
         said = hermes_setup(vps, "users", "add", "--from", "/root/team", "--yes", code=2)
         words = " ".join(said.err.split())
         assert f"/root/team, line 2: {reason}" in words, words
-        assert "Nobody was added." in words
+        assert "No one was added." in words
         assert "hunter2" not in (said.out + said.err).lower()
         vps.run(["rm", "/root/team"])
     assert vps.snapshot() == before

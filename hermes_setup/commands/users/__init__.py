@@ -72,7 +72,7 @@ def new_password(name: str, arguments: argparse.Namespace, session: Session) -> 
     import sys
 
     from hermes_setup import passwords
-    from hermes_setup.stages.users.entries import password_from
+    from hermes_setup.stages.users.answers_file import parse_password
     from hermes_setup.ui.talk import say
 
     if arguments.generate and arguments.password_stdin:
@@ -83,7 +83,7 @@ def new_password(name: str, arguments: argparse.Namespace, session: Session) -> 
     if arguments.password_stdin:
         if sys.stdin.isatty():
             say(f"Password of {name}, then Enter and Ctrl-D (it shows; without --password-stdin it would not):")
-        return passwords.hash_password(password_from(sys.stdin.buffer.read(4096), "stdin", name)), {}
+        return passwords.hash_password(parse_password(sys.stdin.buffer.read(4096), "stdin", name)), {}
     return ask_password(name, session)
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from hermes_setup.arguments import Parser
     from hermes_setup.session import Outcome, Session
-    from hermes_setup.stages.users.lists import Listed
+    from hermes_setup.stages.users.list_file import ListedUser
 
 HELP = "let a user sign in, or everyone on a list"
 USAGE = """\
@@ -60,13 +60,12 @@ def _add_list(arguments: argparse.Namespace, session: Session) -> Outcome:
     session.need_root()
     stored = users.need_set_up(session)
     from hermes_setup.phrases import listed
-    from hermes_setup.stages.users import htpasswd
-    from hermes_setup.stages.users.lists import read_list
+    from hermes_setup.stages.users import htpasswd, list_file
     from hermes_setup.ui.talk import say
 
     if raw.count(b"\n") > 300:
         say("A long list. Hashing a password is slow on purpose: about a minute for 3,000 of them ...")
-    new, there = read_list(raw, arguments.source, htpasswd.read(session.host))
+    new, there = list_file.parse(raw, arguments.source, htpasswd.read(session.host))
     _refuse_what_nobody_could_be_told(new, arguments)
     _warn_of_slow(new)
     if there:
@@ -78,7 +77,7 @@ def _add_list(arguments: argparse.Namespace, session: Session) -> Outcome:
     return users.change(answers, session, made_up)
 
 
-def _refuse_what_nobody_could_be_told(new: Sequence[Listed], arguments: argparse.Namespace) -> None:
+def _refuse_what_nobody_could_be_told(new: Sequence[ListedUser], arguments: argparse.Namespace) -> None:
     """Raises WrongInput where a password has to be asked for or shown, and there is no terminal for that."""
     import sys
 
@@ -98,7 +97,7 @@ def _refuse_what_nobody_could_be_told(new: Sequence[Listed], arguments: argparse
         )
 
 
-def _warn_of_slow(new: Sequence[Listed]) -> None:
+def _warn_of_slow(new: Sequence[ListedUser]) -> None:
     from hermes_setup import passwords
     from hermes_setup.phrases import listed
     from hermes_setup.ui.talk import say
@@ -111,7 +110,7 @@ def _warn_of_slow(new: Sequence[Listed]) -> None:
 
 
 def _hashes(
-    new: Sequence[Listed], arguments: argparse.Namespace, session: Session
+    new: Sequence[ListedUser], arguments: argparse.Namespace, session: Session
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Name -> hash of everyone who is new; and the passwords that were made up for them."""
     from hermes_setup import passwords

@@ -1,4 +1,4 @@
-"""Who can sign in, how each came, and when the line was written."""
+"""Who can sign in, how each was added, and when the line was written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hermes_setup.values import dataclass
 
 
 def origins(answers: Answers | None, lines: Iterable[str]) -> dict[str, Origin]:
-    """Name -> how that user came, for each of the lines."""
+    """Name -> how that user was added, for each of the lines."""
     known: dict[str, Origin] = {user.name: user.origin for user in answers.users} if answers else {}
     return {name: known.get(name, "hand") for name in lines}
 
@@ -21,7 +21,7 @@ Origin = Literal["answers", "menu", "hand"]
 
 @dataclass(frozen=True)
 class Account:
-    """A line of the users' file: whose it is, how that user came, when it was written."""
+    """A line of the users' file: whose it is, how that user was added, when it was written."""
 
     name: str
     how: Origin

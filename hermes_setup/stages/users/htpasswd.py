@@ -1,4 +1,4 @@
-"""The lines of the users' file. A line that we did not write stays as it is, where it is."""
+"""The users' file (htpasswd). A line that we did not write stays as it is, where it is."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def hashes(text: str) -> dict[str, str]:
     return found
 
 
-def with_users(text: str, users: Sequence[User], gone: Sequence[str]) -> str:
-    """The file with these users' lines changed, added or gone; every other line as it was.
+def with_users(text: str, users: Sequence[User], removed: Sequence[str]) -> str:
+    """The file with these users' lines changed, added or removed; every other line as it was.
 
-    nginx passes over lines that begin with # (ngx_http_auth_basic_module.c), so the first one says whose file it is.
+    nginx ignores lines that start with # (ngx_http_auth_basic_module.c), so the first one says whose file it is.
     """
     from hermes_setup.nginx import tree  # here: the wizard's first question does not wait for it
 
     wanted = {user.name: user.hash for user in users if user.hash}
-    ours = {*wanted, *gone}
+    ours = {*wanted, *removed}
     lines: list[str] = []
     seen: set[str] = set()
     for line in text.split("\n"):
@@ -52,15 +52,18 @@ def with_users(text: str, users: Sequence[User], gone: Sequence[str]) -> str:
 
 
 def read(host: Host) -> dict[str, str]:
-    """Name -> hash, as they stand in the users' file now; {} where there is none. Raises HermesSetupError where nobody can tell."""
+    """Who can sign in: name -> hash, by the users' file as it is now. {} where there is none.
+
+    Raises HermesSetupError where it can't be read.
+    """
     node = host.look(USERS_FILE)
     if isinstance(node, Special):
-        raise HermesSetupError(f"{USERS_FILE} could not be read: {node.why}.", hint=f"Look at it: ls -l {USERS_FILE}")
+        raise HermesSetupError(f"{USERS_FILE} can't be read: {node.why}.", hint=f"Look at it: ls -l {USERS_FILE}")
     return hashes(node.content.decode("utf-8", "surrogateescape")) if isinstance(node, File) else {}
 
 
 def last_written() -> Written:
-    """All that can be said of a line of which nothing was noted: it is no younger than its file."""
+    """When a line was written of which nothing was noted: its file's time, or before."""
     try:
         at = os.stat(USERS_FILE).st_mtime
     except OSError:

@@ -1,4 +1,4 @@
-"""Users of an answers file, resolved against the machine."""
+"""The users of an answers file, with the hash that each gives on this machine."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def resolve(
 ) -> tuple[tuple[User, ...], dict[str, str]]:
     """The users of an answers file, and the passwords that were made up for them.
 
-    `lines` are the hashes on the machine; `read` gives a file's content, None when it is gone. A password that matches
-    the line, or a password_file that is gone while the line is there, leaves the line alone. Raises WrongInput.
+    `lines` are the hashes on the machine; `read` gives a file's content, None when it is missing. A password that matches
+    the line, or a missing password_file while the line is there, leaves the line alone. Raises WrongInput.
     """
     users: list[User] = []
     made_up: dict[str, str] = {}
@@ -26,7 +26,7 @@ def resolve(
         if entry.password_hash:
             if not is_hash(entry.password_hash):
                 raise WrongInput(
-                    f"password_hash of {entry.name} is not a whole $6$ or bcrypt hash, the kinds that every server can check.",
+                    f"password_hash of {entry.name} is not a complete $6$ or bcrypt hash, the kinds that every server can check.",
                     hint="Make one with: openssl passwd -6",
                 )
             users.append(User(entry.name, "" if entry.password_hash == line else entry.password_hash, "answers"))
@@ -34,11 +34,11 @@ def resolve(
             raw = read(entry.password_file)
             if raw is None and not line:
                 raise WrongInput(
-                    f"{entry.password_file}, the password_file of {entry.name}, is not there.",
-                    hint=f"Write the password into it (sudo nano {entry.password_file}), or leave the key out: "
-                    "then one is made up.",
+                    f"{entry.password_file}, the password_file of {entry.name}, does not exist.",
+                    hint=f"Write the password into it (sudo nano {entry.password_file}), or remove the key: then one is "
+                    "made up.",
                 )
-            password = None if raw is None else password_from(raw, entry.password_file, entry.name)
+            password = None if raw is None else parse_password(raw, entry.password_file, entry.name)
             keep = password is None or verify_password(password, line)
             users.append(User(entry.name, "" if keep or password is None else hash_password(password), "answers"))
         elif line:
@@ -49,8 +49,8 @@ def resolve(
     return tuple(users), made_up
 
 
-def content(path: str) -> bytes | None:
-    """The first 4 kB of a password file; None when it is not there. Raises WrongInput when it cannot be read."""
+def read_password_file(path: str) -> bytes | None:
+    """The first 4 kB of a password file; None when it does not exist. Raises WrongInput when it can't be read."""
     try:
         with open(path, "rb") as file:
             return file.read(4096)
@@ -58,17 +58,15 @@ def content(path: str) -> bytes | None:
         return None
     except (OSError, ValueError) as error:
         words = os.strerror(error.errno or 0) if isinstance(error, OSError) else "not a path"
-        raise WrongInput(f"{path!r} could not be read: {words}.", hint="It should be a file with one line.") from None
+        raise WrongInput(f"{path!r} can't be read: {words}.", hint="It should be a file with one line.") from None
 
 
-def password_from(raw: bytes, where: str, user: str) -> str:
+def parse_password(raw: bytes, where: str, user: str) -> str:
     """The password in a file or on stdin: one line, its line end dropped. Raises WrongInput, never with the text."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
-        raise WrongInput(
-            f"{where} is not UTF-8 text.", hint="Write the password in it as UTF-8, on one line."
-        ) from None
+        raise WrongInput(f"{where} is not UTF-8 text.", hint="Save the password in it as UTF-8, on one line.") from None
     text = text.removeprefix("\ufeff").removesuffix("\n").removesuffix("\r")
     try:
         return check_password(text, user=user)

@@ -19,10 +19,10 @@ from hermes_setup.errors import WrongInput
 from hermes_setup.host import ABSENT, File, Node
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.phrases import listed
-from hermes_setup.stages.users.cookies import render_gate, tokens, wanted_tokens
-from hermes_setup.stages.users.entries import password_from, resolve
+from hermes_setup.stages.users import cookies, list_file
+from hermes_setup.stages.users.answers_file import parse_password, resolve
 from hermes_setup.stages.users.htpasswd import hashes, with_users
-from hermes_setup.stages.users.lists import Listed, read_list
+from hermes_setup.stages.users.list_file import ListedUser
 from hermes_setup.stages.users.stage import Facts, Users
 from hermes_setup.state.written import Written, dated, mark
 
@@ -60,14 +60,14 @@ def test_the_first_line_of_a_name_is_the_one_that_counts() -> None:
 
 def test_cookies_stay_while_the_hashes_stay() -> None:
     fresh = counting()
-    first = wanted_tokens({"alice": A, "bob": B}, (), (), fresh)
-    assert wanted_tokens({"alice": A, "bob": B}, tokens(render_gate(first, Renderer())), (), fresh) == first
+    first = cookies.wanted({"alice": A, "bob": B}, (), (), fresh)
+    assert cookies.wanted({"alice": A, "bob": B}, cookies.parse(cookies.render(first, Renderer())), (), fresh) == first
 
 
 def test_a_changed_hash_ends_that_users_cookie_and_no_other() -> None:
     fresh = counting()
-    first = {t.name: t for t in wanted_tokens({"alice": A, "bob": B}, (), (), fresh)}
-    then = {t.name: t for t in wanted_tokens({"alice": B, "bob": B}, tuple(first.values()), (), fresh)}
+    first = {t.name: t for t in cookies.wanted({"alice": A, "bob": B}, (), (), fresh)}
+    then = {t.name: t for t in cookies.wanted({"alice": B, "bob": B}, tuple(first.values()), (), fresh)}
     assert then["alice"].value != first["alice"].value
     assert then["bob"] == first["bob"]
     assert then[""] == first[""]
@@ -75,16 +75,16 @@ def test_a_changed_hash_ends_that_users_cookie_and_no_other() -> None:
 
 def test_a_revoked_cookie_is_replaced_once() -> None:
     fresh = counting()
-    first = wanted_tokens({"alice": A}, (), (), fresh)
+    first = cookies.wanted({"alice": A}, (), (), fresh)
     revoked = [token.digest for token in first]
-    then = wanted_tokens({"alice": A}, first, revoked, fresh)
+    then = cookies.wanted({"alice": A}, first, revoked, fresh)
     assert not {t.value for t in first} & {t.value for t in then}
-    assert wanted_tokens({"alice": A}, then, revoked, fresh) == then
+    assert cookies.wanted({"alice": A}, then, revoked, fresh) == then
 
 
 def test_a_removed_user_has_no_cookie() -> None:
-    first = wanted_tokens({"alice": A, "bob": B}, (), (), counting())
-    assert [token.name for token in wanted_tokens({"bob": B}, first, (), counting())] == ["", "bob"]
+    first = cookies.wanted({"alice": A, "bob": B}, (), (), counting())
+    assert [token.name for token in cookies.wanted({"bob": B}, first, (), counting())] == ["", "bob"]
 
 
 NAMES = st.text(
@@ -95,12 +95,12 @@ NAMES = st.text(
 @settings(max_examples=60, deadline=None)
 @given(st.lists(NAMES.filter(lambda name: name[0] not in "-# " and name[-1] != " "), unique=True, max_size=5))
 def test_any_names_survive_the_gate_file_and_come_back(names: list[str]) -> None:
-    wanted = wanted_tokens(dict.fromkeys(names, A), (), (), counting())
-    assert tokens(render_gate(wanted, Renderer())) == wanted
+    wanted = cookies.wanted(dict.fromkeys(names, A), (), (), counting())
+    assert cookies.parse(cookies.render(wanted, Renderer())) == wanted
 
 
 def test_names_that_differ_in_case_or_are_long_become_exact_expressions() -> None:
-    gate = render_gate(wanted_tokens({"Al": A, "al": A, "7": A, "x" * 64: A}, (), (), counting()), Renderer())
+    gate = cookies.render(cookies.wanted({"Al": A, "al": A, "7": A, "x" * 64: A}, (), (), counting()), Renderer())
     assert '"~^Hermes\\\\x3aAl$"' in gate
     assert '"~^Hermes\\\\x3aal$"' in gate
     assert '"Hermes:7"' in gate
@@ -116,7 +116,7 @@ def test_names_that_differ_in_case_or_are_long_become_exact_expressions() -> Non
     ],
 )
 def test_a_password_file_is_one_line(raw: bytes, password: str) -> None:
-    assert password_from(raw, "/root/a.pw", "alice") == password
+    assert parse_password(raw, "/root/a.pw", "alice") == password
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_password_file_is_one_line(raw: bytes, password: str) -> None:
 )
 def test_a_bad_password_is_refused_and_never_repeated(raw: bytes) -> None:
     with pytest.raises(WrongInput) as refused:
-        password_from(raw, "/root/a.pw", "alice")
+        parse_password(raw, "/root/a.pw", "alice")
     said = refused.value.message + refused.value.hint
     assert "/root/a.pw" in said
     assert not raw.strip() or raw.decode("latin-1") not in said
@@ -161,7 +161,7 @@ def test_an_answers_file_leaves_lines_alone_that_already_say_so() -> None:
 
 
 def test_a_new_user_whose_password_file_is_gone_is_an_error() -> None:
-    with pytest.raises(WrongInput, match="not there"):
+    with pytest.raises(WrongInput, match="does not exist"):
         resolve([UserEntry("new", password_file="/gone")], {}, lambda _path: None)
 
 
@@ -217,12 +217,12 @@ BCRYPT = f"$2y$10${'x' * 53}"
 
 def test_a_list_has_names_passwords_and_hashes() -> None:
     text = f"\ufeff# team\n\n  bob \r\ncarol:two: words \r\ndora:{SHA}:Dora D.\nAnna Smith:{BCRYPT}\r\n   # end"
-    assert read_list(text.encode(), "/team", {}) == (
+    assert list_file.parse(text.encode(), "/team", {}) == (
         [
-            Listed("bob"),
-            Listed("carol", password="two: words "),
-            Listed("dora", hash=SHA),
-            Listed("Anna Smith", hash=BCRYPT),
+            ListedUser("bob"),
+            ListedUser("carol", password="two: words "),
+            ListedUser("dora", hash=SHA),
+            ListedUser("Anna Smith", hash=BCRYPT),
         ],
         [],
     )
@@ -231,10 +231,10 @@ def test_a_list_has_names_passwords_and_hashes() -> None:
 def test_who_is_there_already_stays_if_the_list_says_nothing_else() -> None:
     lines = {"bob": A, "carol": passwords.hash_password("correct horse"), "dora": SHA}
     text = f"bob\ncarol:correct horse\ndora:{SHA}\nerna\n"
-    assert read_list(text.encode(), "/team", lines) == ([Listed("erna")], ["bob", "carol", "dora"])
+    assert list_file.parse(text.encode(), "/team", lines) == ([ListedUser("erna")], ["bob", "carol", "dora"])
     for other in ("carol:battery staple", f"dora:{BCRYPT}", "bob:correct horse"):
-        with pytest.raises(WrongInput, match="/team, line 2: .* is there already") as refused:
-            read_list(f"erna\n{other}\n".encode(), "/team", lines)
+        with pytest.raises(WrongInput, match="/team, line 2: .* exists already") as refused:
+            list_file.parse(f"erna\n{other}\n".encode(), "/team", lines)
         assert "users passwd" in refused.value.hint
 
 
@@ -244,17 +244,17 @@ def test_who_is_there_already_stays_if_the_list_says_nothing_else() -> None:
         ("bob:", "password is empty"),
         ("bob:short-pw", "8 characters"),
         ("bob:bob", "3 characters"),
-        ("bob:$apr1$abcdefgh$J2IOWkZkwFAaWkoqcTQvo.", "A $apr1$ hash is not taken over"),
-        ("bob:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=", "A {SHA} hash"),
-        ("bob:{PLAIN}Secret-Secret", "A {PLAIN} hash"),
-        ("bob:$2a$10$" + "x" * 53, "A $2a$ hash"),
+        ("bob:$apr1$abcdefgh$J2IOWkZkwFAaWkoqcTQvo.", "$apr1$ hashes are not accepted"),
+        ("bob:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=", "{SHA} hashes"),
+        ("bob:{PLAIN}Secret-Secret", "{PLAIN} hashes"),
+        ("bob:$2a$10$" + "x" * 53, "$2a$ hashes"),
         ("bob:$2y$10$" + "x" * 52, "looks like a hash"),
         ("bob:$6$abcdefgh$Secret", "looks like a hash"),
         ("bob:$Secret$Secret", "looks like a hash"),
         ("bob:{Secret}Secret", "looks like a hash"),
-        ("bob:rl.3StKT.4T8M", "nobody can tell"),
-        ("bob:rl.3StKT.4T8M:Secret", "nobody can tell"),
-        ("bob:Secret:5f4dcc3b5aa765d61d8327deb882cf99", "nobody can tell"),
+        ("bob:rl.3StKT.4T8M", "no way to tell"),
+        ("bob:rl.3StKT.4T8M:Secret", "no way to tell"),
+        ("bob:Secret:5f4dcc3b5aa765d61d8327deb882cf99", "no way to tell"),
         ("bob Secret-Secret", "more than a name"),
         ("bob\tSecret-Secret", "more than a name"),
         ("bob;Secret-Secret", "more than a name"),
@@ -264,12 +264,12 @@ def test_who_is_there_already_stays_if_the_list_says_nothing_else() -> None:
         ("bo\x07b:Secret-Secret", "control character"),
         ("x" * 65 + ":Secret-Secret", "64 is the most"),
         ("bob:Secret-\x07Secret", "control character"),
-        ("erna:Secret-Secret", "erna stands in line 1 already"),
+        ("erna:Secret-Secret", "erna is in line 1 already"),
     ],
 )
 def test_a_bad_line_is_told_by_its_number_and_never_repeated(line: str, reason: str) -> None:
     with pytest.raises(WrongInput) as refused:
-        read_list(f"erna\n{line}\ncarol\n".encode(), "/team", {})
+        list_file.parse(f"erna\n{line}\ncarol\n".encode(), "/team", {})
     said = f"{refused.value.message} {refused.value.hint}"
     assert said.startswith("/team, line 2: ")
     assert reason in said
@@ -277,18 +277,18 @@ def test_a_bad_line_is_told_by_its_number_and_never_repeated(line: str, reason: 
 
 
 def test_all_bad_lines_are_numbered_at_once() -> None:
-    with pytest.raises(WrongInput, match=r"line 2: .* Wrong, too: line 4, 5\. Nobody was added\."):
-        read_list(b"erna\nerna\nbob\nbob:x\na b\n", "/team", {})
+    with pytest.raises(WrongInput, match=r"line 2: .* Also wrong: line 4, 5\. No one was added\."):
+        list_file.parse(b"erna\nerna\nbob\nbob:x\na b\n", "/team", {})
     with pytest.raises(WrongInput, match="line 3 is not UTF-8"):
-        read_list(b"a\nb\nb\xfccher\n", "/team", {})
+        list_file.parse(b"a\nb\nb\xfccher\n", "/team", {})
     for nobody in (b"", b"# none\n\n"):
-        with pytest.raises(WrongInput, match="names nobody"):
-            read_list(nobody, "/team", {})
+        with pytest.raises(WrongInput, match="has no users"):
+            list_file.parse(nobody, "/team", {})
 
 
 def test_ten_thousand_users_take_no_time_but_for_their_hashes() -> None:
     began = time.monotonic()
-    new, _ = read_list("".join(f"user{number}:{SHA}\n" for number in range(10_000)).encode(), "/team", {})
+    new, _ = list_file.parse("".join(f"user{number}:{SHA}\n" for number in range(10_000)).encode(), "/team", {})
     users = [User(each.name, each.hash) for each in new]
     wish = Answers(Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), tuple(users))
     text = with_users("", users, [])
