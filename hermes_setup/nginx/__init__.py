@@ -1,1 +1,1 @@
-"""nginx's files as it reads them, rendered, tried on a copy; and the nginx that runs."""
+"""nginx: its files as it reads them, templates filled in, a new configuration tested on a copy, and the running processes."""

@@ -17,7 +17,7 @@ class Workers:
 
 
 def workers(host: Host, pid_path: str = PID) -> Workers:
-    """What runs now, from the PID file and /proc (proc(5)). A retiring worker says so in its title (ngx_setproctitle)."""
+    """What runs now, by the PID file and /proc (proc(5)). A draining worker says so in its title (ngx_setproctitle)."""
     node = host.look(pid_path if not pid_path.startswith("/var/run/") else pid_path.removeprefix("/var"))
     text = node.content.decode(errors="replace").strip() if isinstance(node, File) else ""
     if not text.isdigit() or "nginx: master" not in _title(host, text):
@@ -35,7 +35,10 @@ def workers(host: Host, pid_path: str = PID) -> Workers:
 
 
 def draining_workers(host: Host, pid_path: str = PID) -> int:
-    """How many old workers live on, because someone (an open chat, most often) is still connected to them."""
+    """How many old workers are left that nginx calls "shutting down": someone is still connected to them, most often a chat.
+
+    They take no new connections, and end when the last of theirs closes.
+    """
     master = workers(host, pid_path).master
     return sum("shutting down" in _title(host, pid) for pid in _children(host, str(master))) if master else 0
 
@@ -50,13 +53,13 @@ def _title(host: Host, pid: str) -> str:
 
 
 def _stat(host: Host, pid: str) -> tuple[str, str]:
-    """(parent's pid, start time): fields 4 and 22 of /proc/pid/stat, counted behind the name's last parenthesis."""
+    """(parent's pid, start time): fields 4 and 22 of /proc/pid/stat, counted after the last parenthesis of the name."""
     node = host.look(f"/proc/{pid}/stat")
     fields = node.content.decode(errors="replace").rpartition(")")[2].split() if isinstance(node, File) else []
     return (fields[1], fields[19]) if len(fields) > 19 else ("", "")
 
 
 def reload_finished(before: object, now: Workers) -> bool:
-    """True when new workers take the connections and none of the old ones does any more."""
+    """True when new workers take the connections and none of the old ones still does."""
     old = before.accepting if isinstance(before, Workers) else frozenset()
     return bool(now.accepting) and not (old & now.accepting)

@@ -1,4 +1,4 @@
-"""Text that means the same in every place where nginx takes it (ngx_conf_read_token, ngx_hash.c)."""
+"""Text in nginx's configuration: quoted, and as a key or a name that fits its hashes (ngx_conf_read_token, ngx_hash.c)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ The buckets' size is a setting of the whole http block, so it is not ours to cha
 
 
 def exact_regex(text: str) -> str:
-    """A regular expression for exactly that text, fit for every place where nginx takes one after a ~."""
+    """A regular expression for exactly that text, for every place where nginx accepts one after a ~."""
     return (
         "^"
         + "".join(
@@ -27,7 +27,7 @@ def exact_regex(text: str) -> str:
 
 
 def map_key(text: str) -> str:
-    """The text as a key of a map (ngx_http_map_module). What is too long for its hash becomes a regular expression."""
+    """The text as a key of a map (ngx_http_map_module). A text too long for its hash becomes a regular expression."""
     return f"~{exact_regex(text)}" if len(text.encode("utf-8", "surrogateescape")) > LONGEST_KEY else text
 
 

@@ -1,4 +1,4 @@
-"""Templates filled in, and what they gave before."""
+"""Templates filled in, and the texts that earlier runs got from them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def template(name: str) -> str:
 def compile_templates() -> None:
     """Each template's code is kept beside them, as Python keeps that of its modules; install.sh calls this.
 
-    To compile them takes as long as all checks together. A template that differs from its code is compiled anew.
+    Compiling them takes as long as all checks together. A template that differs from its code is compiled again.
     """
     os.makedirs(os.path.join(_templates(), _COMPILED), exist_ok=True)
     for entry in sorted(os.scandir(_templates()), key=lambda entry: entry.name):
@@ -42,32 +42,32 @@ _COMPILED = "__pycache__"
 
 
 class Renderer:
-    """Fills in templates. It knows what earlier runs gave, and so need not load jinja2 for the same again."""
+    """Fills in templates. It knows the texts of earlier runs, so it need not load jinja2 for the same again."""
 
     def __init__(self, known: Mapping[str, str] | None = None) -> None:
-        """`known` are texts by their marks, of earlier runs; whoever gives them vouches for them."""
+        """`known` are the texts of earlier runs by their keys (see `render`); they are not checked again."""
         self.known = dict(known or {})
         self.used: dict[str, str] = {}
-        """What this one gave."""
+        """What this one rendered."""
 
     def render(self, name: str, **values: object) -> str:
         """A template filled in. Every value is a parsed one: nothing in it can end a string or a directive.
 
-        The same templates, values and program give the same text. Raises TypeError for a value that has no plain
-        spelling.
+        The same templates, values and program give the same text. Raises TypeError for a value that can't be
+        spelled out.
         """
-        mark = digest(name, _spelled(values), *_texts())
-        text = self.used.get(mark) or self.known.get(mark) or str(_compiled(name).render(**values))
-        return self.used.setdefault(mark, text)
+        key = digest(name, _spelled(values), *_texts())
+        text = self.used.get(key) or self.known.get(key) or str(_compiled(name).render(**values))
+        return self.used.setdefault(key, text)
 
     def forget(self) -> None:
-        """What was given so far is known, and nothing of it used: only what is rendered from here on will be kept."""
+        """What was rendered so far is known, and nothing of it used: only what is rendered from now on will be stored."""
         self.known |= self.used
         self.used = {}
 
 
 def _spelled(value: object) -> str:
-    """The value in words that no other has."""
+    """The value as a text that no other value has."""
     match value:
         case None | bool() | int() | str():
             return repr(value)
@@ -83,7 +83,7 @@ def _spelled(value: object) -> str:
 
 @lru_cache
 def _texts() -> tuple[str, ...]:
-    """What makes a text of the values, and where it lies: this module and all templates, as one may include another."""
+    """All that decides what values are rendered to: this module's place and text, and all templates (one may include another)."""
     own = []
     for path in (__file__, quoting.__file__):
         with open(path, encoding="utf-8") as file:

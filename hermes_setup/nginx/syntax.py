@@ -1,7 +1,7 @@
 """nginx's configuration files as text: tokens, directives, blocks (ngx_conf_file.c).
 
-crossplane would parse them, too, but it opens the paths itself and so would look past an Overlay, and it keeps no places in the
-text; see docs/explanation/decisions/0003-own-nginx-parser.md.
+crossplane would parse them, too, but it opens the paths itself, so it would ignore an Overlay, and it keeps no positions in
+the text; see docs/explanation/decisions/0003-own-nginx-parser.md.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from hermes_setup.values import dataclass, field
 
 
 class BadConfig(HermesSetupError):
-    """A file that nginx would not accept, either."""
+    """A file that nginx would not accept either."""
 
 
 @dataclass(frozen=True)
 class Directive:
-    """One directive; `block` is None where it ends with a semicolon. `spans` are the places of its arguments in the text."""
+    """One directive; `block` is None where it ends with a semicolon. `spans` are the positions of its arguments in the text."""
 
     name: str
     args: tuple[str, ...]
@@ -45,11 +45,11 @@ _ESCAPED = {"t": "\t", "r": "\r", "n": "\n"}
 
 @lru_cache(maxsize=256)  # several stages read the same files
 def parse(text: str, path: str = "nginx.conf") -> tuple[Directive, ...]:
-    """The directives of one file. Raises BadConfig with the line where nginx would stop, too."""
+    """The directives of one file. Raises BadConfig with the line where nginx would stop."""
     tokens = list(_tokens(text, path))
     directives, rest = _block(tokens, 0, path, top=True)
     if rest != len(tokens):
-        raise BadConfig(f'{path}:{tokens[rest][3]}: there is a "}}" too many.', hint=f"Look at: sudo nano {path}")
+        raise BadConfig(f'{path}:{tokens[rest][3]}: there is one "}}" too many.', hint=f"Look at: sudo nano {path}")
     return directives
 
 
@@ -58,7 +58,7 @@ def _tokens(text: str, path: str) -> Iterator[tuple[str, str, tuple[int, int], i
     while at < len(text):
         match = _TOKEN.match(text, at)
         if not match:
-            raise BadConfig(f"{path}:{line}: a quote is opened and never closed.", hint=f"Look at: sudo nano {path}")
+            raise BadConfig(f"{path}:{line}: a quote is never closed.", hint=f"Look at: sudo nano {path}")
         kind = match.lastgroup or ""
         if kind in ("mark", "quoted", "word"):
             yield kind, match.group(), match.span(), line
@@ -94,7 +94,7 @@ def _block(
             found.append(Directive(name, args, start, tuple(where for _, where, _ in words[1:]), block))
             words = []
     if words or not top:
-        raise BadConfig(f'{path}: ends in the middle, a ";" or "}}" is missing.', hint=f"Look at: sudo nano {path}")
+        raise BadConfig(f'{path}: the file is incomplete: a ";" or "}}" is missing.', hint=f"Look at: sudo nano {path}")
     return tuple(found), at
 
 

@@ -1,4 +1,4 @@
-"""What nginx would read: all its files, their servers, and where ours belongs.
+"""What nginx would read: all its files, their server blocks, and the folder where ours goes.
 
 Sources: nginx's `ngx_conf_file.c` (includes), docs/http/request_processing (which server answers).
 """
@@ -16,12 +16,8 @@ from hermes_setup.nginx.syntax import BadConfig, Directive, parse
 from hermes_setup.values import dataclass
 
 CONF = "/etc/nginx/nginx.conf"
-
-
 FOLDER = "/etc/nginx"
-
-
-HEADER = "# Written by hermes-setup."
+HEADER = "# Written by hermes-setup."  # how each file of ours starts
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class Listen:
 
 @dataclass(frozen=True)
 class Server:
-    """One `server` block, and the file it stands in (as nginx opened it: a link's path, not its target)."""
+    """One `server` block, and the file it is in (as nginx opened it: a link's path, not its target)."""
 
     path: str
     line: int
@@ -46,7 +42,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Config:
-    """All that nginx would read, from nginx.conf on. `problem` is the first thing that stops us from reading it."""
+    """All that nginx would read, starting with nginx.conf. `problem`: the first thing in it that can't be read, "" for none."""
 
     files: Mapping[str, str]  # path as opened -> text
     servers: tuple[Server, ...]
@@ -54,9 +50,9 @@ class Config:
     user: str
     group: str
     pid: str
-    http2: bool = False  # somebody else switches HTTP/2 on by `listen ... http2`
+    http2: bool = False  # a site that is not ours enables HTTP/2 by `listen ... http2`
     real_ip: tuple[str, ...] = ()  # set_real_ip_from of the http block, which all sites inherit
-    streams: tuple[Server, ...] = ()  # those of stream blocks, which share no port with those of http
+    streams: tuple[Server, ...] = ()  # those of stream blocks, which can't share a port with those of http
     problem: str = ""
 
     @property
@@ -68,7 +64,7 @@ class Config:
         return ""
 
     def optional(self, path: str) -> bool:
-        """True when nginx reads that file because a pattern finds it, so that it may as well not be there."""
+        """True when nginx reads that file because a pattern finds it, so it starts without that file, too."""
         return any(
             fnmatch.fnmatchcase(posixpath.basename(path), posixpath.basename(pattern))
             for pattern in self.includes
@@ -77,7 +73,7 @@ class Config:
 
 
 def read(host: Files) -> Config:
-    """The configuration as it is on the disk now. Never raises: what cannot be read is in `problem`."""
+    """The configuration as it is on the disk now. Never raises: what can't be read is in `problem`."""
     reader = _Reader(host)
     reader.read_file(CONF, (), required=True)
     user = reader.user
@@ -97,7 +93,7 @@ def read(host: Files) -> Config:
     )
 
 
-DEBIAN_DEFAULT = Config(  # what the distribution's package brings, for a forecast before it is installed
+DEBIAN_DEFAULT = Config(  # what the distribution's package contains, for a forecast before it is installed
     files={},
     servers=(Server(f"{FOLDER}/sites-enabled/default", 1, ("_",), (Listen("*", 80, ("default_server",)),)),),
     includes=(f"{FOLDER}/conf.d/*.conf", f"{FOLDER}/sites-enabled/*"),
@@ -107,7 +103,7 @@ DEBIAN_DEFAULT = Config(  # what the distribution's package brings, for a foreca
 )
 
 
-MAX_DEPTH = 12  # blocks within blocks; more is a file that includes itself
+MAX_DEPTH = 12  # blocks within blocks; deeper is a file that includes itself
 
 
 class _Reader:
@@ -190,7 +186,7 @@ def parse_listen(args: Sequence[str]) -> Listen:
 
 
 def follow_links(host: Files, path: str, hops: int = 10) -> Node:
-    """What is at that path after following links; a dangling or circular one is ABSENT."""
+    """What is at that path, or behind its links; a dangling or circular link is ABSENT."""
     node = host.look(path)
     while isinstance(node, Link) and hops:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(path), node.target))
@@ -236,12 +232,12 @@ def link_target(path: str, node: Node) -> str:
 
 
 def content_behind(nodes: Mapping[str, Node], config: Config, path: str) -> bytes:
-    """The bytes behind that path: the file's own, or what nginx read through the link."""
+    """The bytes behind that path: the file's own, or those that nginx read through the link."""
     node = nodes.get(path)
     return node.content if isinstance(node, File) else config.files.get(path, "").encode("utf-8", "surrogateescape")
 
 
 def upstream_address(site: str) -> str:
-    """The address in a site's text that we wrote, "" when it has none yet."""
+    """Where the site of ours with that text sends requests, "" when it has no upstream yet."""
     match = re.search(r"^upstream hermes_dashboard \{\s*server ([0-9A-Fa-f.:\[\]]+);", site, re.M)
     return match.group(1) if match else ""

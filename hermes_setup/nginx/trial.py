@@ -1,4 +1,4 @@
-"""A new configuration is tried by the real nginx on a copy of the tree before it takes its place."""
+"""A new configuration is tested by the real nginx (nginx -t) on a copy of its files, before it takes effect."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ COPY = "/run/hermes-setup/nginx"
 
 
 def copied_tree(files: Files, changes: Mapping[str, Node], to: str = COPY) -> dict[str, Node]:
-    """The tree below /etc/nginx as it would be after the changes, to be laid out at `to`.
+    """The tree below /etc/nginx as it would be after the changes, to be placed at `to`.
 
     Files that nginx reads as configuration are copied, with their includes (and the pid file) pointing into the copy;
-    all else is linked to where it really is, so that relative paths of certificates and the like still hold.
+    all else is linked to where it really is, so that relative paths of certificates and the like still work.
     """
     planned = _FilesAfter(files, changes)
     texts = read(planned).files
-    laid: dict[str, Node] = {to: Folder(0o700)}
+    copy: dict[str, Node] = {to: Folder(0o700)}
     folders = {FOLDER, *(folder for path in texts if path.startswith(FOLDER + "/") for folder in _folders_above(path))}
     for folder in sorted(folders):
         for name in planned.names(folder):
             path = f"{folder}/{name}"
             if path in texts:
-                laid[to + path.removeprefix(FOLDER)] = File(
+                copy[to + path.removeprefix(FOLDER)] = File(
                     _including_from_copy(texts[path], path, to).encode("utf-8", "surrogateescape"), 0o600
                 )
             elif path not in folders:
-                laid[to + path.removeprefix(FOLDER)] = Link(path)
-    return laid
+                copy[to + path.removeprefix(FOLDER)] = Link(path)
+    return copy
 
 
 def _folders_above(path: str) -> Iterator[str]:
@@ -57,14 +57,14 @@ def _including_from_copy(text: str, path: str, to: str) -> str:
     try:
         walk(parse(text, path), top=True)
     except BadConfig:
-        return text  # nginx will say it better
+        return text  # nginx explains it better
     for start, end, new in sorted(edits, reverse=True):
         text = text[:start] + new + text[end:]
     return text
 
 
 class _FilesAfter:
-    """The machine's paths with the planned changes in them."""
+    """The machine's paths as they will be after the changes."""
 
     def __init__(self, files: Files, changes: Mapping[str, Node]) -> None:
         self._files = files
@@ -83,12 +83,12 @@ class _FilesAfter:
 
 @dataclass(frozen=True)
 class Trial:
-    """Have the real nginx judge the tree with these changes in it, before any of them takes its place."""
+    """The configuration test (nginx -t) of the tree with these changes in it, before any of them is made."""
 
     changes: Mapping[str, Node]
 
     def __call__(self, system: System) -> Sequence[Finding]:
-        """nginx accepts it. Raises HermesSetupError with nginx's own words otherwise; the copy is gone either way."""
+        """nginx accepts it. Raises HermesSetupError with nginx's own words otherwise; the copy is removed either way."""
         _clear(system, COPY)
         try:
             for path, node in copied_tree(system, self.changes).items():
@@ -99,7 +99,7 @@ class Trial:
                 links = {
                     path: link_target(path, system.look(path)) for path in re.findall(r" in (/[^\s:]+):", error.output)
                 }
-                own = [path for path, leads in links.items() if leads.replace(COPY, FOLDER) in self.changes]
+                own = [path for path, to in links.items() if to.replace(COPY, FOLDER) in self.changes]
                 raise explain(
                     error, {**self.changes, **dict.fromkeys((p.replace(COPY, FOLDER) for p in own), ABSENT)}
                 ) from error
@@ -120,18 +120,19 @@ def _clear(system: System, folder: str) -> None:
 
 
 def explain(error: CommandFailed, changes: Mapping[str, Node]) -> HermesSetupError:
-    """What nginx said, with the real paths, and whose file it is."""
-    said = error.output.replace(COPY, FOLDER)
+    """nginx's own words, with the real paths, and what to do; someone else's file is named as such."""
+    output = error.output.replace(COPY, FOLDER)
     line = next(
-        (row for row in said.splitlines() if "[emerg]" in row), said.strip().splitlines()[-1] if said.strip() else ""
+        (row for row in output.splitlines() if "[emerg]" in row),
+        output.strip().splitlines()[-1] if output.strip() else "",
     )
     line = re.sub(r"^.*\[emerg\]\s*(\d+#\d+: )?", "", line)
     where = re.search(r" in (/[^\s:]+):(\d+)", line)
     if where and where.group(1) not in changes:
         hint = (
-            f"That file is not ours, and nginx would not start with it. Mend line {where.group(2)}: "
+            f"hermes-setup did not write that file, and nginx would not start with it. Fix line {where.group(2)}: "
             f"sudo nano +{where.group(2)} {where.group(1)} ; then: sudo nginx -t ; then run hermes-setup again."
         )
     else:
         hint = "Nothing was changed. Look at: sudo nginx -t"
-    return CommandFailed(f"nginx would not accept the new configuration: {line}.", hint=hint, output=said)
+    return CommandFailed(f"nginx would not accept the new configuration: {line}.", hint=hint, output=output)
