@@ -1,4 +1,4 @@
-"""The certificate: which one is served, when a new one is asked for and how, and what a refusal is told as."""
+"""The certificate: which one is served, when a new one is asked for and how, and how a refusal is explained."""
 
 from __future__ import annotations
 
@@ -70,17 +70,17 @@ X509v3 Subject Alternative Name:
 
 @pytest.mark.parametrize("version", RECORDED)
 def test_a_certificate_is_read_from_what_openssl_prints(version: str) -> None:
-    leaf = x509.parse(RECORDED[version])
-    assert leaf is not None
-    assert leaf.names == ("hermes.example.com", "www.example.com")
-    assert leaf.not_after == datetime(2027, 2, 21, 16, 59, 59, tzinfo=timezone.utc)
-    assert (leaf.fingerprint, leaf.serial) == ("aa0bcc", "0345")
+    found = x509.parse(RECORDED[version])
+    assert found is not None
+    assert found.names == ("hermes.example.com", "www.example.com")
+    assert found.not_after == datetime(2027, 2, 21, 16, 59, 59, tzinfo=timezone.utc)
+    assert (found.fingerprint, found.serial) == ("aa0bcc", "0345")
 
 
 def test_a_name_in_the_issuer_is_no_name_of_the_certificate() -> None:
-    leaf = x509.parse(RECORDED["openssl 3.5"].replace("CN=E7", "CN=DNS:evil.example"))
-    assert leaf is not None
-    assert "evil.example" not in leaf.names
+    found = x509.parse(RECORDED["openssl 3.5"].replace("CN=E7", "CN=DNS:evil.example"))
+    assert found is not None
+    assert "evil.example" not in found.names
 
 
 @pytest.mark.parametrize("text", ["", "unable to load certificate", RECORDED["openssl 3.5"].partition("serial")[0]])
@@ -164,7 +164,7 @@ def test_what_a_power_cut_left_is_replaced_and_never_a_crash(what: str) -> None:
     assert ("certificate.damaged" in codes(server)) == (what != "other key")
 
 
-def test_while_the_ca_is_changed_the_old_one_serves_on() -> None:
+def test_while_the_ca_is_changed_the_old_certificate_is_served() -> None:
     server = Server()
     server.lineage(server=LETSENCRYPT_STAGING, key="fake")
     served = serving.certificate_for(OURS, server)
@@ -185,7 +185,7 @@ def test_of_two_the_one_from_the_wanted_ca_is_served_whatever_lives_longer() -> 
     assert own.certificate == f"{SELF_SIGNED}/{NAME}/1/fullchain.pem"
 
 
-def test_the_newest_whole_self_signed_pair_is_served_and_half_a_pair_is_passed_over() -> None:
+def test_the_newest_complete_self_signed_pair_is_served_and_half_a_pair_is_skipped() -> None:
     server = Server()
     for number in (1, 2):
         server.pair(f"{SELF_SIGNED}/{NAME}/{number}", key=f"own{number}", days=825)
@@ -195,7 +195,7 @@ def test_the_newest_whole_self_signed_pair_is_served_and_half_a_pair_is_passed_o
     assert served.certificate == f"{SELF_SIGNED}/{NAME}/2/fullchain.pem"
 
 
-def test_an_expired_one_serves_on_until_there_is_a_better() -> None:
+def test_an_expired_certificate_is_served_until_there_is_a_better_one() -> None:
     server = Server()
     server.lineage(left=-0.1)
     assert serving.certificate_for(OURS, server) is not None
@@ -225,9 +225,9 @@ def test_one_from_the_right_ca_serves_before_a_longer_lived_self_signed_one_what
     [("*.example.com", True), ("*.hermes.example.com", False), ("*.com", False), ("example.com", False)],
 )
 def test_a_star_is_one_label(name: str, covered: bool) -> None:
-    leaf = x509.parse(RECORDED["openssl 3.5"].replace("DNS:hermes.example.com", f"DNS:{name}"))
-    assert leaf is not None
-    assert leaf.covers(DOMAIN) == covered
+    found = x509.parse(RECORDED["openssl 3.5"].replace("DNS:hermes.example.com", f"DNS:{name}"))
+    assert found is not None
+    assert found.covers(DOMAIN) == covered
 
 
 # -- when a new one is asked for, and how --------------------------------------------------------------------------------
@@ -263,7 +263,9 @@ def test_what_is_wrong_with_a_certificate_is_said_and_it_is_replaced_in_place(
         (LETSENCRYPT_STAGING, "letsencrypt", False),
     ],
 )
-def test_certbot_is_told_when_a_practice_certificate_replaces_a_real_one(there: str, wanted: str, needed: bool) -> None:
+def test_certbot_gets_the_flag_when_a_test_certificate_replaces_a_trusted_one(
+    there: str, wanted: str, needed: bool
+) -> None:
     server = Server()  # renewal.py, _avoid_invalidating_lineage: the same from 1.21 to 5.6
     server.lineage(server=there)
     (order,) = planned(server, answers(wanted))
@@ -317,7 +319,7 @@ def test_near_its_end_is_a_share_of_its_life(left: float, certificate: str, foun
         assert len(planned(server, answers(certificate))) == plans
 
 
-def test_who_leaves_a_trusted_certificate_is_told_what_browsers_remember() -> None:
+def test_leaving_a_trusted_certificate_warns_of_what_browsers_remember() -> None:
     server = Server()
     server.lineage()
     stage = Certificate()
@@ -441,7 +443,7 @@ def test_one_renewal_of_certificates_from_two_cas_is_told_apart() -> None:
     assert codes(server, answers(OTHER_CA)) == []
 
 
-def test_a_log_that_was_put_away_is_read_and_a_torn_one_passed_over() -> None:
+def test_a_rotated_log_is_read_and_an_incomplete_one_is_skipped() -> None:
     server = Server()
     packed = gzip.compress(ran(LOGGED.format(TOO_MANY.format(time=LATER))).encode())
     server.put(f"{rate_limits.LOG}.1.gz", File(packed))
@@ -480,7 +482,7 @@ def test_when_one_may_ask_again(text: str, until: bool) -> None:
     assert rate_limits.retry_after(text, DOMAIN) == (LATER if until else None)
 
 
-def test_failed_tries_of_the_last_hour_are_counted() -> None:
+def test_failed_attempts_of_the_last_hour_are_counted() -> None:
     server = Server()
     server.log('"status": "invalid"')
     server.log('"status": "invalid"', 1, ago=timedelta(minutes=50))
@@ -491,7 +493,7 @@ def test_failed_tries_of_the_last_hour_are_counted() -> None:
     assert codes(server) == ["certificate.tries"]
 
 
-# -- what a refusal is told as -------------------------------------------------------------------------------------------
+# -- how a refusal is explained -------------------------------------------------------------------------------------------
 
 
 def problem(kind: str, detail: str) -> str:
@@ -554,10 +556,10 @@ def test_a_refusal_is_explained_with_the_next_thing_to_do(output: str, code: int
 
 def test_the_name_that_certbot_names_is_the_one_to_fix() -> None:
     said = problem("dns", "DNS problem: NXDOMAIN looking up A for hooks.example.com")
-    told = refusals.explain(
+    explained = refusals.explain(
         CommandFailed("x", output=said.replace(f"Domain: {NAME}", "Domain: hooks.example.com")), DOMAIN
     )
-    assert "Set the A record of hooks.example.com" in told.hint
+    assert "Set the A record of hooks.example.com" in explained.hint
     said = 'Error creating new order :: Cannot issue for "hooks.localhost": not a valid public suffix'
     assert "for hooks.localhost" in refusals.explain(CommandFailed("x", output=said), DOMAIN).message
 

@@ -83,11 +83,10 @@ def test_the_tree_is_read_through_its_includes_and_links() -> None:
         (("a.example",), (Listen("*", 80),)),
         (("blog.example",), (Listen("203.0.113.5", 443, ("ssl", "http2")),)),
     ]
-    assert (config.user, config.group, config.sites_folder, config.http2, config.problem) == (
+    assert (config.user, config.group, config.sites_folder, config.problem) == (
         "www-data",
         "www-data",
         "/etc/nginx/sites-enabled",
-        True,
         "",
     )
 

@@ -1,4 +1,4 @@
-"""The renewal: who starts it, what nginx is told, and the rehearsal, whose failure warns until one goes through."""
+"""The renewal: what starts it, the hook for nginx, and the rehearsal, whose failure warns until one succeeds."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_the_timer_runs_and_will_after_a_restart(unit: tuple[str, ...], enables:
     assert codes(server) == found
 
 
-def test_a_masked_timer_is_named_with_the_way_back() -> None:
+def test_a_masked_timer_is_named_with_the_command_that_unmasks_it() -> None:
     server = systemd(set_up(), UNIT.format("certbot.timer", "masked", "inactive", "masked"), NO_SNAP)
     (finding,) = Renewal().check(OURS, Renewal().inspect(OURS, server))
     assert "unmask certbot.timer" in finding.do
@@ -144,7 +144,7 @@ def test_the_units_of_systemctl_are_told_apart() -> None:
     assert parse_units("") == []
 
 
-# -- what nginx is told --------------------------------------------------------------------------------------------------
+# -- the hook for nginx ---------------------------------------------------------------------------------------------------
 
 
 def test_the_hook_is_placed_says_whose_it_is_and_is_a_shell_script() -> None:
@@ -163,7 +163,7 @@ def test_the_hook_is_placed_says_whose_it_is_and_is_a_shell_script() -> None:
     ("line", "off"),
     [("no-directory-hooks = True", True), ("no-directory-hooks", True), ("# no-directory-hooks", False), ("", False)],
 )
-def test_hooks_that_are_switched_off_are_told(line: str, off: bool) -> None:
+def test_hooks_that_are_turned_off_are_reported(line: str, off: bool) -> None:
     server = set_up()
     server.put(f"{lineages.FOLDER}/cli.ini", File(f"max-log-backups = 0\n{line}\n".encode()))
     assert codes(server) == (["renewal.hooks-off"] if off else [])
@@ -254,7 +254,7 @@ def test_a_stamp_is_read_as_it_was_written(last: LastRehearsal) -> None:
 
 
 @given(st.text())
-def test_no_stamp_is_too_torn_to_be_read(text: str) -> None:
+def test_any_stamp_can_be_read(text: str) -> None:
     LastRehearsal.parse(text)
     LastRehearsal.parse("{" + text)
 
@@ -290,7 +290,7 @@ def test_all_unused_certificates_are_one_note() -> None:
     assert own.do.endswith("sudo rm -r " + " ".join(f"{self_signed.FOLDER}/{each}.example.com" for each in "abc"))
 
 
-def test_what_an_undoing_brings_back_into_use_is_not_left_behind() -> None:
+def test_what_an_undo_brings_back_into_use_is_not_left_behind() -> None:
     server = set_up()
     server.lineage("old.example.com", names=["old.example.com"])
     server.pair(f"{self_signed.FOLDER}/older.example.com/1", names=["older.example.com"], key="own", days=825)
@@ -320,7 +320,7 @@ def test_one_that_another_site_uses_or_that_comes_another_way_is_not() -> None:
     assert codes(server) == []
 
 
-def test_a_self_signed_set_up_has_nothing_to_renew_and_tells_what_certbot_still_renews() -> None:
+def test_a_self_signed_set_up_has_nothing_to_renew_and_reports_what_certbot_still_renews() -> None:
     server = set_up(cron=False)
     server.pair(f"{self_signed.FOLDER}/{NAME}/1", key="own", days=825)
     assert plan(server, answers("self-signed")) == []

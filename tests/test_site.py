@@ -62,7 +62,7 @@ def beside(*listens: Listen, name: str = "blog.example") -> tree.Config:
 
 OWN = Webhooks(parse_endpoints(["webhook"]), Domain.parse("hooks.example.com"))
 PAIR = (SERVED.certificate, SERVED.key)
-LEAF = X509(
+CERTIFICATE = X509(
     ("hermes.example.com",),
     datetime(2026, 10, 1, tzinfo=timezone.utc),
     datetime(2026, 12, 30, tzinfo=timezone.utc),
@@ -92,7 +92,7 @@ CASES = {
         SECURE, version=(1, 22, 1), openssl=(3, 0, 15), real_ip=tuple(map(str, proxy_ranges()))
     ),
     "https-1.26-webhooks": SECURE,
-    "https-1.26-webhooks-waiting-for-their-name": replace(SECURE, served=replace(SERVED, x509=LEAF)),
+    "https-1.26-webhooks-waiting-for-their-name": replace(SECURE, served=replace(SERVED, x509=CERTIFICATE)),
     "https-1.22-webhooks-own-name-and-earlier-names": replace(
         SECURE,
         version=(1, 22, 1),
@@ -103,7 +103,7 @@ CASES = {
         SECURE, redirects=((Domain.parse("old.example.com"), SERVED),), real_ip=("173.245.48.0/20",)
     ),
     "https-1.26-webhooks-moving-to-another-name": replace(
-        SECURE, served=replace(SERVED, x509=LEAF), webhooks_now=WebhooksPlace("calls.example.com", *PAIR)
+        SECURE, served=replace(SERVED, x509=CERTIFICATE), webhooks_now=WebhooksPlace("calls.example.com", *PAIR)
     ),
 }
 MORE: dict[str, dict[str, Any]] = {
@@ -198,7 +198,7 @@ def test_the_list_can_be_read_back_from_the_site(name: str) -> None:
     assert addresses.SITE == SITE_FILE
 
 
-def test_nobody_is_believed_and_nothing_is_asked_of_visitors_without_a_list() -> None:
+def test_without_a_list_no_proxy_is_trusted_and_no_visitor_is_refused() -> None:
     text = rendered(SECURE)
     assert not any(words in text for words in ("geo ", "real_ip", "403", "X-Hermes-Look"))
     assert "real_ip" not in rendered(SECURE, allow=("203.0.113.5",))
@@ -226,7 +226,7 @@ def test_each_server_believes_cloudflare_where_its_own_name_is_proxied_and_that_
     assert addresses.hooks_real_ip(answers, Silent(), text) == served.webhooks_real_ip
 
 
-def test_what_changes_in_the_list_is_told_in_the_plan() -> None:
+def test_the_plan_says_what_changes_in_the_list() -> None:
     listed = replace(ANSWERS, allow=("203.0.113.5",))
     (here,) = [c for c in Site().plan(listed, SECURE) if isinstance(c, Place) and c.path == SITE_FILE]
     assert here.why.endswith("to these addresses only: 203.0.113.5")
@@ -385,7 +385,7 @@ def test_a_copy_never_replaces_an_earlier_copy() -> None:
     assert Place(f"{SITE_FILE}.by-hand-2", File(b"by hand"), f"keep a copy of {SITE_FILE}") in plan
 
 
-def test_the_old_name_serves_on_while_the_new_one_has_no_certificate() -> None:
+def test_the_old_domain_is_served_while_the_new_one_has_no_certificate() -> None:
     finished = done(SECURE)
     new = replace(ANSWERS, domain=Domain.parse("new.example.com"))
     plan = Site().plan(new, replace(finished, served=None))
@@ -480,7 +480,7 @@ def test_webhooks_of_a_name_that_has_another_certificate_are_served_with_that_un
     assert hears(written(server, replace(ANSWERS, webhooks=OWN))) == set()
 
 
-def test_an_earlier_name_hears_webhooks_as_long_as_they_are_paths_of_the_domain() -> None:
+def test_a_redirected_domain_serves_webhooks_as_long_as_they_are_paths_of_the_domain() -> None:
     old = Domain.parse("old.example.com")
     facts = replace(SECURE, redirects=((old, SERVED),))
     assert hears(rendered(facts, webhooks=PATHS)) == {DASHBOARD, "old.example.com"}
@@ -518,7 +518,7 @@ def test_a_folder_that_nginx_cannot_enter_is_opened_and_no_more_than_that() -> N
     assert (first.path, first.node) == ("/var/www/letsencrypt", Folder(0o755, "root", "admins"))
 
 
-def test_a_site_whose_certificate_is_gone_serves_on_from_memory_until_there_is_another() -> None:
+def test_a_site_whose_certificate_is_missing_stays_in_memory_until_there_is_another() -> None:
     finished = done(SECURE)
     assert Site().plan(ANSWERS, replace(finished, served=None, shown_certificate="aa")) == ()
     assert Site().plan(ANSWERS, replace(finished, served=None, shown_certificate="")) != ()

@@ -184,7 +184,7 @@ def test_made_up_passwords_pass_the_rules_and_differ() -> None:
         passwords.check_password(password, user="alice")
 
 
-def test_who_could_sign_in_before_the_first_run_is_named() -> None:
+def test_who_could_sign_in_before_the_first_run_is_reported() -> None:
     def codes(gate: Node) -> list[str]:
         facts = Facts(File(f"olduser:{A}\n".encode()), gate, "www-data", (), ("x",) * 9)
         wish = Answers(Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), (User("alice", B),))
@@ -194,19 +194,19 @@ def test_who_could_sign_in_before_the_first_run_is_named() -> None:
     assert codes(File(b"")) == []
 
 
-def test_names_that_differ_in_case_only_are_warned_of_whoever_wrote_them() -> None:
-    def told(text: str, *users: User) -> list[str]:
+def test_names_that_only_differ_in_case_are_a_warning_whoever_wrote_them() -> None:
+    def warnings(text: str, *users: User) -> list[str]:
         facts = Facts(File(text.encode()), File(b""), "www-data", (), ("x",) * 9)
         wish = Answers(Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), users)
         return [f"{each.severity.name} {each.what} {each.do}" for each in Users().check(wish, facts)]
 
-    (new,) = told(f"Anna:{A}\n", User("anna", B))
+    (new,) = warnings(f"Anna:{A}\n", User("anna", B))
     assert new.startswith("WARN Anna and anna differ only")
     assert "answer n" in new
-    (there,) = told(f"Anna:{A}\nanna:{A}\nÉlan:{A}\nélan:{A}\n")
+    (there,) = warnings(f"Anna:{A}\nanna:{A}\nÉlan:{A}\nélan:{A}\n")
     assert "Anna and anna, Élan and élan differ" in there
     assert "answer n" not in there
-    assert told(f"anna:{A}\n", User("hanna", B)) == []
+    assert warnings(f"anna:{A}\n", User("hanna", B)) == []
 
 
 # -- lists --------------------------------------------------------------------------------------------------------------
@@ -267,7 +267,7 @@ def test_who_is_there_already_stays_if_the_list_says_nothing_else() -> None:
         ("erna:Secret-Secret", "erna is in line 1 already"),
     ],
 )
-def test_a_bad_line_is_told_by_its_number_and_never_repeated(line: str, reason: str) -> None:
+def test_a_bad_line_is_named_by_its_number_and_never_repeated(line: str, reason: str) -> None:
     with pytest.raises(WrongInput) as refused:
         list_file.parse(f"erna\n{line}\ncarol\n".encode(), "/team", {})
     said = f"{refused.value.message} {refused.value.hint}"
@@ -301,7 +301,7 @@ def test_ten_thousand_users_take_no_time_but_for_their_hashes() -> None:
     assert time.monotonic() - began < 10  # a second, where nothing else goes on
 
 
-def test_many_names_are_told_by_the_first() -> None:
+def test_of_many_names_the_first_are_listed() -> None:
     assert listed(["a", "b"]) == "a, b"
     assert listed(["a", "b", "c"], 2) == "a, b, c"
     assert listed([*"abcd"], 2) == "a, b and 2 more"

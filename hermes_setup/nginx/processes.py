@@ -1,11 +1,10 @@
-"""The running nginx: its master, its workers, and whether a reload has come through."""
+"""The running nginx: its master, its workers, and whether a reload has finished."""
 
 from __future__ import annotations
 
 from hermes_setup.host import File, Host
+from hermes_setup.nginx import tree
 from hermes_setup.values import dataclass
-
-PID = "/run/nginx.pid"
 
 
 @dataclass(frozen=True)
@@ -16,8 +15,8 @@ class Workers:
     accepting: frozenset[str]  # "pid.starttime"
 
 
-def workers(host: Host, pid_path: str = PID) -> Workers:
-    """What runs now, by the PID file and /proc (proc(5)). A draining worker says so in its title (ngx_setproctitle)."""
+def workers(host: Host, pid_path: str) -> Workers:
+    """What runs now, by that PID file and /proc (proc(5)). A draining worker says so in its title (ngx_setproctitle)."""
     node = host.look(pid_path if not pid_path.startswith("/var/run/") else pid_path.removeprefix("/var"))
     text = node.content.decode(errors="replace").strip() if isinstance(node, File) else ""
     if not text.isdigit() or "nginx: master" not in _title(host, text):
@@ -34,12 +33,12 @@ def workers(host: Host, pid_path: str = PID) -> Workers:
     return Workers(int(text), frozenset(alive))
 
 
-def draining_workers(host: Host, pid_path: str = PID) -> int:
-    """How many old workers are left that nginx calls "shutting down": someone is still connected to them, most often a chat.
+def draining_workers(host: Host) -> int:
+    """How many old workers this machine's nginx has that it calls "shutting down": someone is still connected to them, most often a chat.
 
     They take no new connections, and end when the last of theirs closes.
     """
-    master = workers(host, pid_path).master
+    master = workers(host, tree.read(host).pid).master
     return sum("shutting down" in _title(host, pid) for pid in _children(host, str(master))) if master else 0
 
 

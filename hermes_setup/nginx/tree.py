@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from hermes_setup.host import ABSENT, File, Files, Host, Link, Node
-from hermes_setup.nginx.processes import PID
 from hermes_setup.nginx.syntax import BadConfig, Directive, parse
 from hermes_setup.values import dataclass
 
 CONF = "/etc/nginx/nginx.conf"
 FOLDER = "/etc/nginx"
 HEADER = "# Written by hermes-setup."  # how each file of ours starts
+PID = "/run/nginx.pid"  # unless nginx.conf says otherwise
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,6 @@ class Config:
     user: str
     group: str
     pid: str
-    http2: bool = False  # a site that is not ours enables HTTP/2 by `listen ... http2`
     real_ip: tuple[str, ...] = ()  # set_real_ip_from of the http block, which all sites inherit
     streams: tuple[Server, ...] = ()  # those of stream blocks, which can't share a port with those of http
     problem: str = ""
@@ -62,6 +61,14 @@ class Config:
             if pattern in self.includes:
                 return posixpath.dirname(pattern)
         return ""
+
+    def others(self) -> list[Server]:
+        """The server blocks of http that we did not write."""
+        return [server for server in self.servers if not server.ours]
+
+    def others_named(self, name: str) -> list[Server]:
+        """Those of them that serve that name. (A leading dot in server_name means the name itself, too.)"""
+        return [server for server in self.others() if {name, f".{name}"} & set(server.names)]
 
     def optional(self, path: str) -> bool:
         """True when nginx reads that file because a pattern finds it, so it starts without that file, too."""
@@ -86,9 +93,6 @@ def read(host: Files) -> Config:
         pid=reader.pid,
         real_ip=tuple(reader.real_ip),
         streams=tuple(reader.streams),
-        http2=any(
-            "http2" in listen.options for server in reader.servers if not server.ours for listen in server.listens
-        ),
         problem=reader.problem,
     )
 

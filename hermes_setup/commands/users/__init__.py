@@ -108,10 +108,10 @@ def say_who_stays_connected(session: Session) -> None:
     """Connections from before live on in old nginx workers, where there are any: that, and how to end them, is said."""
     import os
 
-    from hermes_setup.nginx import processes, tree
+    from hermes_setup.nginx import processes
     from hermes_setup.ui.talk import say
 
-    if not (left := processes.draining_workers(session.host, tree.read(session.host).pid)):
+    if not (left := processes.draining_workers(session.host)):
         return
     where = f"Connections that were open before (most likely a chat in a browser) live on in {left} old nginx process{'es' if left > 1 else ''}"
     if os.path.isdir("/run/systemd/system"):

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from hermes_setup.nginx.tree import Listen
 from hermes_setup.stages.site.facts import Facts
-from hermes_setup.stages.site.neighbours import others
 from hermes_setup.values import replace
 
 HTTP2_DIRECTIVE = (1, 25, 1)
@@ -24,7 +23,7 @@ def listens_https(facts: Facts) -> list[str]:
 
     Before HTTP2_DIRECTIVE, http2 is an option of the socket: it would be switched on for the neighbours on it, too.
     """
-    on_443 = [listen for server in others(facts) for listen in server.listens if listen.port == 443]
+    on_443 = [listen for server in facts.config.others() for listen in server.listens if listen.port == 443]
     option = facts.version < HTTP2_DIRECTIVE and all("http2" in listen.options for listen in on_443)
     return _listens(443, " ssl http2" if option else " ssl", facts)
 
@@ -39,7 +38,7 @@ def _listens(port: int, options: str, facts: Facts) -> list[str]:
     """
     taken = [
         listen
-        for server in others(facts)
+        for server in facts.config.others()
         for listen in map(_with_number, server.listens)
         if listen and listen.port == port and not listen.address.startswith("unix:") and "quic" not in listen.options
     ]

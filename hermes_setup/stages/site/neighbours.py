@@ -5,13 +5,7 @@ from __future__ import annotations
 from hermes_setup.engine.findings import Finding, block, warn
 from hermes_setup.host import Link
 from hermes_setup.nginx import tree
-from hermes_setup.nginx.tree import Server
 from hermes_setup.stages.site.facts import Facts
-
-
-def others(facts: Facts) -> list[Server]:
-    """The server blocks that are not ours."""
-    return [server for server in facts.config.servers if not server.ours]
 
 
 def no_folder(facts: Facts) -> list[Finding]:

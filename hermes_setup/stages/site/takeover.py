@@ -12,15 +12,8 @@ from hermes_setup.nginx import tree
 from hermes_setup.nginx.tree import Server
 from hermes_setup.phrases import all_of
 from hermes_setup.stages.site.facts import SITE_FILE, Facts
-from hermes_setup.stages.site.neighbours import others
 
 FIRST_WINS = "Two sites have the same name, so nginx would only use the first."
-
-
-def servers_for(name: Domain, facts: Facts) -> list[Server]:
-    """Server blocks of others that have that name."""
-    names = {name.ascii, f".{name.ascii}"}  # a leading dot means the name itself, too
-    return [server for server in others(facts) if names & set(server.names)]
 
 
 def files_to_replace(answers: Answers, facts: Facts) -> list[tuple[str, str]]:
@@ -30,7 +23,7 @@ def files_to_replace(answers: Answers, facts: Facts) -> list[tuple[str, str]]:
             server.path,
             f"taken over: it served {answers.domain}, too; its text stays in {kept_text_path(server.path, facts)}",
         )
-        for server in servers_for(answers.domain, facts)
+        for server in facts.config.others_named(answers.domain.ascii)
     ]
     if isinstance(facts.nodes.get(SITE_FILE), File) and not facts.text.startswith(tree.HEADER):
         found.append((SITE_FILE, "taken over"))
@@ -39,13 +32,17 @@ def files_to_replace(answers: Answers, facts: Facts) -> list[tuple[str, str]]:
 
 def names_taken(answers: Answers, facts: Facts) -> list[Finding]:
     """No site of someone else has one of our names, unless it is for our domain alone: that one is taken over."""
-    more = [(name, server) for name in (*answers.names[1:], *answers.redirects) for server in servers_for(name, facts)]
+    more = [
+        (name, server)
+        for name in (*answers.names[1:], *answers.redirects)
+        for server in facts.config.others_named(name.ascii)
+    ]
     return [
         *(
             _taken(server, f"{server.path} already serves {name}", FIRST_WINS, f"Remove {name} from the server_name")
             for name, server in more
         ),
-        *(_of_domain(answers.domain, server, facts) for server in servers_for(answers.domain, facts)),
+        *(_of_domain(answers.domain, server, facts) for server in facts.config.others_named(answers.domain.ascii)),
     ]
 
 
