@@ -18,7 +18,7 @@ from hermes_setup.values import dataclass
 class Refusal:
     """One kind of failure: what certbot's output has when it is this one, what happened, and what to do.
 
-    All patterns have to be found, in any case. In `what` and `do` stand {where} (who refused), {words} (its own words),
+    All patterns have to be found, in any case. `what` and `do` may contain {where} (who refused), {words} (its own words),
     {name} (the name that it is about), {ipv6} (a sentence about the AAAA record, or ""), and the first pattern's groups.
     """
 

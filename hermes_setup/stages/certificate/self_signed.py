@@ -7,7 +7,7 @@ from hermes_setup.host import Absent, Host
 
 FOLDER = "/etc/ssl/hermes-setup"
 """Self-signed certificates: FOLDER/<domain>/<number>/{fullchain,privkey}.pem. A new one is a new number, so that there is
-never a moment without a whole pair; the newest whole pair is served."""
+never a moment without a complete pair; the newest complete pair is served."""
 
 
 def pairs(host: Host, domain: Domain) -> list[tuple[int, str]]:

@@ -34,7 +34,7 @@ class X509:
 
 
 def parse(text: str) -> X509 | None:
-    """What `read` had openssl print; None for anything that is not a whole certificate."""
+    """What `read` had openssl print; None for anything that is not a complete certificate."""
     found = dict(re.findall(r"^(notBefore|notAfter|serial|issuer|\w+ Fingerprint)\s*=\s*(.*)$", text, re.M | re.I))
     lower = {key.lower(): value for key, value in found.items()}
     key = re.search(r"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", text, re.S)

@@ -11,7 +11,7 @@ from hermes_setup.values import dataclass
 
 SITE_FILE = "/etc/nginx/sites-available/hermes"
 PENDING = "-next"
-"""What SITE_FILE and its link end in while a new domain has no certificate: the old domain is served meanwhile."""
+"""What SITE_FILE and its link end in while a new domain has no certificate: until then the old domain is served."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Facts:
     webroot: Node
     # what the site is made of
     backend: Backend
-    forwarded_for: bool  # Hermes is told the visitor's address
+    forwarded_for: bool  # Hermes gets the visitor's address
     served: Served | None
     gate_text: str  # the cookies' file
     loaded: str  # the stamp: a digest of what nginx has loaded

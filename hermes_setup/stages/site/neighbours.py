@@ -1,4 +1,4 @@
-"""The other sites of this nginx: what of them is in our way, and which of them leads to Hermes without a password."""
+"""The other sites of this nginx: what of them is in our way, and which of them opens Hermes without a password."""
 
 from __future__ import annotations
 

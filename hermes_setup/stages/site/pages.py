@@ -26,7 +26,7 @@ def refused(renderer: Renderer) -> str:
         again=False,
         title="Not from this address",
         lines=[
-            # nginx fills it in: an address as it prints one itself (ngx_sock_ntop), never what somebody sent
+            # nginx fills it in: an address as it prints one itself (ngx_sock_ntop), never what someone sent
             "This page opens only to some addresses. Yours, as this server sees it: <code>$remote_addr</code>",
             "If it is your server: run <code>sudo hermes-setup</code> on it and choose Allowed addresses. "
             "(Of an IPv6 address allow the /64 that it is in: devices change the rest.)",

@@ -1,6 +1,6 @@
 """Which files make the site: where each goes, what it is called, and in which order they are placed.
 
-The link that enables the site sorts last, so that it is nobody's default server, and it is placed last.
+The link that enables the site sorts last, so that it is never the default server, and it is placed last.
 """
 
 from __future__ import annotations

@@ -75,6 +75,6 @@ def _plain_servers(answers: Answers, facts: Facts) -> list[tuple[str, str]]:
 
 
 def _server_name(domain: Domain | str) -> str:
-    """As it stands in the site: quoted where it has characters that nginx would take apart."""
+    """As the site has it: quoted where it has characters that nginx would split it at."""
     name = quoting.server_name(str(domain))
     return name if name == str(domain) else quoting.quote(name)

@@ -93,6 +93,6 @@ def _taken(server: Server, what: str, why: str, do: str) -> Finding:
 
 
 def _other_names(path: str, domain: Domain, facts: Facts) -> list[str]:
-    """What else the file serves, besides our name (and names that stand for nothing)."""
+    """What else the file serves, besides our name (and names that mean nothing)."""
     names = {name for server in facts.config.servers if server.path == path for name in server.names or ("(no name)",)}
     return sorted(names - {domain.ascii, "_", f"www.{domain.ascii}"})

@@ -70,7 +70,7 @@ class Users:
         ]
 
     def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:
-        """First the cookies that go, then the lines: a password that is gone has no cookie left at any moment."""
+        """First the cookies, then the lines: at no moment is there a cookie for a password that is no longer valid."""
         text = htpasswd.with_users(facts.text, answers.users, answers.removed)
         lines = htpasswd.hashes(text)
         fresh = iter(facts.fresh)
