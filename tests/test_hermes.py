@@ -1,4 +1,4 @@
-"""Where Hermes is: proved by what it answers, and never open to the world."""
+"""Where Hermes is: proved by what it answers, and never open to the internet."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def local(port: int = 9119, address: str = "127.0.0.1", **more: str) -> Listener
 
 
 @pytest.mark.parametrize(
-    ("sockets", "told", "backend", "expected", "chosen"),
+    ("sockets", "responses", "backend", "expected", "chosen"),
     [
         ([local()], {"127.0.0.1:9119": says()}, "", [], "127.0.0.1:9119"),
         ([local(address="::1")], {"[::1]:9119": says()}, "", [], "[::1]:9119"),
@@ -96,10 +96,10 @@ def local(port: int = 9119, address: str = "127.0.0.1", **more: str) -> Listener
     ],
 )
 def test_what_is_found(
-    sockets: list[Listener], told: dict[str, Response], backend: str, expected: list[str], chosen: str | None
+    sockets: list[Listener], responses: dict[str, Response], backend: str, expected: list[str], chosen: str | None
 ) -> None:
     wanted = answers(backend)
-    facts = Backend().inspect(wanted, Machine(sockets, told))
+    facts = Backend().inspect(wanted, Machine(sockets, responses))
     assert [finding.code for finding in Backend().check(wanted, facts)] == expected
     place = facts.found.chosen
     assert (str(place) if place else None) == chosen
@@ -119,7 +119,7 @@ def test_what_is_found(
         (local(address="0.0.0.0"), "hermes dashboard --host 127.0.0.1 --port 9119"),
     ],
 )
-def test_an_open_door_blocks_and_the_very_setting_is_named(listener: Listener, words: str) -> None:
+def test_hermes_that_others_can_reach_blocks_and_the_setting_is_named(listener: Listener, words: str) -> None:
     facts = Backend().inspect(answers(), Machine([listener], {"127.0.0.1:9119": says(), "[::1]:9119": says()}))
     (finding,) = [each for each in Backend().check(answers(), facts) if each.code == "backend.open"]
     assert finding.severity is Severity.BLOCK
@@ -156,7 +156,7 @@ def test_a_port_published_by_a_compose_file_names_the_file_and_the_line(proxied:
     )
     found = Backend().check(answers(), Backend().inspect(answers(), machine))
     (finding,) = [each for each in found if each.code == "backend.open"]
-    assert f'In {COMPOSE}, at the service hermes, under ports, write: - "127.0.0.1:9119:9119"' in finding.do
+    assert f'In {COMPOSE}, under ports of the service hermes, write: - "127.0.0.1:9119:9119"' in finding.do
     assert f"sudo docker compose -p hermes -f {COMPOSE} up -d" in finding.do
     assert "ufw" in finding.why
 
@@ -167,10 +167,10 @@ def test_a_container_on_the_host_network_names_its_command() -> None:
     listener = Listener("::", 9119, 4283, "busybox", f"docker-{container.id}")
     machine = Dockered([listener], {"127.0.0.1:9119": says(), "[::1]:9119": says()}, inspected=recorded)
     (finding,) = [each for each in Backend().check(answers(), Backend().inspect(answers(), machine)) if each.severity]
-    assert "(network_mode: host), put --host 127.0.0.1 --port 9119 behind hermes dashboard" in finding.do
+    assert "(network_mode: host), set --host 127.0.0.1 --port 9119 after hermes dashboard" in finding.do
 
 
-def test_a_container_published_on_loopback_only_is_no_open_door() -> None:
+def test_a_container_published_on_loopback_only_is_not_exposed() -> None:
     recorded = (RECORDED / "compose-published.json").read_text("utf-8")
     closed = recorded.replace('"HostIp": "0.0.0.0"', '"HostIp": "127.0.0.1"').replace(
         '"HostIp": "::"', '"HostIp": "::1"'
@@ -184,7 +184,7 @@ def test_a_container_published_on_loopback_only_is_no_open_door() -> None:
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", "[1]", "not json", '[{"Id": null, "NetworkSettings": {"Ports": null}}]']
 )
-def test_odd_words_of_docker_are_no_error(text: str) -> None:
+def test_odd_output_of_docker_is_not_an_error(text: str) -> None:
     assert all(not each.published for each in docker.parse(text))
 
 
@@ -207,7 +207,7 @@ class Peopled(Machine):
         (("hermes", "ftp/nologin"), []),
     ],
 )
-def test_who_else_can_log_in_is_told(names: Sequence[str], expected: list[str]) -> None:
+def test_who_else_can_log_in_is_named(names: Sequence[str], expected: list[str]) -> None:
     lines = ["root:x:0:0:root:/root:/bin/bash", "www-data:x:33:33::/var/www:/usr/sbin/nologin"]
     for number, name in enumerate(names, 1000):
         user, _, shell = name.partition("/")
@@ -255,7 +255,9 @@ OTHERS = {"hermes-gateway.service": "[Service]\nExecStart=/opt/hermes/bin/hermes
         ({"hermes@.service": START, **OTHERS}, "", ""),
     ],
 )
-def test_a_service_that_would_run_it_is_what_is_started(units: dict[str, str], backend: str, unit: str) -> None:
+def test_where_a_unit_would_run_it_starting_that_unit_is_advised(
+    units: dict[str, str], backend: str, unit: str
+) -> None:
     wanted = answers(backend)
     found = Backend().check(wanted, Backend().inspect(wanted, WithUnits(units=units)))
     (finding,) = [each for each in found if each.code == "backend.none"]
@@ -276,7 +278,7 @@ def test_it_is_asked_as_hermes_wants_to_be_asked() -> None:
 
 
 @pytest.mark.parametrize(("backend", "port"), [("", 9119), ("127.0.0.1:9200", 9200)])
-def test_what_answers_in_hermes_place_is_named(backend: str, port: int) -> None:
+def test_what_answers_in_place_of_hermes_is_named(backend: str, port: int) -> None:
     sockets = [Listener("10.0.0.1", port, 5, "other"), local(port, process="flask", unit="web.service")]
     wanted = answers(backend)
     facts = Backend().inspect(wanted, Machine(sockets, {f"127.0.0.1:{port}": OTHER}))
@@ -311,7 +313,7 @@ def test_hermes_serve_has_no_pages_and_is_no_target() -> None:
     assert codes(both) == []
 
 
-def test_hermes_serve_on_all_addresses_is_an_open_door_all_the_same() -> None:
+def test_hermes_serve_on_all_addresses_is_exposed_all_the_same() -> None:
     assert codes(Headless([local(9120), local(address="0.0.0.0")], {
         "127.0.0.1:9119": says(), "127.0.0.1:9120": says()
     })) == ["backend.open"]  # fmt: skip
@@ -335,12 +337,14 @@ def test_a_socket_of_both_families_is_found_where_the_machine_has_no_ipv6() -> N
     assert [str(each.at) for each in Backend().inspect(answers(), machine).found.dashboards] == ["127.0.0.1:9119"]
 
 
-def test_something_else_on_hermes_port_is_no_open_hermes() -> None:
+def test_something_else_on_hermes_port_is_not_an_exposed_hermes() -> None:
     sockets = [local(9200), local(address="0.0.0.0", process="flask")]
     machine = Machine(sockets, {"127.0.0.1:9200": says(), "127.0.0.1:9119": OTHER})
     assert codes(machine, "127.0.0.1:9200") == []
-    shy = Response(400, body=b'{"detail":"Invalid Host header. Dashboard requests must use ..."}')
-    assert codes(Machine(sockets, {"127.0.0.1:9200": says(), "127.0.0.1:9119": shy}), "9200") == ["backend.open"]
+    refuses_host = Response(400, body=b'{"detail":"Invalid Host header. Dashboard requests must use ..."}')
+    assert codes(Machine(sockets, {"127.0.0.1:9200": says(), "127.0.0.1:9119": refuses_host}), "9200") == [
+        "backend.open"
+    ]
 
 
 def test_only_what_proved_to_be_hermes_on_loopback_is_offered() -> None:
@@ -356,9 +360,9 @@ def test_what_is_no_status_is_not_taken_for_one(body: bytes) -> None:
     assert api.parse_status(body) is None
 
 
-def test_compose_is_started_anew_with_all_its_files_under_its_own_name() -> None:
+def test_compose_is_given_all_its_files_and_its_own_project() -> None:
     def up(*files: str, project: str = "agent", folder: str = "/srv/my agent") -> str:
-        return docker.Container("1", "x", False, (), files, "agent", project, folder).up
+        return docker.Container("1", "x", False, (), files, "agent", project, folder).up_command
 
     two = ("/srv/my agent/compose.yaml", "/srv/my agent/compose.override.yaml")
     assert up(*two, project="other") == (
@@ -376,15 +380,15 @@ def test_one_container_on_both_families_is_one_dashboard() -> None:
     assert "backend.two" not in codes(machine)
 
 
-def test_what_answers_where_the_site_leads_to_counts_also_where_hermes_is_gone() -> None:
+def test_where_hermes_is_not_found_the_sites_upstream_is_looked_at() -> None:
     site = File(b"# Written by hermes-setup.\nupstream hermes_dashboard {\n    server 127.0.0.1:9120;\n}\n")
 
-    class Led(Machine):
+    class WithSite(Machine):
         def look(self, path: str) -> Node:
             return site if path == "/etc/nginx/sites-available/hermes" else super().look(path)
 
-    other = Led([local(port=9120, process="flask")], {"127.0.0.1:9120": Response(404, (("Server", "Werkzeug"),))})
+    other = WithSite([local(port=9120, process="flask")], {"127.0.0.1:9120": Response(404, (("Server", "Werkzeug"),))})
     assert "backend.not-hermes" in codes(other)
-    (gone,) = Backend().check(answers(), Backend().inspect(answers(), Led()))
-    assert "127.0.0.1:9120" in gone.what
-    assert "--port 9120" in gone.do
+    (finding,) = Backend().check(answers(), Backend().inspect(answers(), WithSite()))
+    assert "127.0.0.1:9120" in finding.what
+    assert "--port 9120" in finding.do

@@ -37,7 +37,7 @@ class Nginx:
         """The answer of the server that has that name."""
         webhook = request.path.startswith("/webhooks/")
         if request.name in (OLD, OLDER):
-            assert request.port == 80 or request.name == OLD, "it has no certificate, so nobody answers there"
+            assert request.port == 80 or request.name == OLD, "it has no certificate, so nothing answers there"
             if webhook and self.takes_webhooks:
                 return Response(404)
             code = self.code if request.port == 80 else self.secure_code

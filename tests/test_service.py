@@ -1,4 +1,4 @@
-"""Whose Hermes runs as a service: never somebody's who merely put one there; and the ways back."""
+"""Whose Hermes runs as a service: never that of someone who merely put one there; and the undo of each change."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ DOT = Folder(0o755, "bob")
         ({own("bob"): program("bob")}, (own("bob"), "bob")),
         ({own("bob"): Link("../x"), "/home/bob/.local/x": program("bob")}, (own("bob"), "bob")),
         ({"/home/bob/.hermes/hermes-agent/venv/bin/hermes": program("bob")}, None),
-        # a shared one: its owner's, also where that is no person; of root's, the one's who uses it; root's own
+        # a shared one: its owner's, even where that is not a person; root's belongs to the one who uses it, else to root
         ({SHARED: program("hermesagent")}, (SHARED, "hermesagent")),
         ({SHARED: program(), "/opt/hermes": Folder(0o755, "hermesagent")}, (SHARED, "hermesagent")),
         ({SHARED: program(), "/home/bob/.hermes": DOT}, (SHARED, "bob")),
@@ -109,9 +109,7 @@ def test_the_one_that_is_there_is_its_owners(
         ({SHARED: program()}, ["service.root"]),
     ],
 )
-def test_nobody_is_chosen_where_it_could_be_somebody_else(
-    nodes: dict[str, File | Link | Folder], codes_: list[str]
-) -> None:
+def test_none_is_chosen_where_several_could_be_meant(nodes: dict[str, File | Link | Folder], codes_: list[str]) -> None:
     machine = server(nodes)
     assert codes(machine) == codes_
     assert bool(plan(machine)) == (codes_ == ["service.root"])
@@ -130,7 +128,7 @@ def test_a_unit_of_ours_keeps_its_user_and_its_program(other: File | Link) -> No
     assert plan(machine) == []
 
 
-def test_a_home_with_a_space_can_be_named_and_stranger_ones_are_told() -> None:
+def test_a_home_with_a_space_can_be_named_and_stranger_ones_are_a_finding() -> None:
     path = "/home/bob smith/.local/bin/hermes"
     machine = server({path: program("bob")})
     machine.put("/etc/passwd", File(b"bob:x:1000:1000::/home/bob smith:/bin/bash\n"))
@@ -152,7 +150,7 @@ def test_another_machine_cannot_have_a_service_here() -> None:
     assert plan(machine, at=Backend("10.20.0.2", 9119)) == []
 
 
-def test_the_way_back_of_a_restart_is_a_restart_with_the_old_unit_read_first() -> None:
+def test_the_undo_of_a_restart_is_a_restart_with_the_old_unit_read_first() -> None:
     machine = server({own("bob"): program("bob")}, f"{own('bob')} bob")
     steps = plan(machine, active=True, at=Backend("127.0.0.1", 9130))
     remembered = [(step, undo) for step in steps if (undo := step.undo(machine))]
@@ -178,7 +176,7 @@ def test_a_unit_that_the_answers_do_not_ask_for_is_seen() -> None:
     assert not unit.ours_exists(server({}))
 
 
-def test_one_that_somebody_runs_by_hand_is_not_joined_by_a_second() -> None:
+def test_no_second_one_is_started_beside_one_that_is_run_by_hand() -> None:
     facts = service.look(server({own("bob"): program("bob")}, f"{own('bob')} bob"))
     assert service.plan(facts, AT, lambda _host: True, Renderer(), running=True) == ()
     assert [each.code for each in service_checks.check(facts, AT, running=True)] == ["service.running"]

@@ -1,4 +1,4 @@
-"""What the last run changed, put back: what is edited stays, an undoing that was stopped is gone on with."""
+"""The last run is undone: what was edited since stays, an undo that was stopped is continued."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_everything_is_as_it_was_the_link_first_and_the_newest_command_before_th
 
 
 @pytest.mark.parametrize("path", [USERS, SITE])
-def test_what_somebody_edited_since_stays_and_is_named(path: str) -> None:
+def test_what_was_edited_since_stays_and_is_named(path: str) -> None:
     machine = after_the_run()
     machine.put(path, File(b"mine"))
     stage = Undo("one", PAIRS)
@@ -78,16 +78,16 @@ def test_what_somebody_edited_since_stays_and_is_named(path: str) -> None:
     assert path in edited.what
 
 
-def test_who_gets_in_again_is_told_before() -> None:
+def test_who_can_sign_in_again_is_said_before() -> None:
     users = File(b"alice:$6$x$new\ncarol:$6$x$c\n")
     before = File(b"alice:$6$x$old\nbob:$6$x$b\ncarol:$6$x$c\n")
     machine = Machine()
     machine.put(USERS, users)
     stage = Undo("one", [(Place(USERS, users, "w"), Place(USERS, before, "u"))])
-    told = [each.what for each in stage.check(ANSWERS, stage.inspect(ANSWERS, machine)) if each.code == "undo.users"]
-    assert [what.split()[0] for what in told] == ["bob", "The"]
-    assert "alice" in told[1]
-    assert "carol" not in " ".join(told)
+    whats = [each.what for each in stage.check(ANSWERS, stage.inspect(ANSWERS, machine)) if each.code == "undo.users"]
+    assert [what.split()[0] for what in whats] == ["bob", "The"]
+    assert "alice" in whats[1]
+    assert "carol" not in " ".join(whats)
 
 
 def test_a_run_that_is_undone_already_has_nothing_to_undo() -> None:
@@ -143,14 +143,14 @@ def test_a_run_that_was_stopped_or_failed_belongs_to_the_one_that_went_on_with_i
     assert not state.begun()
 
 
-def test_a_run_of_which_nothing_is_left_is_passed_over(tmp_path: Path) -> None:
+def test_a_run_of_which_nothing_is_left_is_skipped(tmp_path: Path) -> None:
     machine = after_the_run()
     stage = Undo("one", PAIRS)
     assert stage.in_effect(machine)
     failed = Undo("two", [(Place(SITE, OLD, "w"), Place(SITE, NEW, "u")), PAIRS[5]])
     assert not failed.in_effect(machine), "its file was put back, and loaded"
     edited = Undo("two", [(Place(SITE, OLD, "w"), Place(SITE, MIDDLE, "u"))])
-    assert edited.in_effect(machine), "somebody edited it: that is told, not passed over"
+    assert edited.in_effect(machine), "it was edited: that is a finding, and the run is not skipped"
 
 
 def test_what_nginx_has_loaded_is_forgotten_before_anything_is_put_back() -> None:
@@ -160,14 +160,14 @@ def test_what_nginx_has_loaded_is_forgotten_before_anything_is_put_back() -> Non
     assert plan[0] == Stamp(STAMP, ABSENT, "forget what was seen then")
 
 
-def test_who_stays_where_the_users_file_was_edited_is_told() -> None:
+def test_who_stays_where_the_users_file_was_edited_is_said() -> None:
     machine = Machine()
     machine.put(USERS, File(b"alice:$6$x$a\nbob:$6$x$b\nfrank:$6$x$f\n"))
     before, after = File(b"alice:$6$x$a\n"), File(b"alice:$6$x$a\nbob:$6$x$b\n")
     stage = Undo("one", [(Place(USERS, after, "w"), Place(USERS, before, "u"))])
-    (told,) = [each for each in stage.check(ANSWERS, stage.inspect(ANSWERS, machine)) if each.code == "undo.users"]
-    assert told.what == "bob can still sign in."
-    assert "users remove bob" in told.do
+    (finding,) = [each for each in stage.check(ANSWERS, stage.inspect(ANSWERS, machine)) if each.code == "undo.users"]
+    assert finding.what == "bob can still sign in."
+    assert "users remove bob" in finding.do
 
 
 def test_a_site_whose_certificate_is_gone_is_not_put_back() -> None:

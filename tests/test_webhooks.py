@@ -91,7 +91,7 @@ def test_the_answers_survive_the_state_and_the_answers_file() -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_named_at_the_door(table: dict[str, object], words: str) -> None:
+def test_what_is_wrong_is_refused_with_a_reason(table: dict[str, object], words: str) -> None:
     with pytest.raises(WrongInput) as refused:
         read_table({"domain": NAME, "users": USERS, **table})
     assert re.search(words, f"{refused.value.message} {refused.value.hint}")
@@ -182,7 +182,7 @@ CLOSED = "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0
             CLOSED,
             [("webhooks.wide", Severity.NOTE)],
         ),
-        # one that nobody asked for: told, once
+        # one that the answers do not name: a note, once
         ([at(8644), at(8080), at(3978, "0.0.0.0")], {8644: POST_ONLY, 8080: POST_ONLY, 3978: POST_ONLY}, "", [("webhooks.wide", Severity.NOTE)]),
         ([at(8644), at(8080), at(3978, "0.0.0.0")], {8644: POST_ONLY, 8080: POST_ONLY, 3978: POST_ONLY}, CLOSED, []),
         ([at(8644), at(8080), at(3978, "0.0.0.0")], {8644: POST_ONLY, 8080: POST_ONLY, 3978: Response(200)}, "", []),

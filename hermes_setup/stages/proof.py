@@ -24,7 +24,7 @@ from hermes_setup.values import dataclass
 STAMP = f"{STATE}/stamps/proof"
 BYPASS_HEADER = "X-Hermes-Look"  # with the token it passes the allowed addresses, from this machine only (site.conf)
 LOOPBACK = "127.0.0.1"
-FOREIGN = "not-this-name.invalid"  # RFC 2606: a name that nobody can have
+FOREIGN = "not-this-name.invalid"  # RFC 2606: a name that no one can have
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -214,7 +214,7 @@ class BrowserVisit:
         return self._chat(system, address, token, page)
 
     def _chat(self, system: System, address: str, token: str, page: Response) -> list[Finding]:
-        """The chat's WebSocket opens through the gate; Hermes's token for it stands in the page (web_server.py)."""
+        """The chat's WebSocket opens through the gate; Hermes's token for it is in the page (web_server.py)."""
         name = self.answers.domain.ascii
         session = re.search(rb"__HERMES_SESSION_TOKEN__[^\w.~-]{1,8}([A-Za-z0-9_~.-]{8,200})", page.body)
         if not session:

@@ -1,7 +1,7 @@
 """Undoes the last run: a run like any other, whose plan is that run's before-images.
 
 A path that holds neither what that run placed nor what was there before has been edited since, and is left alone. What is
-put back is loaded as it is, whoever wrote it: nothing is rendered again (`ExistingSite`).
+put back is loaded as it is, no matter who wrote it: nothing is rendered again (`ExistingSite`).
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Undo:
             return ()
         places = self._places(facts)
         commands = [
-            Run(argv, _undo_said_once(why), seconds=60)
+            Run(argv, _without_repeats(why), seconds=60)
             for argv, why in reversed(self._commands.items())
             if argv and not _reloads_nginx(argv)
         ]
@@ -182,7 +182,7 @@ class Undo:
 
 
 class ExistingSite(site.Site):
-    """nginx has loaded the site as it is, whoever wrote it: nothing is written."""
+    """nginx has loaded the site as it is, no matter who wrote it: nothing is written."""
 
     def plan(self, answers: Answers, facts: SiteFacts) -> Sequence[Change]:  # noqa: ARG002
         """nginx loads what is there, where it has not yet."""
@@ -193,8 +193,8 @@ def _reloads_nginx(argv: Sequence[str]) -> bool:
     return "nginx" in argv and "reload" in argv
 
 
-def _undo_said_once(why: str) -> str:
-    """The undo of an undo does the same again; nobody wants to read how often."""
+def _without_repeats(why: str) -> str:
+    """The why of an undo of an undo, which does the same again, without saying how often."""
     return re.sub(r"^(take back: )+", "take back: ", why)
 
 

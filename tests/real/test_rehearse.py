@@ -177,7 +177,7 @@ def test_it_finds_a_dashboard_that_is_open_to_the_world_and_what_only_looks_like
     machine.wait_for_port(9119)
     told = hermes_setup(machine, "rehearse", code=3, timeout=170).err
     assert "9119" in told
-    assert "Something else than Hermes" in told
+    assert "Something other than Hermes" in told
     assert "stands in for it" not in told
 
 

@@ -73,7 +73,7 @@ def test_a_signed_request_reaches_the_gateway_and_nothing_else_does(world: World
     directory = PEBBLE_URL
     roots = world.acme.roots()
     ran = apply(vps, answers(directory, '[webhooks]\nplatforms = ["webhook"]'), "--yes")
-    assert "webhook of Hermes listens on all addresses, port 8644" in " ".join(ran.err.split())
+    assert "Hermes's webhook listens on all addresses, port 8644" in " ".join(ran.err.split())
     body = json.dumps({"ref": "refs/heads/main"}).encode()
 
     def post(name: str, path: str, headers: dict[str, str], data: bytes = body) -> Reply:

@@ -80,7 +80,7 @@ def test_a_port_that_compose_publishes_to_the_world_stops_the_run_and_names_the_
     stopped = login.run(APPLY, check=False)
     assert stopped.code == 3
     words = " ".join(stopped.err.split())
-    assert 'In /srv/agent/compose.yml, at the service agent, under ports, write: - "127.0.0.1:9119:9119"' in words
+    assert 'In /srv/agent/compose.yml, under ports of the service agent, write: - "127.0.0.1:9119:9119"' in words
     assert words.count("backend.open") <= 1
     assert not login.vps.exists("/etc/nginx/sites-enabled/zz-hermes")
     # as it was told

@@ -118,7 +118,7 @@ def address_of(listener: Listener) -> Backend:
 
 
 def described(listener: Listener, version: str = "") -> str:
-    """Whose socket it is, in brackets behind a blank; "" where nothing is known of it."""
+    """Whose socket it is, in parentheses after a space; "" where nothing is known of it."""
     parts = [
         f"version {version}" if version else "",
         listener.process + (f" of {listener.user}" if listener.user and listener.user != "root" else ""),
@@ -153,6 +153,6 @@ def _with_published(every: Sequence[Listener], containers: Sequence[docker.Conta
         Listener(each.address, each.port, 0, "docker-proxy")
         for container in containers
         for each in container.published
-        if PORT in (each.inner, each.port) and (each.address, each.port) not in seen
+        if PORT in (each.container_port, each.port) and (each.address, each.port) not in seen
     ]
     return (*every, *hidden)

@@ -1,4 +1,4 @@
-"""The containers of this machine's Docker: where their ports are published, and which compose file says so.
+"""The containers of this machine's Docker: where their ports are published, and which compose files start them.
 
 Sources: docker-inspect(1); the labels are Compose's (docker/compose, pkg/api/labels.go).
 """
@@ -20,11 +20,11 @@ PUBLISHERS = ("docker-proxy", "rootlessport", "rootlesskit")  # the processes th
 
 @dataclass(frozen=True)
 class Published:
-    """A port of a container that is a port of this machine, too."""
+    """A port of a container that is published on a port of this machine."""
 
     address: str  # of this machine: "0.0.0.0" and "::" are all
     port: int
-    inner: int
+    container_port: int
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Container:
     folder: str = ""  # the project's
 
     @property
-    def up(self) -> str:
-        """The command that starts it anew by its compose files, all of them, and under its project's name."""
+    def up_command(self) -> str:
+        """The command that recreates it from its compose files, all of them, and under its project's name."""
         words = ["sudo", "docker", "compose", *(["-p", self.project] if self.project else [])]
         if self.folder and self.folder != posixpath.dirname(self.files[0]):
             words += ["--project-directory", self.folder]
@@ -50,7 +50,7 @@ class Container:
 
 
 def containers(host: Host) -> tuple[Container, ...]:
-    """Those that run; () where there is no Docker, or it does not answer."""
+    """The running ones; () where Docker is not installed or does not answer."""
     if isinstance(host.look(SOCKET), Absent):
         return ()
     ids = host.ask(("docker", "ps", "--quiet", "--no-trunc")).out.split()
@@ -58,7 +58,7 @@ def containers(host: Host) -> tuple[Container, ...]:
 
 
 def parse(text: str) -> tuple[Container, ...]:
-    """What `docker inspect` printed; what does not look like it is passed over."""
+    """The containers in what `docker inspect` printed; anything that does not look like one is skipped."""
     try:
         found = json.loads(text)
     except ValueError:
@@ -66,16 +66,16 @@ def parse(text: str) -> tuple[Container, ...]:
     return tuple(_container(each) for each in found if isinstance(each, dict)) if isinstance(found, list) else ()
 
 
-def _container(told: Mapping[str, Any]) -> Container:
-    config, outer = told.get("Config") or {}, told.get("HostConfig") or {}
+def _container(shown: Mapping[str, Any]) -> Container:
+    config, host_config = shown.get("Config") or {}, shown.get("HostConfig") or {}
     labels = config.get("Labels") or {}
-    ports = (told.get("NetworkSettings") or {}).get("Ports") or {}
+    ports = (shown.get("NetworkSettings") or {}).get("Ports") or {}
     return Container(
-        str(told.get("Id", ""))[:12],
-        str(told.get("Name", "")).lstrip("/"),
-        outer.get("NetworkMode") == "host",
+        str(shown.get("Id", ""))[:12],
+        str(shown.get("Name", "")).lstrip("/"),
+        host_config.get("NetworkMode") == "host",
         tuple(
-            Published(place.get("HostIp") or "0.0.0.0", int(place["HostPort"]), int(inner.partition("/")[0]))  # noqa: S104 - told
+            Published(place.get("HostIp") or "0.0.0.0", int(place["HostPort"]), int(inner.partition("/")[0]))  # noqa: S104 - as Docker says
             for inner, places in ports.items()
             if inner.endswith("/tcp")
             for place in places or ()

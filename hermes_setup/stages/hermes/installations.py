@@ -39,10 +39,10 @@ class Installation:
 
 
 def find(host: Host) -> tuple[Installation, ...]:
-    """Every Hermes in the usual places, of people and shared ones; one of a person's own that is the shared one counts once.
+    """Every Hermes in the usual places, users' own and shared ones; a user's own that links to the shared one counts once.
 
-    A shared one is its owner's. Where that is root it is used by the one person who has a ~/.hermes; `user` is "" where
-    several have one. It is root's own where nobody has.
+    A shared one belongs to its owner. Where that is root, it belongs to the one user who has a ~/.hermes; `user` is ""
+    where several have one, and root where no one has.
     """
     found: list[Installation] = []
     for user in people(host):
@@ -92,7 +92,7 @@ def _user_of_shared(host: Host, program: tuple[str, File]) -> str:
 
 
 def _who_can_replace(host: Host, program: tuple[str, File]) -> str:
-    """Who can exchange the program: its owner, or where that is root that of the first folder above which is not."""
+    """Who can replace the program: its owner; where that is root, the owner of the first folder above that is not root's."""
     path, file = program
     owners = [file.owner]
     while path != "/":
@@ -102,5 +102,5 @@ def _who_can_replace(host: Host, program: tuple[str, File]) -> str:
 
 
 def _may_run(host: Host, user: str, program: tuple[str, File]) -> bool:
-    """False for a program in root's home that somebody else could exchange: root would run it."""
+    """False for a program in root's home that someone else could replace: root would run it."""
     return user != "root" or _who_can_replace(host, program) == "root"

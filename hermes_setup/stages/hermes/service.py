@@ -1,4 +1,4 @@
-"""Hermes's dashboard as a service of systemd, for an installation that nobody runs: what there is, and what is still to do."""
+"""Hermes's dashboard as a systemd service, for an installation that no one runs: what there is, and what is still to do."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def look(host: Host) -> Facts:
 def candidate(host: Host) -> Installation | None:
     """The installation that could be made a service; None where there is none or more, no systemd, or a unit of that name.
 
-    Whether somebody runs it already is not seen here: see `dashboards`.
+    Whether someone runs it already is not looked at: see `dashboards`.
     """
     if not unit.has_systemd(host) or not isinstance(host.look(unit.UNIT), Absent):
         return None
@@ -75,14 +75,16 @@ def candidate(host: Host) -> Installation | None:
 def plan(
     facts: Facts, at: Backend, answers: Callable[[Host], bool], renderer: Renderer, *, running: bool
 ) -> Sequence[Change]:
-    """The unit is there, is started now and at each boot, and Hermes answers, as `answers` has it.
+    """The unit exists, is started now and at each boot, and Hermes answers, as `answers` sees it.
 
-    `running`: Hermes answers here, whoever runs it.
+    `running`: Hermes answers here, no matter who runs it.
     """
     installed = facts.chosen
     if not facts.systemd or not installed or not installed.usable or not facts.ours or not at.local:
         return ()
-    if running and not (facts.unit_file and facts.active):  # somebody runs it otherwise: two would be two dashboards
+    if running and not (
+        facts.unit_file and facts.active
+    ):  # someone runs it in another way: a service would be a second dashboard
         return ()
     file = File(unit.text(installed, at, renderer).encode())
     changes: list[Change] = []
@@ -97,7 +99,7 @@ def plan(
     if starts:
         changes.append(_start(at, answers, again=facts.active))
         if facts.active:  # undos go from the last to the first: systemd reads the old unit, then restarts by it
-            changes.append(replace(read, why="have systemd read it once more"))
+            changes.append(replace(read, why="have systemd read it again"))
     return changes
 
 

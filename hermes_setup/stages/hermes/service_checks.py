@@ -16,7 +16,7 @@ NODE = 20
 
 
 def check(facts: Facts, at: Backend, *, running: bool) -> Sequence[Finding]:
-    """What is in the way of the service, or of the chat in it. `running`: Hermes answers here, whoever runs it."""
+    """What is in the way of the service, or of the chat in it. `running`: Hermes answers here, no matter who runs it."""
     if obstacle := _about_this_server(facts, at, running=running) or _about_the_program(facts):
         return [obstacle]
     return [*_as_root(facts.chosen), *_node_js(facts.chosen)] if facts.chosen else []
@@ -26,9 +26,9 @@ def unwanted() -> Finding:
     """A service of ours that the answers do not ask for."""
     return note(
         "service.left",
-        f"{NAME} is there from an earlier run, and the answers do not ask for it any more.",
+        f"{NAME} exists from an earlier run, but the answers no longer ask for it.",
         "A service that may be in use is not stopped for you.",
-        f"To end it: sudo systemctl disable --now {NAME} ; sudo rm {UNIT} . To keep it: service = true",
+        f"To remove it: sudo systemctl disable --now {NAME} ; sudo rm {UNIT} . To keep it: service = true",
     )
 
 
@@ -37,29 +37,29 @@ def _about_this_server(facts: Facts, at: Backend, *, running: bool) -> Finding |
     if not at.local:
         return block(
             "service.remote",
-            f"Hermes is to run as a service here, and the answers name another machine for it: {at}.",
-            "A service of this server cannot listen there.",
-            f'Take one of the two out of the answers: service = true, or backend = "{at}".',
+            f"The answers ask for Hermes as a service on this server, but name another machine for it: {at}.",
+            "A service on this server can't listen there.",
+            f'Remove one of the two from the answers: service = true, or backend = "{at}".',
         )
     if running and not (facts.unit_file and facts.ours and facts.active):
         return note(
             "service.running",
-            "Hermes runs already, so no service is made for it.",
-            "Two of them would be two dashboards.",
-            "Nothing to do if it starts at boot, too. Else stop it, and run this again.",
+            "Hermes is running already, so no service is set up for it.",
+            "A second one would be a second dashboard.",
+            "Nothing to do if it also starts at boot. Otherwise stop it, and run this again.",
         )
     if not facts.systemd:
         return warn(
             "service.no-systemd",
-            "There is no systemd here, so Hermes cannot be made a service.",
-            "service = true in the answers asks for it.",
-            "Start Hermes from where you start this machine.",
+            "systemd does not run here, so Hermes can't be a service.",
+            "The answers ask for one: service = true.",
+            "Start Hermes from whatever starts this machine.",
         )
     if not facts.ours:
         return note(
             "service.foreign",
-            f"There is a {NAME} already that this program did not write, so it is left as it is.",
-            "It may do what is wanted, or be broken.",
+            f"There is already a {NAME} that this program did not write, so it stays as it is.",
+            "It may do what you want, or be broken.",
             f"Look at it: systemctl status {NAME} ; start it: sudo systemctl enable --now {NAME}",
         )
     return None
@@ -70,33 +70,33 @@ def _about_the_program(facts: Facts) -> Finding | None:
     if facts.chosen is None and facts.unit_file is not None:
         return block(
             "service.lost",
-            f"{NAME} runs a Hermes, or as a user, that is not there any more.",
-            "No other program takes its place by itself: that might be anybody's.",
-            f"Install it again. Or let the service go, and run this again: sudo systemctl disable --now {NAME} ; sudo rm {UNIT}",
+            f"The Hermes that {NAME} runs, or its user, no longer exists.",
+            "No other installation takes its place automatically: it could be anyone's.",
+            f"Install it again. Or remove the service, and run this again: sudo systemctl disable --now {NAME} ; sudo rm {UNIT}",
         )
     if facts.chosen is None and not facts.found:
         return warn(
             "service.not-installed",
-            "No Hermes is found on this server, so no service can be made of it.",
-            "Looked for: ~/.local/bin/hermes and ~/.hermes/hermes-agent/venv/bin/hermes of each user, "
+            "Hermes was not found on this server, so it can't be a service.",
+            "Places searched: ~/.local/bin/hermes and ~/.hermes/hermes-agent/venv/bin/hermes of each user, "
             f"{', '.join(SHARED)}.",
             "Install Hermes, then run this again.",
         )
     if facts.chosen is None:
-        names = ", ".join(f"{each.program} (of {each.user or 'nobody in particular'})" for each in facts.found)
+        names = ", ".join(f"{each.program} (of {each.user or 'several users'})" for each in facts.found)
         return block(
             "service.several",
-            f"Whose Hermes is to run as a service cannot be known: {names}.",
-            "The one that runs decides what everybody sees who signs in, so none is chosen for you.",
-            "Take away those that are not meant (or the ~/.hermes of those who do not use it). Or write the unit yourself: "
+            f"It isn't clear whose Hermes should run as a service: {names}.",
+            "Everyone who signs in sees the one that runs, so none is chosen for you.",
+            "Remove those you don't want (or the ~/.hermes of users who don't need it). Or write the unit yourself: "
             f"sudo systemctl edit --full --force {NAME}",
         )
     if not facts.chosen.usable:
         return warn(
             "service.odd-path",
-            f"A unit of systemd cannot name {facts.chosen.program}: there are odd characters in it.",
-            "So no service is made of this Hermes.",
-            "Install it elsewhere, below /opt for one; or start it yourself.",
+            f"A systemd unit can't name {facts.chosen.program}: the path has unusual characters.",
+            "So this Hermes can't be a service.",
+            "Install it somewhere else, for example below /opt; or start it yourself.",
         )
     return None
 
@@ -107,9 +107,9 @@ def _as_root(installed: Installation) -> list[Finding]:
     return [
         warn(
             "service.root",
-            f"Hermes runs as root: {installed.program} is root's, and no user has a ~/.hermes.",
-            "Whoever signs in to the dashboard can then do everything on this server.",
-            "Better: a user of its own for it (sudo adduser hermes), and Hermes installed there.",
+            f"Hermes runs as root: {installed.program} belongs to root, and no user has a ~/.hermes.",
+            "Anyone who signs in to the dashboard can then do anything on this server.",
+            "Better: create a user for it (sudo adduser hermes), and install Hermes as that user.",
         )
     ]
 
@@ -122,9 +122,9 @@ def _node_js(installed: Installation) -> list[Finding]:
     return [
         warn(
             "service.node",
-            f"Hermes of {installed.user} finds {have}; its chat needs {NODE} or later.",
-            "The dashboard works without; the chat in it stays empty or ends at once.",
-            f"Put Node.js {NODE} or later where {installed.user} finds it (Debian 13: sudo apt-get install nodejs; "
-            f"elsewhere: https://nodejs.org/en/download), then: sudo systemctl restart {NAME}",
+            f"{installed.user}'s Hermes finds {have}; its chat needs Node.js {NODE} or later.",
+            "The dashboard works without it, but its chat stays empty or closes at once.",
+            f"Install Node.js {NODE} or later for {installed.user} (Debian 13: sudo apt-get install nodejs; "
+            f"others: https://nodejs.org/en/download), then: sudo systemctl restart {NAME}",
         )
     ]

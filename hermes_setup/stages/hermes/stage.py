@@ -1,4 +1,4 @@
-"""Hermes answers, there is no doubt which one, and nobody but this server can reach it."""
+"""Hermes answers, it is clear which one is meant, and only this server can reach it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Backend:
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
-        """Hermes answers, there is no doubt which, and it is not open to the world."""
+        """Hermes answers, it is clear which one is meant, and it is not open to the internet."""
         found = exposure.check(facts.found)
         running, answer = facts.found.running, facts.found.answer
         if not answers.backend and (several := _several(facts.found)):
@@ -68,8 +68,8 @@ class Backend:
                 note(
                     "backend.remote",
                     f"Hermes is at {answers.backend}, on another machine or a public address.",
-                    "What passes between is not encrypted, and that machine must let only this one in.",
-                    "Let it be so on a private network only.",
+                    "The connection to it is not encrypted, and that machine must let only this one in.",
+                    "Do this only on a private network.",
                 )
             )
         return found
@@ -101,8 +101,8 @@ def _several(found: Found) -> Finding | None:
     return block(
         "backend.two",
         f"There are {len(local)} Hermes dashboards: {names}.",
-        "Only you can know which one is meant.",
-        f'Say it in the answers: backend = "{local[0].at}"; or stop the other one.',
+        "Only you know which one you want.",
+        f'Name it in the answers: backend = "{local[0].at}"; or stop the other one.',
     )
 
 
@@ -110,9 +110,9 @@ def _not_hermes(found: Found) -> Finding:
     answer = found.answer
     return block(
         "backend.not-hermes",
-        f"Something else than Hermes's dashboard answers at {found.expected}{described(found.holder) if found.holder else ''}.",
-        "It would be shown to the world under your name. (hermes serve has no pages; it takes hermes dashboard.)",
-        f'Stop it, or name Hermes\'s real place in the answers: backend = "127.0.0.1:PORT". Start Hermes: {api.START}',
+        f"Something other than Hermes's dashboard answers at {found.expected}{described(found.holder) if found.holder else ''}.",
+        "The site would show it to the internet. (hermes serve has no pages; run hermes dashboard instead.)",
+        f'Stop it, or put Hermes\'s real address in the answers: backend = "127.0.0.1:PORT". To start Hermes: {api.START}',
         f"{answer.status} {answer.header('Server')}" if answer else "",
     )
 
@@ -122,9 +122,9 @@ def _none(facts: Facts) -> Finding:
     command = f"hermes dashboard --host {at.address} --port {at.port} --no-open"
     return warn(
         "backend.none",
-        f"Hermes does not answer at {at} ({(answer.error if answer else '') or 'nobody listens'}).",
-        "The site is set up all the same, and shows a friendly page until Hermes runs.",
-        f"Start it when you like: sudo systemctl start {name} ; if it does not come up, this says why: sudo "
+        f"Hermes does not answer at {at} ({(answer.error if answer else '') or 'nothing listens there'}).",
+        "The site is set up anyway, and shows a friendly page until Hermes runs.",
+        f"Start it when you like: sudo systemctl start {name} ; if it does not start, see why: sudo "
         f"systemctl status {name} ; sudo journalctl -u {name} -n 50"
         if name
         else f"Start it when you like: {command}"
@@ -134,15 +134,15 @@ def _none(facts: Facts) -> Finding:
 
 
 def _about(running: Dashboard, logins: Sequence[str]) -> list[Finding]:
-    """What is to know of the dashboard that the site shows: its login, who else gets at it, its version."""
+    """What you should know about the dashboard that the site shows: its login, who else can reach it, its version."""
     found: list[Finding] = []
     if running.status.login and running.at.local:
         found.append(
             note(
                 "backend.login",
-                "Hermes asks for a login of its own, too.",
-                "It comes after the password of this site: two sign-ins.",
-                "Nothing to do; one of the two is enough, if you prefer that.",
+                "Hermes asks for its own login, too.",
+                "It comes after this site's password, so you sign in twice.",
+                "Nothing to do.",
             )
         )
     others = [name for name in logins if name != running.listener.user]
@@ -150,9 +150,9 @@ def _about(running: Dashboard, logins: Sequence[str]) -> list[Finding]:
         found.append(
             note(
                 "backend.local-users",
-                f"Whoever can log in to this server reaches Hermes at {running.at} without a password: {', '.join(others)}.",
-                "The password is nginx's; on the server itself there is a way past it, and Hermes can do what its user can.",
-                "Give logins on this server only to people whom you trust with Hermes.",
+                f"Anyone who can log in to this server can reach Hermes at {running.at} without a password: {', '.join(others)}.",
+                "nginx asks for the password. On the server itself, Hermes can be reached without nginx, and it can do what its user can.",
+                "Give logins on this server only to people you trust with Hermes.",
             )
         )
     if running.status.version and (0,) < tree.parse_version(running.status.version) < (0, 15):
@@ -160,7 +160,7 @@ def _about(running: Dashboard, logins: Sequence[str]) -> list[Finding]:
             warn(
                 "backend.old",
                 f"Hermes {running.status.version} is old.",
-                "Versions up to 0.14 know less of proxies; 0.19 is what this was tried with.",
+                "Versions up to 0.14 know less about proxies; this was tested with 0.19.",
                 "Update it: hermes update",
             )
         )

@@ -26,7 +26,7 @@ def has_systemd(host: Host) -> bool:
 
 
 def text(installed: Installation, at: Backend, renderer: Renderer) -> str:
-    """The unit's text. Restart=always: an update ends the dashboard in good order, and means it to come back."""
+    """The unit's text. Restart=always: an update of Hermes stops the dashboard cleanly, and expects it to come back."""
     return renderer.render(
         "hermes-dashboard.service",
         program=f'"{installed.program}"' if " " in installed.program else installed.program,
@@ -49,7 +49,7 @@ def ours_exists(host: Host) -> bool:
 
 
 def installation_in(host: Host, unit: File) -> Installation | None:
-    """What our own unit runs, as long as it is there: no one else's program takes its place. None where it is gone."""
+    """What our own unit runs, as long as it exists: no one else's program takes its place. None where it was removed."""
     lines = unit.content.decode("utf-8", "replace")
     user = re.search(r"^User=(.+)$", lines, re.MULTILINE)
     program = re.search(r'^ExecStart=(?:"([^"]+)"|(\S+)) dashboard ', lines, re.MULTILINE)
@@ -62,7 +62,7 @@ def installation_in(host: Host, unit: File) -> Installation | None:
 def that_runs_a_dashboard(host: Host, port: int | None = None) -> str:
     """The unit that would run a dashboard (on that port), without its ".service"; "" for none.
 
-    Looks at the units that were made on this machine, whoever wrote them; one of the usual name may start what it likes.
+    Looks at the units in /etc/systemd/system, no matter who wrote them; one of the usual name may start anything.
     """
     if not has_systemd(host):
         return ""
