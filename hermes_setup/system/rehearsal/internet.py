@@ -112,7 +112,7 @@ class Front(BaseHTTPRequestHandler):
     """Pebble under Let's Encrypt's names: its directory is at /dir, everything else where Let's Encrypt has it."""
 
     protocol_version = "HTTP/1.1"
-    directory = "/directory"
+    server: Secure
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's word
         """Nothing is written."""
@@ -120,14 +120,14 @@ class Front(BaseHTTPRequestHandler):
     def pass_on(self) -> None:
         """The request has been Pebble's, and its answer is the client's."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        path = "/dir" if self.path in ("/directory", self.directory) else self.path
+        path = "/dir" if self.path in ("/directory", self.server.directory) else self.path
         upstream = http.client.HTTPSConnection("127.0.0.1", PEBBLE, timeout=60, context=_anybody())
         kept = {key: value for key, value in self.headers.items() if key.lower() != "connection"}
         upstream.request(self.command, path, body, kept)
-        told = upstream.getresponse()
-        content = told.read()
-        self.send_response_only(told.status)
-        for key, value in told.getheaders():
+        answer = upstream.getresponse()
+        content = answer.read()
+        self.send_response_only(answer.status)
+        for key, value in answer.getheaders():
             if key.lower() not in ("content-length", "transfer-encoding", "connection"):
                 self.send_header(key, value)
         self.send_header("Content-Length", str(len(content)))
@@ -143,6 +143,7 @@ class Secure(ThreadingHTTPServer):
 
     daemon_threads = True
     context: ssl.SSLContext
+    directory: str  # where clients ask for it
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """One connection, served; one that does not trust us is let go."""
@@ -188,11 +189,10 @@ def start_authority(order: Order) -> list[str]:
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    Front.directory = order.directory
     # without it all this is worth nothing: whoever asks whether we are whole must hear of it
     threading.Thread(target=lambda: os._exit(pebble.wait()), daemon=True).start()
     front = Secure(("", order.port), Front)
-    front.context = context
+    front.context, front.directory = context, order.directory
     threading.Thread(target=front.serve_forever, daemon=True).start()
     with open(certificate, encoding="ascii") as file:
         return [file.read(), _root()]
