@@ -24,8 +24,15 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         if _signal.getsignal(_signal.SIGINT) is _signal.SIG_DFL:  # see __main__
             _signal.signal(_signal.SIGINT, _signal.default_int_handler)
         status = run(list(sys.argv[1:] if argv is None else argv))
-    except KeyboardInterrupt:  # before anything was begun, or once more in the last words
+    except KeyboardInterrupt:  # before anything was started, or once more in the last words
         pass
+    ignored = False
+    while not ignored:  # this is the end already
+        try:
+            _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
+            ignored = True
+        except KeyboardInterrupt:
+            status = 130
     from hermes_setup import exits
 
     exits.leave(status)

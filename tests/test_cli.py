@@ -335,3 +335,42 @@ def test_a_reader_of_the_talk_that_is_gone_is_no_bug() -> None:
     assert said.code == 2, said
     said = run("aply", script='"$@" 2>&-')
     assert said.code == 2, said
+
+
+# ---- ^C, from the first line of our code on ----
+
+PRESSED = """
+import os, signal, sys
+left, begun = int(sys.argv.pop(1)), False
+
+def hook(event, args):
+    global left, begun
+    if event == "import":
+        begun = begun or args[0] == "hermes_setup.main"  # the first that __main__ loads
+        left -= begun
+        if begun and not left:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.addaudithook(hook)
+from hermes_setup.__main__ import main
+main()
+"""
+
+
+def pressed_at(number: int, *argv: str) -> Said:
+    """^C as the module of that number is about to be loaded."""
+    clean = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", "TERM": "xterm-256color"}
+    command = [sys.executable, "-c", PRESSED, str(number), *argv]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=clean)
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("argv", [("users", "list", "bob"), ("--help",)])
+def test_ctrl_c_at_any_import_shows_no_traceback(argv: tuple[str, ...]) -> None:
+    stopped = 0
+    for number in range(1, 60, 2):
+        said = pressed_at(number, *argv)
+        assert "Traceback" not in said.err, (number, said.err)
+        assert said.code in (-2, 130, 0, 2), (number, said)  # -2: before anything listens, the signal itself
+        stopped += said.code in (-2, 130)
+    assert stopped > 3
