@@ -26,13 +26,11 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         status = run(list(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:  # before anything was started, or once more in the last words
         pass
-    ignored = False
-    while not ignored:  # this is the end already
-        try:
-            _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
-            ignored = True
-        except KeyboardInterrupt:
-            status = 130
+    try:  # this is the end already
+        _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
+    except KeyboardInterrupt:
+        status = 130
+        _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
     from hermes_setup import exits
 
     exits.leave(status)
