@@ -191,7 +191,7 @@ def _work(steps: Sequence[Step], answers: Answers, session: Session, journal: Jo
     """The run itself, drawn as it goes; what has been done so far is known to whoever interrupts it."""
     session.under_way = work = UnderWay()
     with session.screen.progress() as progress:
-        session.host.heard = progress.heard
+        session.host.on_line = progress.show_output
         for event in engine_run(steps, answers, session.host, journal, known):
             match event:
                 case Started():

@@ -134,6 +134,6 @@ class Session:
         )
 
     def leave(self) -> None:
-        """No command that was asked something on this machine is left running."""
+        """No command that only answers a question is left running."""
         if "host" in vars(self):
-            self.host.end_questions()
+            self.host.kill_queries()

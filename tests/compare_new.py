@@ -28,8 +28,8 @@ def overlay() -> type[Any]:
 class Local:
     """What the class of the machine that the program runs on can do beyond a System."""
 
-    def end_questions(self) -> None:
-        """None was begun."""
+    def kill_queries(self) -> None:
+        """None runs."""
 
 
 def command_failed() -> type[Exception]:

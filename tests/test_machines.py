@@ -22,8 +22,9 @@ from hermes_setup import durable
 from hermes_setup.engine.cached import CachedHost
 from hermes_setup.errors import CommandFailed, HermesSetupError
 from hermes_setup.host import ABSENT, File, Folder, Link, Ran, Request, Special, System
-from hermes_setup.system.local import LARGEST, Local
+from hermes_setup.system.local import Local
 from hermes_setup.system.overlay import Nothing, Overlay
+from hermes_setup.system.processes import LARGEST_OUTPUT
 from hermes_setup.system.rehearsal import Rehearsal
 
 ME = pwd.getpwuid(os.getuid()).pw_name
@@ -230,8 +231,8 @@ def test_who_leaves_ends_what_its_threads_have_asked() -> None:
     code = (
         "import os\nfrom hermes_setup.parallel import Task\nfrom hermes_setup.system.local import Local\n"
         "host = Local()\nTask(lambda: host.ask(['sleep', '600'], seconds=500))\n"
-        "while not host._asked: pass\n"
-        "(process,) = host._asked\nhost.end_questions()\nprint(process.pid, flush=True)\nos._exit(0)\n"
+        "while not host._queries.running: pass\n"
+        "(process,) = host._queries.running\nhost.kill_queries()\nprint(process.pid, flush=True)\nos._exit(0)\n"
     )
     left = int(subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=True).stdout)
     deadline = time.monotonic() + 5
@@ -256,7 +257,7 @@ def test_a_command_is_heard_while_it_is_at_work(local: Local, tmp_path: Path) ->
         heard.append(line)
         (tmp_path / line.split(maxsplit=1)[0]).touch()
 
-    local.heard = hear
+    local.on_line = hear
     wait = f"while ! test -e {tmp_path}/%s; do sleep 0.01; done"
     ran = local.run(
         [
@@ -415,7 +416,7 @@ def test_a_command_that_says_too_much_is_ended_and_one_that_is_late_with_all_tha
     began = time.monotonic()
     told = Local().ask(["yes"], seconds=30)
     assert not told.ok
-    assert len(told.out) == LARGEST
+    assert len(told.out) == LARGEST_OUTPUT
     assert Local().ask(["sh", "-c", "sleep 60 & sleep 60"], seconds=0.3).code == 124
     assert time.monotonic() - began < 20
 

@@ -369,11 +369,11 @@ def test_what_a_command_says_stands_below_the_moving_line_while_it_is_at_work(mo
     monkeypatch.setenv("TERM", "xterm")
     paper, screen = Paper(40, REAL), pyte.Screen(40, 10)
     with paper.screen.progress() as progress:
-        progress.heard("before anything is at work")
+        progress.show_output("before anything is at work")
         progress.show(Started("packages", "Packages", 7, 14))
         progress.show(Doing("packages", RELOAD))
         for line in ("Unpacking", "Setting up " + WIDE + EVIL):
-            progress.heard(line)
+            progress.show_output(line)
         end = time.monotonic() + 5
         while "Setting up" not in paper.text and time.monotonic() < end:
             time.sleep(0.01)
@@ -383,7 +383,7 @@ def test_what_a_command_says_stands_below_the_moving_line_while_it_is_at_work(mo
         assert rows[1].startswith("  | Setting up ")
         assert len(rows) == 2
         progress.show(Did("packages", RELOAD))
-        progress.heard("after it has ended")
+        progress.show_output("after it has ended")
     screen.reset()
     pyte.Stream(screen).feed(paper.text.replace("\n", "\r\n"))
     assert "".join(screen.display).strip() == "", "a row of it was left"

@@ -50,7 +50,7 @@ def proc(tmp_path: Path) -> Path:
 
 
 def test_every_listener_is_told_with_its_process_and_unit(proc: Path) -> None:
-    me = sockets._owner(str(proc))
+    me = sockets._user(str(proc))
     assert sockets.listeners(str(proc)) == (
         Listener("::1", 22),
         Listener("0.0.0.0", 80, 7, "nginx", "nginx.service", me),

@@ -77,33 +77,33 @@ def rehearse(answers: Answers, steps: Sequence[Step], dashboards: Sequence[tuple
     from hermes_setup.engine.undoing import NoJournal
     from hermes_setup.session import Outcome
     from hermes_setup.system.local import Local
-    from hermes_setup.system.rehearsal import Part, Rehearsal
+    from hermes_setup.system.rehearsal import Rehearsal, Scenario
     from hermes_setup.values import replace
 
     started = time.monotonic()
-    play = answers.backend or DEFAULT_BACKEND
+    stand_in = answers.backend or DEFAULT_BACKEND
     here = Local().addresses()
     public = answers.public_addresses or outer(here)
-    part = Part(
+    scenario = Scenario(
         answers.domain.ascii,
         answers.issuer.directory,
         tuple(dashboards),
-        (play.address, play.port),
+        (stand_in.address, stand_in.port),
         tuple(dict.fromkeys((*here, *public))),
         public,
     )
     copy = Rehearsal()
     try:
         with copy:
-            for step in copy.prepare(part):
+            for step in copy.prepare(scenario):
                 screen.say(f"{step} ...", "dim")
-            if copy.plays:
+            if copy.plays_hermes:
                 screen.say("No Hermes answers here, so the copy has a stand-in for it.", "dim")
-            if copy.unfiltered:
+            if copy.no_firewall:
                 screen.hang(
                     "warning: ",
                     "The rules of this server's firewall could not be taken over into the copy, so the step Firewall says nothing "
-                    f"about this server; sudo hermes-setup --dry-run does. ({screen.clean(copy.unfiltered)})",
+                    f"about this server; sudo hermes-setup --dry-run does. ({screen.clean(copy.no_firewall)})",
                     "bold yellow",
                 )
             if copy.no_authority:
@@ -123,7 +123,7 @@ def rehearse(answers: Answers, steps: Sequence[Step], dashboards: Sequence[tuple
             raise
         screen.failed(failed.cause)
         if "No space left on device" in getattr(failed.cause, "output", ""):
-            screen.say(f"The copy lives in memory, and may take {copy.room >> 20} MB of it: too little for this.")
+            screen.say(f"The copy lives in memory, and may take {copy.memory >> 20} MB of it: too little for this.")
         screen.say(f"A real run would fail here, too, and put the files of this step back. {GONE}", "bold")
         return Outcome.FAILED
     screen.say()
@@ -150,7 +150,7 @@ def _unless_it_died(copy: Rehearsal) -> Iterator[None]:
     try:
         yield
     except HermesSetupError:
-        if not copy.interrupted and not copy.whole():
+        if not copy.interrupted and not copy.is_intact():
             raise HermesSetupError(
                 "The copy, or a part of it, was killed in the middle. That says nothing about this server, which is as it was.",
                 hint="Most often memory ran out: look at free -m and dmesg | tail, then run it again.",

@@ -23,7 +23,7 @@ from hermes_setup.host import (
 
 
 class Nothing:
-    """A machine with nothing on it, and nobody to talk to."""
+    """A machine with nothing on it, and no network."""
 
     def look(self, path: str) -> Node:
         """Only the root folder."""
@@ -50,7 +50,7 @@ class Nothing:
         return Records("error", server=server)
 
     def fetch(self, request: Request) -> Response:  # noqa: ARG002
-        """Nobody listens."""
+        """Nothing listens."""
         return Response(0, error="refused")
 
     def given(self, fact: str) -> bool:  # noqa: ARG002
@@ -63,7 +63,7 @@ class Nothing:
 
 
 class Overlay:
-    """Reads fall through to `base`; writes stay here; a Run is not run, what it gives is taken as done."""
+    """Reads fall through to `base`, writes stay here. A command is not run; what it `gives` is taken as done."""
 
     def __init__(self, base: Host) -> None:
         self._base = base
@@ -71,11 +71,11 @@ class Overlay:
         self._given: set[str] = set()
 
     def look(self, path: str) -> Node:
-        """What was put there, else what the machine below has."""
+        """What was put there, else what `base` has."""
         return self._nodes[path] if path in self._nodes else self._base.look(path)
 
     def names(self, folder: str) -> tuple[str, ...]:
-        """The names below, less those removed here, plus those put here."""
+        """Those of `base`, without what was removed here, and with what was put here."""
         found = set(self._base.names(folder))
         for path, node in self._nodes.items():
             if os.path.dirname(path) == folder.rstrip("/"):
@@ -103,7 +103,7 @@ class Overlay:
         return self._base.fetch(request)
 
     def given(self, fact: str) -> bool:
-        """True once a Run that gives it was taken as done."""
+        """True once a command that gives it was taken as done."""
         return fact in self._given or self._base.given(fact)
 
     def now(self) -> datetime:
@@ -111,17 +111,17 @@ class Overlay:
         return self._base.now()
 
     def put(self, path: str, node: Node) -> None:
-        """The path holds the node, here. Refuses what the real machine refuses."""
-        below = self.look(path)
+        """The path holds the node here. Refuses what the real machine refuses."""
+        present = self.look(path)
         if isinstance(node, Special):
             raise HermesSetupError(f"{path} is special ({node.why}) and is never written.")
         if (
-            isinstance(below, Folder)
+            isinstance(present, Folder)
             and not isinstance(node, Folder)
             and not (isinstance(node, Absent) and not self.names(path))
         ):
             raise HermesSetupError(f"{path} is a folder and not empty.", hint=f"Other files are in it: ls -la {path}")
-        if isinstance(node, Folder) and not isinstance(below, (Folder, Absent)):
+        if isinstance(node, Folder) and not isinstance(present, (Folder, Absent)):
             raise HermesSetupError(f"{path} could not be written: Not a directory.", hint=f"Look at: ls -la {path}")
         if not isinstance(node, Absent):
             parent = os.path.dirname(path)
@@ -138,13 +138,13 @@ class Overlay:
         env: Mapping[str, str] | None = None,  # noqa: ARG002
         seconds: float = 600.0,  # noqa: ARG002
     ) -> Ran:
-        """Nothing is run; what it would give is taken as done."""
+        """Not run; what it would give is taken as done."""
         if gives:
             self._given.add(gives)
         return Ran(0, "", "")
 
     def wait(self, condition: Callable[[], bool], *, seconds: float) -> bool:  # noqa: ARG002
-        """True: nothing was run that one could wait for."""
+        """True: nothing was run that could be waited for."""
         return True
 
     def touches(self) -> bool:

@@ -1,4 +1,4 @@
-"""Who listens, and on which addresses this machine is reached: read from /proc, since small systems have neither ss nor ip.
+"""Listening sockets and this machine's own addresses: read from /proc, since small systems have neither ss nor ip.
 
 Sources: proc(5), `net/ipv4/tcp_ipv4.c` and `net/ipv6/tcp_ipv6.c` (the columns of /proc/net/tcp and tcp6),
 `net/ipv4/fib_trie.c`, `net/ipv6/addrconf.c` (if_inet6).
@@ -27,17 +27,17 @@ def listeners(proc: str = "/proc") -> tuple[Listener, ...]:
             if len(fields) > 9 and fields[3] == LISTEN:
                 address, _, port = fields[1].partition(":")
                 found[fields[9]] = (_address(address), int(port, 16))
-    holders = _holders(proc, set(found)) if found else {}
+    pids = _pids_by_inode(proc, set(found)) if found else {}
     made = {
-        Listener(address, port, pid, *_about(proc, pid)) if pid else Listener(address, port)
+        Listener(address, port, pid, *_process(proc, pid)) if pid else Listener(address, port)
         for inode, (address, port) in found.items()
-        for pid in [holders.get(inode, 0)]
+        for pid in [pids.get(inode, 0)]
     }
     return tuple(sorted(made, key=lambda each: (each.port, each.address, each.pid)))
 
 
 def _address(text: str) -> str:
-    """The kernel prints 32-bit words in its own byte order."""
+    """The address as text; the kernel prints it in 32-bit words of its own byte order."""
     words = [bytes.fromhex(text[at : at + 8]) for at in range(0, len(text), 8)]
     raw = b"".join(word[::-1] if sys.byteorder == "little" else word for word in words)
     address = ipaddress.ip_address(raw)
@@ -45,11 +45,11 @@ def _address(text: str) -> str:
     return str(mapped or address)
 
 
-def _holders(proc: str, inodes: set[str]) -> dict[str, int]:
+def _pids_by_inode(proc: str, inodes: set[str]) -> dict[str, int]:
     """Inode -> the oldest process that has the socket open (nginx's master, not its workers)."""
     found: dict[str, int] = {}
-    for pid in sorted((name for name in _names(proc) if name.isdigit()), key=int):
-        for handle in _names(f"{proc}/{pid}/fd"):
+    for pid in sorted((name for name in _entries(proc) if name.isdigit()), key=int):
+        for handle in _entries(f"{proc}/{pid}/fd"):
             with contextlib.suppress(OSError):
                 target = os.readlink(f"{proc}/{pid}/fd/{handle}")
                 if target.startswith("socket:[") and target[8:-1] in inodes:
@@ -59,15 +59,15 @@ def _holders(proc: str, inodes: set[str]) -> dict[str, int]:
     return found
 
 
-def _about(proc: str, pid: int) -> tuple[str, str, str, bool]:
-    """(name, unit, user, whether the unit is that user's own) of a process; "" for what cannot be told."""
+def _process(proc: str, pid: int) -> tuple[str, str, str, bool]:
+    """(name, unit, user, whether the unit is that user's own) of a process; "" for what can't be seen."""
     name = "".join(_lines(f"{proc}/{pid}/comm")).strip()
     group = _lines(f"{proc}/{pid}/cgroup")
     container = _container(group)
     if container and container == _container(_lines(f"{proc}/self/cgroup")):
-        container, group = "", []  # this program is in that container, too: for it, that is the machine
+        container, group = "", []  # this program runs in that container, too, which is the machine as far as it can see
     unit, of_user = _unit(group)
-    return name, container or unit, _owner(f"{proc}/{pid}"), of_user and not container
+    return name, container or unit, _user(f"{proc}/{pid}"), of_user and not container
 
 
 def _container(cgroup: list[str]) -> str:
@@ -89,7 +89,7 @@ def _container(cgroup: list[str]) -> str:
 def _unit(cgroup: list[str]) -> tuple[str, bool]:
     """The systemd unit, and whether a user's own systemd runs it.
 
-    user@1000.service is that systemd, never the unit meant: whoever stops it ends the user's whole session.
+    user@1000.service is that systemd itself, never the unit meant: stopping it ends the user's whole session.
     """
     for line in cgroup:
         units = re.findall(r"/([^/]+\.service)(?=/|$)", line.rpartition(":")[2])
@@ -99,7 +99,7 @@ def _unit(cgroup: list[str]) -> tuple[str, bool]:
     return "", False
 
 
-def _owner(folder: str) -> str:
+def _user(folder: str) -> str:
     try:
         uid = os.stat(folder).st_uid
     except OSError:
@@ -135,7 +135,7 @@ def _lines(path: str) -> list[str]:
         return []
 
 
-def _names(folder: str) -> list[str]:
+def _entries(folder: str) -> list[str]:
     try:
         return os.listdir(folder)
     except OSError:

@@ -71,8 +71,8 @@ class Progress:
         else:
             self._screen.hang(f"{self._head}: ", f"{why} ...")
 
-    def heard(self, line: str) -> None:
-        """What the command at work said last stands below the moving line. Where nothing moves, it is not shown."""
+    def show_output(self, line: str) -> None:
+        """The last line that the running command printed is below the moving line. Where nothing moves, it is not shown."""
         if self._status:
             self._status.update(self._rows(self._line, f"  | {self._screen.clean(line)}"))
 

@@ -5,11 +5,13 @@ only), network, process numbers, host name. `Rehearsal` stays outside and passes
 `Local` in there. The copy lives as long as the socket between the two is open: however this process ends, the kernel
 closes it, process 1 of the copy ends, and with it every process, mount and interface of the copy (pid_namespaces(7)).
 
-    copy.py       the copy itself: its file systems, what is missing in them, its network, and who answers the calls
+    copy.py       the process inside the copy, which answers the calls
+    files.py      the copy's file systems
+    network.py    the copy's network: addresses, firewall, taken ports
     internet.py   what is around it: name servers, and a certificate authority under Let's Encrypt's names
-    standins.py   whoever listens on the real machine, played by something that only takes the place
+    standins.py   take the ports of the programs that listen on the real machine
 
-This machine's systemd cannot be reached from the copy: its sockets are in /run, and the copy has a /run of its own.
+This machine's systemd can't be reached from the copy: its sockets are in /run, and the copy has a /run of its own.
 """
 
 from __future__ import annotations
@@ -33,61 +35,72 @@ NAMESPACES = ("--mount", "--pid", "--ipc", "--uts", "--net")
 
 
 class NotAllowed(HermesSetupError):
-    """A copy cannot be made here."""
+    """A copy can't be made here."""
 
     exit_code = 3
 
 
 @dataclass(frozen=True)
-class Part:
-    """What a rehearsal is to play: for which name, with which CA ("": none), and where Hermes really is."""
+class Scenario:
+    """What the copy is to be set up for: under which name, with which CA, and where its Hermes is."""
 
     domain: str
-    directory: str
-    dashboards: tuple[tuple[str, int], ...]  # address and port of each that proved to be Hermes
-    play: tuple[str, int]  # where one is played if there is none
+    directory: str  # of the CA; "": none
+    dashboards: tuple[tuple[str, int], ...]  # address and port of each that is Hermes on the machine
+    stand_in: tuple[str, int]  # where a stand-in plays Hermes if there is none
     addresses: tuple[str, ...]  # of the copy
-    public: tuple[str, ...]  # those of them that the domain leads to
+    public: tuple[str, ...]  # those of them that the domain points to
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the copy can't see of the machine that it is a copy of."""
+
+    listeners: tuple[Listener, ...]  # without nginx, which is started in the copy
+    interface: str  # of the default route
+    other_interfaces: tuple[str, ...]
+    has_nginx: bool  # it runs
+    has_cron: bool  # cron runs, or systemd, which starts renewals as well
 
 
 class Rehearsal:
-    """A System: what is done here happens, in the copy, and is gone with it. Made and ended by `with`.
+    """A System: what is done here happens in the copy, and is gone with it. Made and ended by `with`.
 
     `root` puts every path below another folder of the copy (for tests). Raises NotAllowed where no copy can be made.
     """
 
     def __init__(self, root: str = "/") -> None:
         self._root = root
-        self._here = Local()
-        self.no_authority = ""
-        """Why there is no CA in the copy, once prepared; "" where there is one, or none was wanted."""
+        self._machine = Local()
         self.interrupted = False
-        """True once a signal has come in the midst of a call: the copy is gone."""
-        self.unfiltered = ""
-        """Why the machine's firewall is not in the copy, once prepared; "" where it is."""
-        self.plays = False
-        """True when Hermes is played in the copy, once prepared, because there is none on the machine."""
-        self.room = 0
+        """True once a signal has come in the middle of a call: the copy is gone."""
+        self.memory = 0
         """Bytes that the copy may write at most."""
+        self.no_authority = ""
+        """Once prepared, why there is no CA in the copy; "" where there is one, or none was wanted."""
+        self.no_firewall = ""
+        """Once prepared, why the machine's firewall is not in the copy; "" where it is."""
+        self.plays_hermes = False
+        """Once prepared, True when a stand-in plays Hermes in the copy, because there is none on the machine."""
 
     def __enter__(self) -> Rehearsal:  # noqa: PYI034 - Self is not in the standard library of 3.10
         self._control, theirs = socket.socketpair()
-        self._words = os.memfd_create("words")
+        self._errors = os.memfd_create("errors")  # what the copy prints to stderr
         net = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             self._process = subprocess.Popen(
-                # killed with this process, even if somebody has stopped it (prctl(2), PR_SET_PDEATHSIG)
+                # killed with this process, even while it is stopped by SIGSTOP (prctl(2), PR_SET_PDEATHSIG)
                 ["setpriv", "--pdeathsig", "KILL", "unshare", *NAMESPACES, "--fork", "--kill-child", "--"]
                 + python("copy", str(theirs.fileno()), str(net), self._root),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=self._words,
+                stderr=self._errors,
                 pass_fds=(theirs.fileno(), net),
-                start_new_session=True,  # ^C and a dropped terminal reach it only through us
+                start_new_session=True,  # ^C and a lost terminal reach it only through us
                 cwd="/",
             )
             theirs.close()
-            self.room = int(self._call("build"))
+            self.memory = int(self._call("build"))
         except BaseException as error:
             self.__exit__()
             if isinstance(error, (HermesSetupError, OSError)):
@@ -107,54 +120,44 @@ class Rehearsal:
                 process.kill()
                 process.wait()
                 raise
-        os.close(self._words)
+        os.close(self._errors)
 
-    def prepare(self, part: Part) -> Iterator[str]:
-        """Each step is named before it is done; after the last, the copy is what its machine is to the world."""
-        here = self._here
-        if part.directory:
+    def prepare(self, scenario: Scenario) -> Iterator[str]:
+        """Each step is named before it is done; after the last, the copy is ready for the run."""
+        if scenario.directory:
             yield "Fetching a certificate authority for tests (Pebble), which stands in for the real one"
             self.no_authority = str(self._call("fetch_authority"))
         yield "Connecting the copy to an internet of its own"
-        nginx = [each for each in here.listeners() if each.process == "nginx" and not each.contained]
-        held = tuple(each for each in here.listeners() if each not in nginx)
-        running = {path: here.look(f"/proc/{path}/comm") for path in here.names("/proc") if path.isdigit()}
-        cron = any(isinstance(node, File) and node.content == b"cron\n" for node in running.values())
-        clock = cron or os.path.isdir("/run/systemd/system")
-        device = _device()
-        links = [name for _, name in socket.if_nameindex() if name not in ("lo", device)]
-        self.plays, self.unfiltered = self._call(
-            "connect", part, held, device=device, links=links, nginx=bool(nginx), clock=clock
-        )
+        self.plays_hermes, self.no_firewall = self._call("connect", scenario, _seen_of(self._machine))
 
-    def whole(self) -> bool:
-        """True while the copy, and what is around it, is as it was prepared: what fails then is no fault of the copy's."""
+    def is_intact(self) -> bool:
+        """True while the copy and its internet are as they were prepared: what fails then is not the copy's fault."""
         try:
-            return bool(self._call("whole"))
+            return bool(self._call("is_intact"))
         except HermesSetupError:
             return False
 
-    def _call(self, what: str, *args: object, **options: object) -> Any:
-        """What `Copy` answers, or its error. From several threads at a time, if need be."""
+    def _call(self, method: str, *args: object, **options: object) -> Any:
+        """What that method of `Copy` returns, or raises. May be called from several threads at a time."""
         ours, theirs = socket.socketpair()
         with ours:
             try:
                 with theirs:
                     socket.send_fds(self._control, [b"?"], [theirs.fileno()])
-                ours.sendall(pickle.dumps((what, args, options)))
+                ours.sendall(pickle.dumps((method, args, options)))
                 ours.shutdown(socket.SHUT_WR)
-                told = b"".join(iter(lambda: ours.recv(65536), b""))
+                answer = b"".join(iter(lambda: ours.recv(65536), b""))
             except OSError:
-                told = b""
-            except BaseException:  # ^C, a signal: what goes on in there must not meet what tidies up after it
+                answer = b""
+            except BaseException:  # ^C, a signal: what still runs in there must not meet what cleans up after it
                 self.interrupted = True
                 self._control.close()
                 raise
-        if not told:
-            said = os.pread(self._words, 65536, 0).decode(errors="replace").strip()
-            raise HermesSetupError(f"The copy has ended: {said or 'it was killed'}.", hint="Run it again.")
-        done, value = pickle.loads(told)  # noqa: S301 - from our own process
-        if not done:
+        if not answer:
+            errors = os.pread(self._errors, 65536, 0).decode(errors="replace").strip()
+            raise HermesSetupError(f"The copy has ended: {errors or 'it was killed'}.", hint="Run it again.")
+        returned, value = pickle.loads(answer)  # noqa: S301 - from our own process
+        if not returned:
             raise value
         return value
 
@@ -175,7 +178,7 @@ class Rehearsal:
         return ran
 
     def listeners(self) -> tuple[Listener, ...]:
-        """Those of the copy; what stands in for a program of the machine is called as that program."""
+        """Those of the copy; a stand-in for a program of the machine has the name of that program."""
         return tuple(self._call("listeners"))
 
     def addresses(self) -> tuple[str, ...]:
@@ -198,7 +201,7 @@ class Rehearsal:
 
     def now(self) -> datetime:
         """See `Host.now`."""
-        return self._here.now()
+        return self._machine.now()
 
     def put(self, path: str, node: Node) -> None:
         """See `System.put`."""
@@ -219,7 +222,7 @@ class Rehearsal:
 
     def wait(self, condition: Callable[[], bool], *, seconds: float) -> bool:
         """See `System.wait`."""
-        return self._here.wait(condition, seconds=seconds)
+        return self._machine.wait(condition, seconds=seconds)
 
     def touches(self) -> bool:
         """Always: what is done in the copy really happens there."""
@@ -227,7 +230,7 @@ class Rehearsal:
 
 
 def python(module: str, *args: str) -> list[str]:
-    """The command that runs `main` of a neighbour of this module, with this very Python and its libraries."""
+    """The command that runs `main` of a module of this package, with this very Python and its libraries."""
     path = [os.path.abspath(each) for each in sys.path]
     start = f"import sys; sys.path[:] = {path!r}; from {__name__}.{module} import main; main(*sys.argv[1:])"
     return [sys.executable, "-I", "-c", start, *args]
@@ -235,15 +238,30 @@ def python(module: str, *args: str) -> list[str]:
 
 def _not_allowed(error: Exception) -> NotAllowed:
     output = getattr(error, "output", "").strip()
-    said = " ".join(part for part in (str(error), output) if part)
+    reason = " ".join(part for part in (str(error), output) if part)
     return NotAllowed(
-        f"This server cannot be copied, so nothing was rehearsed: {said}",
+        f"This server can't be copied, so nothing was rehearsed: {reason}",
         hint="Containers often forbid it. To see every change without making it: sudo hermes-setup --dry-run",
     )
 
 
-def _device() -> str:
-    """The interface of the default route; the copy's has its name, for the firewall's rules.
+def _seen_of(machine: Local) -> Machine:
+    listeners = machine.listeners()
+    nginx = [each for each in listeners if each.process == "nginx" and not each.contained]
+    processes = [machine.look(f"/proc/{pid}/comm") for pid in machine.names("/proc") if pid.isdigit()]
+    cron = any(isinstance(name, File) and name.content == b"cron\n" for name in processes)
+    interface = _default_interface()
+    return Machine(
+        tuple(each for each in listeners if each not in nginx),
+        interface,
+        tuple(name for _, name in socket.if_nameindex() if name not in ("lo", interface)),
+        has_nginx=bool(nginx),
+        has_cron=cron or os.path.isdir("/run/systemd/system"),
+    )
+
+
+def _default_interface() -> str:
+    """The interface of the default route; the copy's has the same name, for the firewall's rules.
 
     Sources: proc(5), net/route; net/ipv6/route.c in the kernel for the columns of ipv6_route.
     """

@@ -1,7 +1,7 @@
-"""Who stands in for the programs that listen on the real machine, in a copy of it: their ports are taken there, too.
+"""Stand-ins for the programs that listen on the real machine: their ports are taken in the copy, too.
 
-Hermes has a stand-in that answers as it does, and refuses what it refuses; a way from the copy into the real one would
-be a door that nobody asked for. The others answer every request with 404, as no Hermes does.
+Hermes has a stand-in that answers as it does, and refuses what it refuses: a connection from the copy to the real one would
+expose what must not be exposed. The others answer every request with 404, which Hermes never does.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class _Quiet(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's word
         """Nothing is written."""
 
-    def tell(self, status: int, kind: str, body: bytes) -> None:
-        """The whole answer."""
+    def respond(self, status: int, kind: str, body: bytes) -> None:
+        """The whole response is sent."""
         self.send_response_only(status)
         self.send_header("Server", "a stand-in, in this copy")
         self.send_header("Content-Type", kind)
@@ -40,20 +40,20 @@ class Other(_Quiet):
     """Any program that is not Hermes."""
 
     def do_GET(self) -> None:
-        """There is nothing."""
-        self.tell(404, "text/plain", b"not here\n")
+        """Nothing is here."""
+        self.respond(404, "text/plain", b"not here\n")
 
 
 class Dashboard(_Quiet):
-    """Hermes's dashboard, as far as it can be told from outside: its status, a page, a WebSocket; its Host and Origin."""
+    """Hermes's dashboard, as far as our checks go: its status, a page, a WebSocket; which Host and Origin it accepts."""
 
     def do_GET(self) -> None:
         """As the real one answers."""
         hosts = ("localhost", "127.0.0.1", "[::1]")
         origin = self.headers.get("Origin", "http://localhost").partition("://")[2]
-        told = (self.headers.get("Host", ""), origin)
-        if any(name.rpartition(":")[0] not in hosts and name not in hosts for name in told):
-            return self.tell(400, "application/json", b'{"detail":"Invalid Host header"}')
+        names = (self.headers.get("Host", ""), origin)
+        if any(name.rpartition(":")[0] not in hosts and name not in hosts for name in names):
+            return self.respond(400, "application/json", b'{"detail":"Invalid Host header"}')
         if self.headers.get("Upgrade", "").lower() == "websocket":
             key = self.headers.get("Sec-WebSocket-Key", "").encode()
             self.send_response_only(101)
@@ -65,12 +65,14 @@ class Dashboard(_Quiet):
             self.close_connection = True
             return None
         if self.path == "/api/status":
-            return self.tell(200, "application/json", json.dumps({"version": VERSION, "auth_required": False}).encode())
-        return self.tell(200, "text/html", PAGE)
+            return self.respond(
+                200, "application/json", json.dumps({"version": VERSION, "auth_required": False}).encode()
+            )
+        return self.respond(200, "text/html", PAGE)
 
 
-def stand_in(each: Listener, kind: type[BaseHTTPRequestHandler], *, both: bool) -> bool:
-    """The place of that listener is taken in this network; False where its address is not here.
+def listen(each: Listener, kind: type[BaseHTTPRequestHandler], *, both: bool) -> bool:
+    """The listener's address and port are taken in this network; False where its address is not here.
 
     `both`: a socket on "::" takes the port of IPv4, too.
     """

@@ -1,0 +1,195 @@
+"""Commands of this machine: those that only answer a question, and those that change something."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import resource
+import select
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from hermes_setup.errors import CommandFailed
+from hermes_setup.host import Ran
+
+LARGEST_OUTPUT = 16 * 1024 * 1024
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin"
+
+
+class Queries:
+    """Commands that only read, several at a time if need be, each with a deadline."""
+
+    def __init__(self) -> None:
+        self.running: set[subprocess.Popen[bytes]] = set()
+
+    def ask(self, argv: Sequence[str], seconds: float) -> Ran:
+        """See `Host.ask`."""
+        with open(os.memfd_create("out"), "w+b") as out, open(os.memfd_create("err"), "w+b") as err:
+            try:
+                process = subprocess.Popen(
+                    list(argv),
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    env=_environment({}),
+                    start_new_session=True,
+                )
+            except OSError as error:
+                return Ran(127 if error.errno == errno.ENOENT else 126, "", os.strerror(error.errno or 0))
+            self.running.add(process)
+            # It has ended already; or is another user's by now, which a root without CAP_SYS_RESOURCE may not limit.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                # It may be someone else's program (a user's node), and print more than there is memory.
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (LARGEST_OUTPUT, LARGEST_OUTPUT))
+            try:
+                if not _ends_within(process, seconds):
+                    return Ran(124, "", f"no answer within {seconds:g} s")
+            finally:
+                self.running.discard(process)
+                if process.returncode is None:  # the time is over, or ^C
+                    _kill(process)
+                    process.wait()
+            out.seek(0)
+            err.seek(0)
+            return Ran(process.returncode, out.read().decode(errors="replace"), err.read().decode(errors="replace"))
+
+    def kill_all(self) -> None:
+        """None of them runs any more: for a process that ends while its other threads still wait for an answer."""
+        for process in tuple(self.running):
+            _kill(process)
+
+
+def run(
+    argv: Sequence[str], *, stdin: bytes, env: Mapping[str, str], seconds: float, on_line: Callable[[str], None]
+) -> Ran:
+    """See `System.run`. The command has a session of its own: a lost terminal or ^C reaches it only through us.
+
+    `on_line` is called with what it prints, as it prints it: of all that came at once, the last line.
+    """
+    try:
+        with _file_in_memory(stdin) as given:
+            process = subprocess.Popen(
+                list(argv),
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=_environment(env),
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise CommandFailed(f"{argv[0]} could not be started: {os.strerror(error.errno or 0)}.", code=127) from error
+    output = bytearray()
+    try:
+        for piece in _output(process, seconds):
+            output += piece
+            if line := _last_line(piece):
+                on_line(line)
+    except subprocess.TimeoutExpired:
+        output += _terminate(process)
+        raise CommandFailed(
+            f"{argv[0]} did not finish within {seconds:g} s and was stopped.",
+            output=output.decode(errors="replace"),
+            code=124,
+        ) from None
+    except BaseException:
+        _terminate(process)
+        raise
+    text = output.decode(errors="replace")
+    if process.returncode:
+        raise CommandFailed(
+            f"{' '.join(argv)} failed with {_status(process.returncode)}.", output=text, code=process.returncode
+        )
+    return Ran(0, text, "")
+
+
+def _status(code: int) -> str:
+    """A return code of `subprocess`, as a message names it."""
+    if code == -signal.SIGKILL:
+        return f"signal {-code} (killed, most often because memory ran out: look at `free -m` and `dmesg | tail`)"
+    return f"signal {-code}" if code < 0 else f"status {code}"
+
+
+@contextlib.contextmanager
+def _file_in_memory(content: bytes) -> Iterator[int]:
+    """A file with that content, never on a disk, to be read from its start. Unlike a pipe it waits for no reader."""
+    if not content:
+        yield subprocess.DEVNULL
+        return
+    with open(os.memfd_create("stdin"), "w+b") as file:
+        file.write(content)
+        file.seek(0)
+        yield file.fileno()
+
+
+def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """True as soon as it has ended, False after that time. (Popen.wait with a timeout polls, up to 50 ms late.)"""
+    try:
+        handle = os.pidfd_open(process.pid)
+    except (OSError, AttributeError):  # kernels before 5.3, a Python built for one
+        handle = -1
+    try:
+        if handle >= 0:
+            poll = select.poll()
+            poll.register(handle, select.POLLIN)
+            if not poll.poll(max(0.0, seconds) * 1000):
+                return False
+        process.wait(seconds if handle < 0 else None)
+    except subprocess.TimeoutExpired:
+        return False
+    finally:
+        if handle >= 0:
+            os.close(handle)
+    return True
+
+
+def _output(process: subprocess.Popen[bytes], seconds: float) -> Iterator[bytes]:
+    """What it prints, as it comes; it has ended when this is exhausted. Raises TimeoutExpired after that time."""
+    deadline = time.monotonic() + seconds
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout or -1, selectors.EVENT_READ)
+        while True:
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                raise subprocess.TimeoutExpired(process.args, seconds)
+            piece = os.read(process.stdout.fileno() if process.stdout else -1, 65536)
+            if not piece:
+                break
+            yield piece
+    process.wait(max(0.0, deadline - time.monotonic()))
+    if process.stdout:
+        process.stdout.close()
+
+
+def _last_line(piece: bytes) -> str:
+    """The last line that is not empty; a carriage return starts one, too, as in apt's percentages."""
+    lines = piece.decode(errors="replace").replace("\r", "\n").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def _terminate(process: subprocess.Popen[bytes]) -> bytes:
+    """Its whole session has ended: by SIGTERM, so that apt and certbot clean up; killed 10 s later. What it still printed."""
+    for number, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired, ValueError):
+            return process.communicate(timeout=patience)[0] or b""
+    return b""
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    """A known environment: proxies and CA bundles are passed on, languages and the user's odd settings are not."""
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if key.lower().endswith("_proxy")
+        or key in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "HOME", "TERM")
+    }
+    return {"HOME": "/root", **kept, "PATH": PATH, "LC_ALL": "C.UTF-8", **more}
