@@ -18,7 +18,7 @@ from hermes_setup.host import File
 from hermes_setup.phrases import listed
 from hermes_setup.session import Outcome, Session, UnderWay
 from hermes_setup.stages.users import htpasswd
-from hermes_setup.ui.talk import discard, is_terminal
+from hermes_setup.ui.talk import discard
 from hermes_setup.values import dataclass, field
 
 TYPE_CHECKING = False
@@ -111,7 +111,7 @@ def _ask_to_go_ahead(job: Job, session: Session) -> Outcome:
     from hermes_setup.questions.prompt import Back, agreed
     from hermes_setup.values import replace
 
-    if not is_terminal():
+    if not session.interactive:
         raise WrongInput(
             "Can't ask whether to go ahead: this is not a terminal.", hint="Add --yes to agree to this plan."
         )

@@ -76,6 +76,13 @@ class Session:
         """True once each answer is on the disk as it is given: after ^C only the rest is asked."""
 
     @cached_property
+    def interactive(self) -> bool:
+        """True when someone can read questions and answer them."""
+        from hermes_setup.ui.talk import is_terminal
+
+        return is_terminal()
+
+    @cached_property
     def state(self) -> State:
         """The program's notes."""
         from hermes_setup.state.store import State

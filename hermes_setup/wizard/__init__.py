@@ -35,14 +35,14 @@ def run(argv: Sequence[str], session: Session) -> Outcome:
     found = parser.read(list(argv))
     session.choose(dry=found.dry_run, lockout=found.allow_lockout)
     from hermes_setup import __version__
-    from hermes_setup.ui.talk import is_terminal, say
+    from hermes_setup.ui.talk import say
 
-    if is_terminal() and os.geteuid() == 0:
+    if session.interactive and os.geteuid() == 0:
         say(f"hermes-setup {__version__}")  # at once: what a question needs takes a moment to load
     from hermes_setup.errors import WrongInput
     from hermes_setup.wizard import setup
 
-    if not is_terminal():
+    if not session.interactive:
         raise WrongInput(
             "Can't ask questions: this is not a terminal.",
             hint="Write the answers into a file: sudo hermes-setup apply --answers FILE.toml --yes (an example: "

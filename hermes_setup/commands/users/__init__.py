@@ -91,9 +91,8 @@ def ask_password(name: str, session: Session) -> tuple[str, dict[str, str]]:
     """The hash of the password that was typed or made up at the keyboard; see `new_password`."""
     from hermes_setup.questions.menu import ask_password as ask_at_keyboard
     from hermes_setup.questions.prompt import Back
-    from hermes_setup.ui.talk import is_terminal
 
-    if not is_terminal():
+    if not session.interactive:
         raise WrongInput(
             "Can't ask for the password: this is not a terminal.",
             hint="Add --generate (one is made up and printed), or --password-stdin and send it on stdin.",

@@ -66,7 +66,7 @@ def _add_list(arguments: argparse.Namespace, session: Session) -> Outcome:
     if raw.count(b"\n") > 300:
         say("A long list. Hashing a password is slow on purpose: about a minute for 3,000 of them ...")
     new, there = list_file.parse(raw, arguments.source, htpasswd.read(session.host))
-    _refuse_what_nobody_could_be_told(new, arguments)
+    _refuse_what_nobody_could_be_told(new, arguments, session)
     _warn_of_slow(new)
     if there:
         say(f"There already, and left as they are: {listed(there)}.")
@@ -77,15 +77,16 @@ def _add_list(arguments: argparse.Namespace, session: Session) -> Outcome:
     return users.change(answers, session, made_up)
 
 
-def _refuse_what_nobody_could_be_told(new: Sequence[ListedUser], arguments: argparse.Namespace) -> None:
+def _refuse_what_nobody_could_be_told(
+    new: Sequence[ListedUser], arguments: argparse.Namespace, session: Session
+) -> None:
     """Raises WrongInput where a password has to be asked for or shown, and there is no terminal for that."""
     import sys
 
     from hermes_setup.phrases import listed
-    from hermes_setup.ui.talk import is_terminal
 
     bare = [each.name for each in new if not each.hash and not each.password]
-    if bare and not arguments.generate and not is_terminal():
+    if bare and not arguments.generate and not session.interactive:
         raise WrongInput(
             f"{arguments.source} has no password for {listed(bare)}, and there is nobody to ask: this is not a terminal.",
             hint="In a terminal add --generate: they are made up and shown. Or write lines of name:password.",
