@@ -45,7 +45,7 @@ class Job:
     @property
     def leaves_nothing(self) -> bool:
         """True when nothing is set up here any more once it is done."""
-        return self.undoes is not None and self.undoes.before() is None
+        return self.undoes is not None and self.undoes.answers_before() is None
 
 
 def carry_out(job: Job, session: Session) -> Outcome:
@@ -80,8 +80,8 @@ def _do(job: Job, answers: Answers, session: Session) -> Outcome:
     if not changes_in(events):
         # Stopped, or refused, before it was proven: that it is there does not say that it works.
         if looks_in(events) or job.undoes:
-            state.open(state.answers())
-            _work(job.steps, answers, session, state.begin(), known)
+            state.mark_unfinished(state.answers())
+            _work(job.steps, answers, session, state.start_run(), known)
         _settle(job, answers, session)
         screen.findings(finding for _, finding in known.findings)
         screen.say("Nothing to do: everything is as it should be.", "bold")
@@ -93,11 +93,11 @@ def _do(job: Job, answers: Answers, session: Session) -> Outcome:
     if job.made_up and not job.asked:
         screen.say("Made-up passwords, shown only this once; save them now:", "bold")
         _hand_over(job.made_up)
-    state.open(state.answers())
+    state.mark_unfinished(state.answers())
     if not job.leaves_nothing:
-        state.agree(answers)
+        state.save_answers(answers)
     _note_lines(events, session, written=job.undoes is None)
-    journal = state.begin(undoes=job.undoes.name if job.undoes else "")
+    journal = state.start_run(undoes=job.undoes.name if job.undoes else "")
     session.renderer.forget()
     _work(job.steps, answers, session, journal, known if session.options.yes else None)
     _settle(job, answers, session)
@@ -129,10 +129,10 @@ def _ask_to_go_ahead(job: Job, session: Session) -> Outcome:
 
 def _settle(job: Job, answers: Answers, session: Session) -> None:
     """What was wanted holds, and nothing is unfinished."""
-    session.state.settle(None if job.leaves_nothing else answers)
+    session.state.mark_finished(None if job.leaves_nothing else answers)
     session.under_way = None
     session.finished = True
-    session.state.keep_rendered({} if job.leaves_nothing else session.renderer.used)
+    session.state.save_rendered({} if job.leaves_nothing else session.renderer.used)
 
 
 def _last_words(job: Job, answers: Answers, session: Session, codes: Sequence[str]) -> None:
@@ -153,7 +153,7 @@ def _undone(run: Journal, codes: Sequence[str], *, leaves_nothing: bool) -> str:
         return "Undone, except for what was edited since (above)."
     if leaves_nothing:
         return "Undone. Nothing is set up here any more. To start again: sudo hermes-setup"
-    if run.undoes:
+    if run.info.undoes:
         return "Done again: everything is as it was after that run. The same once more undoes it."
     return "Undone: everything is as it was before the last run. The same once more does that run again."
 
@@ -207,19 +207,19 @@ def _work(steps: Sequence[Step], answers: Answers, session: Session, journal: Jo
 
 
 def _note_lines(events: Sequence[Event], session: Session, *, written: bool) -> None:
-    """When the lines were written that the run of these events is about to change, or to leave. See `written.dated`.
+    """When the lines were written that the run of these events is about to change, or to leave. See `state.line_dates`.
 
     `written`: the run writes new lines; an undo brings old ones back.
     """
-    from hermes_setup.state.written import Written, dated
+    from hermes_setup.state.line_dates import LineDate, line_dates
 
     before = after = htpasswd.read(session.host)
     for _, change in changes_in(events):
         if isinstance(change, Place) and change.path == htpasswd.USERS_FILE:
             text = change.node.content if isinstance(change.node, File) else b""
             after = htpasswd.hashes(text.decode("utf-8", "surrogateescape"))
-    now = Written(session.host.now(), exact=True) if written else None
-    session.state.keep_lines(dated(session.state.lines(), before, after, htpasswd.last_written(), now))
+    now = LineDate(session.host.now(), exact=True) if written else None
+    session.state.save_line_dates(line_dates(session.state.line_dates(), before, after, htpasswd.last_written(), now))
 
 
 def _hand_over(made_up: Mapping[str, str]) -> None:

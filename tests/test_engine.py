@@ -170,7 +170,7 @@ def test_after_a_power_cut_going_back_restores_every_file_and_what_is_loaded(cut
         except PowerCut:
             pass
         machine.plug_in(-1, after=False)
-        assert put_back(Journal(f"{folder}/run").recall(), machine) == []
+        assert put_back(Journal(f"{folder}/run").changes(), machine) == []
     now = {path: node for path, node in machine.files().items() if path != CERT and not isinstance(node, Folder)}
     assert now == before  # all but the certificate, which is not given back, and folders for what is gone
 
@@ -243,7 +243,7 @@ def test_a_path_that_someone_edited_since_is_left_alone_when_going_back() -> Non
         journal = Journal(f"{folder}/run")
         list(run(steps(Files(((SITE, text("ours")),))), ANSWERS, machine, journal))
         machine.put(SITE, text("theirs"))
-        (left,) = put_back(journal.recall(), machine)
+        (left,) = put_back(journal.changes(), machine)
     assert SITE in left
     assert machine.look(SITE) == text("theirs")
 
@@ -255,7 +255,7 @@ def test_a_path_placed_twice_goes_back_to_what_was_there_first() -> None:
         journal = Journal(f"{folder}/run")
         stages = (Files(((SITE, text("second")),), "a"), Files(((SITE, text("third")),), "b"))
         list(run(steps(*stages), ANSWERS, machine, journal))
-        assert put_back(journal.recall(), machine) == []
+        assert put_back(journal.changes(), machine) == []
     assert machine.look(SITE) == text("first")
 
 
@@ -273,7 +273,7 @@ def test_a_torn_last_line_of_the_journal_is_left_out() -> None:
         )
         with open(f"{folder}/run/journal.jsonl", "r+b") as file:
             file.truncate(len(file.read()) - 5)
-        assert [change.path for change, _ in Journal(f"{folder}/run").recall() if isinstance(change, Place)] == [SITE]
+        assert [change.path for change, _ in Journal(f"{folder}/run").changes() if isinstance(change, Place)] == [SITE]
 
 
 def test_checks_are_taken_side_by_side() -> None:

@@ -21,7 +21,7 @@ from hermes_setup.stages.hermes.dashboards import Dashboard, Found
 from hermes_setup.stages.renewal import rehearsal, timers
 from hermes_setup.stages.renewal import stage as renewal
 from hermes_setup.stages.users import accounts
-from hermes_setup.state.written import Written, mark
+from hermes_setup.state.line_dates import LineDate, line_id
 from hermes_setup.values import replace
 from hermes_setup.wizard import status
 
@@ -70,7 +70,7 @@ def test_the_users_and_how_each_came() -> None:
 
 
 def test_the_users_with_where_from_and_since_when() -> None:
-    found, known = Written(NOW, exact=False), {mark("alice", "h"): Written(NOW - timedelta(days=1), exact=True)}
+    found, known = LineDate(NOW, exact=False), {line_id("alice", "h"): LineDate(NOW - timedelta(days=1), exact=True)}
     who = accounts.accounts(answers(), {"bob": "h", "alice": "h", "carol": "h"}, known, found)
     assert [f"{each.name}: {each.words}" for each in who] == [
         "bob: by menu or command, changed 2026-11-23 12:00 UTC or before",

@@ -242,7 +242,7 @@ def test_going_back_restores_every_file_and_what_nginx_has_loaded(cut: int, afte
         except PowerCut:
             pass
         machine.plug_in(-1, after=False)
-        assert put_back(Journal(f"{folder}/run").recall(), machine) == []
+        assert put_back(Journal(f"{folder}/run").changes(), machine) == []
     now = own(machine)
     now.pop(loading.STAMP, None)
     before.pop(loading.STAMP, None)

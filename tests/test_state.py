@@ -14,8 +14,8 @@ from hermes_setup.answers.table import from_json, to_json
 from hermes_setup.engine.changes import Place, Run, Stamp
 from hermes_setup.errors import Busy, HermesSetupError
 from hermes_setup.host import ABSENT, File, Folder, Link
+from hermes_setup.state.line_dates import LineDate
 from hermes_setup.state.store import LONGEST_RENDERED, State
-from hermes_setup.state.written import Written
 
 ANSWERS = Answers(
     Domain.parse("bücher.example"),
@@ -37,22 +37,22 @@ def state(tmp_path: Path) -> State:
 
 def test_answers_come_back_as_they_were_given(state: State) -> None:
     assert state.answers() is None
-    state.agree(ANSWERS)
+    state.save_answers(ANSWERS)
     assert state.answers() == ANSWERS
     assert from_json(to_json(ANSWERS.settled())) == ANSWERS.settled()
 
 
 def test_only_root_may_read_them(state: State) -> None:
     os.umask(0)
-    state.agree(ANSWERS)
+    state.save_answers(ANSWERS)
     assert oct(os.stat(state.folder).st_mode & 0o777) == "0o700"
     assert oct(os.stat(f"{state.folder}/answers.json").st_mode & 0o777) == "0o600"
 
 
 def test_agreeing_ends_the_draft(state: State) -> None:
-    state.keep_draft({"domain": "x.example.com"})
+    state.save_draft({"domain": "x.example.com"})
     assert state.draft() == {"domain": "x.example.com"}
-    state.agree(ANSWERS)
+    state.save_answers(ANSWERS)
     assert state.draft() is None
 
 
@@ -60,7 +60,7 @@ def test_agreeing_ends_the_draft(state: State) -> None:
     "text", ["", "[]", "{", '{"domain": "x"}', "\0", '{"domain": 5, "certificate": "self-signed"}']
 )
 def test_answers_that_cannot_be_read_are_said_and_not_guessed(state: State, text: str) -> None:
-    state.agree(ANSWERS)
+    state.save_answers(ANSWERS)
     Path(state.folder, "answers.json").write_text(text)
     with pytest.raises(HermesSetupError) as refused:
         state.answers()
@@ -78,9 +78,9 @@ def test_a_second_run_is_told_who_is_at_work(state: State) -> None:
 
 
 def test_a_run_that_changes_nothing_leaves_no_journal(state: State) -> None:
-    state.open(None)
-    state.begin()
-    assert list(state.runs()) == []
+    state.mark_unfinished(None)
+    state.start_run()
+    assert list(state.past_runs()) == []
 
 
 def test_the_journal_gives_back_every_kind_of_change(state: State) -> None:
@@ -94,52 +94,52 @@ def test_the_journal_gives_back_every_kind_of_change(state: State) -> None:
         (Stamp("/s", File(b"1", 0o600), "w"), Stamp("/s", ABSENT, "w")),
         (Run(("ufw", "allow", "80/tcp"), "w"), Run(("ufw", "delete", "allow", "80/tcp"), "w")),
     ]
-    journal = state.begin()
+    journal = state.start_run()
     for number, (change, undo) in enumerate(pairs):
-        journal.remember("first" if number < 2 else "second", change, undo)
-    ((last, _),) = state.runs()
-    assert list(last.recall()) == list(last.whole()) == pairs
-    assert list(last.recall("first")) == pairs[:2]
+        journal.record("first" if number < 2 else "second", change, undo)
+    last = next(state.past_runs()).journal
+    assert list(last.changes()) == list(last.all_changes()) == pairs
+    assert list(last.changes("first")) == pairs[:2]
 
 
 def test_only_the_newest_runs_are_kept(state: State) -> None:
     for number in range(25):
-        state.begin().remember("s", Place("/a", File(b"x"), "w"), Place("/a", File(str(number).encode()), "w"))
+        state.start_run().record("s", Place("/a", File(b"x"), "w"), Place("/a", File(str(number).encode()), "w"))
     assert len(os.listdir(f"{state.folder}/runs")) == 20
-    assert next(state.runs())[0].recall()[0][1] == Place("/a", File(b"24"), "w")
+    assert next(state.past_runs()).journal.changes()[0][1] == Place("/a", File(b"24"), "w")
 
 
 def test_when_lines_were_written_comes_back_and_broken_notes_are_none(state: State) -> None:
-    assert state.lines() == {}, "notes of an older version"
-    when = {"0" * 16: Written(datetime(2026, 3, 4, 12, 0, 1, tzinfo=timezone.utc), exact=True)}
-    state.keep_lines(when)
-    assert state.lines() == when
+    assert state.line_dates() == {}, "notes of an older version"
+    when = {"0" * 16: LineDate(datetime(2026, 3, 4, 12, 0, 1, tzinfo=timezone.utc), exact=True)}
+    state.save_line_dates(when)
+    assert state.line_dates() == when
     path = Path(state.folder, "lines.json")
     assert oct(path.stat().st_mode & 0o777) == "0o600"
     for broken in ("", "[]", '{"a": 5}', '{"a": ["yesterday", true]}', '{"a": [1, true]}', '{"a": ["2026-03-04"]}'):
         path.write_text(broken)
-        assert state.lines() == {}
+        assert state.line_dates() == {}
 
 
 def test_what_was_rendered_is_kept_for_the_next_run_if_it_is_short(state: State) -> None:
     assert state.rendered() == {}
-    state.keep_rendered({"mark": "text\udcff", "long": "x" * (LONGEST_RENDERED + 1)})
+    state.save_rendered({"mark": "text\udcff", "long": "x" * (LONGEST_RENDERED + 1)})
     path = Path(state.folder, "rendered.json")
     assert state.rendered() == {"mark": "text\udcff"}
     assert path.stat().st_mode & 0o777 == 0o600
     before = path.stat().st_ino
-    state.keep_rendered({"mark": "text\udcff"})
+    state.save_rendered({"mark": "text\udcff"})
     assert path.stat().st_ino == before, "nothing is written where nothing has changed"
-    state.keep_rendered({"other": "text"})
+    state.save_rendered({"other": "text"})
     assert state.rendered() == {"other": "text"}
     path.write_text(path.read_text("utf-8").replace('"text"', '"test"'), "utf-8")
     assert state.rendered() == {}, "somebody changed it"
-    state.keep_rendered({})
+    state.save_rendered({})
     assert not path.exists()
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"mark": 5}', "\0\0"])
 def test_kept_texts_that_cannot_be_read_are_rendered_again(state: State, content: str) -> None:
-    state.keep_rendered({"mark": "text"})
+    state.save_rendered({"mark": "text"})
     Path(state.folder, "rendered.json").write_text(content, "utf-8")
     assert state.rendered() == {}

@@ -24,8 +24,8 @@ from hermes_setup.questions.conversation import next_question
 from hermes_setup.questions.draft import Draft, Known
 from hermes_setup.stages.users import cookies, htpasswd
 from hermes_setup.state.journal import Journal
+from hermes_setup.state.line_dates import LineDate, line_id
 from hermes_setup.state.store import State
-from hermes_setup.state.written import Written, mark
 from hermes_setup.values import replace
 
 RECORDED = Path(__file__).parent / "recorded" / "state-7802055"
@@ -127,7 +127,7 @@ def test_written_back_they_are_the_same_and_read_the_same(recorded: State, momen
     before = json.loads(path.read_text("utf-8"))
     answers = recorded.answers()
     assert answers is not None
-    recorded.agree(answers)
+    recorded.save_answers(answers)
     assert recorded.answers() == ANSWERS[moment]
     assert json.loads(path.read_text("utf-8")) == before, "a version of before can read it, too"
 
@@ -150,7 +150,7 @@ def test_keys_that_came_late_may_be_missing_and_unknown_ones_are_passed_over(rec
     ("moment", "begun"), [("finished", False), ("stopped-later", False), ("gone-on", False), ("stopped-first", True)]
 )
 def test_it_is_known_whether_the_first_set_up_is_still_to_be_finished(recorded: State, begun: bool) -> None:
-    assert recorded.begun() is begun
+    assert recorded.first_setup_unfinished() is begun
 
 
 def test_the_answers_file_that_would_repeat_it_is_byte_for_byte_as_it_was(tmp_path: Path) -> None:
@@ -173,10 +173,10 @@ def test_the_answers_file_that_would_repeat_it_is_byte_for_byte_as_it_was(tmp_pa
 
 def test_it_is_known_when_the_lines_were_written(tmp_path: Path) -> None:
     lines = htpasswd.hashes((RECORDED / "finished.htpasswd").read_text("utf-8"))
-    known = state_at("finished", tmp_path / "hermes-setup").lines()
+    known = state_at("finished", tmp_path / "hermes-setup").line_dates()
     seconds = {"alice": (30, 50, 104058), "bob": (31, 24, 267045), "dave": (31, 6, 991358), "erïn": (31, 6, 991358)}
     assert known == {
-        mark(name, lines[name]): Written(datetime(2026, 11, 27, 0, *at, tzinfo=timezone.utc), exact=True)
+        line_id(name, lines[name]): LineDate(datetime(2026, 11, 27, 0, *at, tzinfo=timezone.utc), exact=True)
         for name, at in seconds.items()
     }
     told = json.loads((RECORDED / "finished.users.json").read_text("utf-8"))["users"]
@@ -240,9 +240,9 @@ def test_every_line_of_every_journal_is_the_change_and_its_undo(recorded: State,
         lines = [json.loads(line) for line in (folder / "journal.jsonl").read_text("utf-8").splitlines()]
         pairs = [(change_of(line["change"], folder), change_of(line["undo"], folder)) for line in lines]
         journal = Journal(str(folder))
-        assert list(journal.recall()) == pairs
+        assert list(journal.changes()) == pairs
         for stage in {line["stage"] for line in lines}:
-            assert list(journal.recall(stage)) == [
+            assert list(journal.changes(stage)) == [
                 pair for line, pair in zip(lines, pairs, strict=True) if line["stage"] == stage
             ]
 
@@ -313,9 +313,9 @@ def test_a_run_that_was_stopped_is_told_change_by_change(
     recorded: State, name: str, expected: list[tuple[str, str]]
 ) -> None:
     journal = Journal(f"{recorded.folder}/runs/{name}")
-    assert [(briefly(change), briefly(undo)) for change, undo in journal.recall()] == expected
-    assert list(journal.whole()) == list(journal.recall())
-    assert (journal.undoes, journal.continues) == ("", ())
+    assert [(briefly(change), briefly(undo)) for change, undo in journal.changes()] == expected
+    assert list(journal.all_changes()) == list(journal.changes())
+    assert (journal.info.undoes, journal.info.continues) == ("", ())
 
 
 @pytest.mark.parametrize("moment", ["stopped-later", "stopped-first"])
@@ -323,19 +323,19 @@ def test_wherever_the_last_line_is_torn_the_others_count(recorded: State, moment
     name = max(path.name for path in Path(recorded.folder, "runs").iterdir())
     journal = Journal(f"{recorded.folder}/runs/{name}")
     path = Path(journal.folder, "journal.jsonl")
-    content, pairs = path.read_bytes(), list(journal.recall())
+    content, pairs = path.read_bytes(), list(journal.changes())
     last = content.rindex(b"\n", 0, -1) + 1
     for end in range(last, len(content)):
         path.write_bytes(content[:end])
-        assert list(journal.recall()) == pairs[:-1]
-        assert list(journal.whole()) == pairs[:-1]
+        assert list(journal.changes()) == pairs[:-1]
+        assert list(journal.all_changes()) == pairs[:-1]
 
 
 @pytest.mark.parametrize("moment", ["finished"])
 def test_the_runs_are_told_newest_first_and_what_an_undoing_was_of(recorded: State) -> None:
     undone = Path(recorded.folder, "stamps", "undone").read_text("ascii")
     assert undone == "20261127T003125.509056"
-    runs = [(journal.name, journal.undoes, stopped) for journal, stopped in recorded.runs(undone)]
+    runs = [(run.journal.name, run.journal.info.undoes, run.half_undone) for run in recorded.past_runs(undone)]
     assert runs == [
         ("20261127T003129.901844", "", False),
         ("20261127T003127.219658", undone, False),
@@ -347,12 +347,12 @@ def test_the_runs_are_told_newest_first_and_what_an_undoing_was_of(recorded: Sta
         ("20261127T003050.104346", "", False),
     ]
     # had it been stopped before its end, the run that it was to put back would stand in its place
-    assert [(journal.name, stopped) for journal, stopped in recorded.runs()][1] == (undone, True)
+    assert [(run.journal.name, run.half_undone) for run in recorded.past_runs()][1] == (undone, True)
 
 
 @pytest.mark.parametrize("moment", ["finished"])
 def test_each_run_knows_the_answers_before_it(recorded: State) -> None:
-    before = {journal.name: journal.before() for journal, _ in recorded.runs("20261127T003125.509056")}
+    before = {run.journal.name: run.journal.answers_before() for run in recorded.past_runs("20261127T003125.509056")}
     names = {
         name: answers and (str(answers.domain), [user.name for user in answers.users])
         for name, answers in before.items()
@@ -375,31 +375,36 @@ def test_each_run_knows_the_answers_before_it(recorded: State) -> None:
 
 @pytest.mark.parametrize("moment", ["gone-on"])
 def test_a_run_that_went_on_with_a_stopped_one_is_one_with_it(recorded: State) -> None:
-    (last, stopped), (before, _) = list(recorded.runs("20261127T003125.509056"))[:2]
-    assert (last.name, last.continues, stopped) == ("20261127T003135.548956", ("20261127T003132.817709",), False)
+    newest, before = list(recorded.past_runs("20261127T003125.509056"))[:2]
+    last = newest.journal
+    assert (last.name, last.info.continues, newest.half_undone) == (
+        "20261127T003135.548956",
+        ("20261127T003132.817709",),
+        False,
+    )
     part = Journal(f"{recorded.folder}/runs/20261127T003132.817709")
-    assert list(last.whole()) == [*part.recall(), *last.recall()]
-    assert last.before() == FINISHED
-    assert before.name == "20261127T003129.901844"
+    assert list(last.all_changes()) == [*part.changes(), *last.changes()]
+    assert last.answers_before() == FINISHED
+    assert before.journal.name == "20261127T003129.901844"
 
 
 @pytest.mark.parametrize(("moment", "before"), [("stopped-later", FINISHED), ("stopped-first", None)])
 def test_the_next_run_goes_on_with_the_stopped_one(recorded: State, moment: str, before: Answers | None) -> None:
     stopped = max(path.name for path in Path(recorded.folder, "runs").iterdir())
     kept = Path(recorded.folder, "open.json").read_bytes()
-    recorded.open(recorded.answers())
+    recorded.mark_unfinished(recorded.answers())
     assert Path(recorded.folder, "open.json").read_bytes() == kept, "the answers before the stopped run still count"
-    journal = recorded.begin()
+    journal = recorded.start_run()
     change = Stamp(f"{STAMP}proof", ABSENT, "what was proven")
-    journal.remember("proof", change, change)
+    journal.record("proof", change, change)
     told = json.loads(Path(journal.folder, "run.json").read_text("utf-8"))
     assert list(told) == ["answers", "undoes", "continues"]
     again = Journal(journal.folder)
-    assert (again.undoes, again.continues, again.before()) == ("", (stopped,), before)
-    assert list(again.whole())[-1] == (change, change)
+    assert (again.info.undoes, again.info.continues, again.answers_before()) == ("", (stopped,), before)
+    assert list(again.all_changes())[-1] == (change, change)
     assert json.loads(Path(recorded.folder, "open.json").read_text("utf-8"))["runs"] == [stopped, journal.name]
     answers = recorded.answers()
-    recorded.settle(answers)
+    recorded.mark_finished(answers)
     assert not Path(recorded.folder, "open.json").exists()
     assert recorded.answers() == ANSWERS[moment].settled()
 
@@ -483,7 +488,7 @@ def test_a_draft_goes_on_at_the_question_where_it_was_left(tmp_path: Path, name:
     known = KNOWN if draft.backend else replace(KNOWN, backends=())
     following = next_question(draft, known)
     assert (following.key if following else "") == question
-    state.keep_draft(draft.to_table())
+    state.save_draft(draft.to_table())
     assert json.loads(path.read_text("utf-8")) == kept
 
 

@@ -19,6 +19,7 @@ from hermes_setup.stages.site.loading import STAMP
 from hermes_setup.stages.undo import STAMP as UNDONE
 from hermes_setup.stages.undo import Undo
 from hermes_setup.state.journal import Journal
+from hermes_setup.state.runs import PastRun
 from hermes_setup.state.store import State
 from hermes_setup.values import replace
 from machines import Machine, steps
@@ -100,47 +101,49 @@ def test_a_run_that_is_undone_already_has_nothing_to_undo() -> None:
 
 def begun(state: State, before: Answers | None = None, *, undoes: str = "", ends: bool = True) -> Journal:
     """A run that changed something."""
-    state.open(before)
-    journal = state.begin(undoes=undoes)
-    journal.remember("s", *PAIRS[1])
+    state.mark_unfinished(before)
+    journal = state.start_run(undoes=undoes)
+    journal.record("s", *PAIRS[1])
     if ends:
-        state.settle(before)
+        state.mark_finished(before)
     return journal
 
 
-def names(runs: Iterable[tuple[Journal, bool]]) -> list[str]:
-    return [each.name + (" stopped" if stopped else "") for each, stopped in runs]
+def names(runs: Iterable[PastRun]) -> list[str]:
+    return [each.journal.name + (" half undone" if each.half_undone else "") for each in runs]
 
 
 def test_the_last_run_is_the_one_to_undo_and_a_stopped_undoing_is_gone_on_with(tmp_path: Path) -> None:
     state = State(str(tmp_path))
-    assert names(state.runs()) == []
+    assert names(state.past_runs()) == []
     first = begun(state)
-    assert names(state.runs()) == [first.name]
-    assert first.before() is None, "nothing was set up before it"
+    assert names(state.past_runs()) == [first.name]
+    assert first.answers_before() is None, "nothing was set up before it"
     second = begun(state, ANSWERS)
-    assert second.before() == ANSWERS
+    assert second.answers_before() == ANSWERS
     undoing = begun(state, ANSWERS, undoes=second.name, ends=False)
-    assert names(state.runs()) == [f"{second.name} stopped", first.name]
-    assert names(state.runs(second.name)) == [undoing.name, second.name, first.name], "undone: once more does it again"
+    assert names(state.past_runs()) == [f"{second.name} half undone", first.name]
+    assert names(state.past_runs(second.name)) == [undoing.name, second.name, first.name], (
+        "undone: once more does it again"
+    )
 
 
 def test_a_run_that_was_stopped_or_failed_belongs_to_the_one_that_went_on_with_it(tmp_path: Path) -> None:
     state = State(str(tmp_path))
     other = replace(ANSWERS, domain=Domain.parse("other.example.com"))
-    assert not state.begun()
+    assert not state.first_setup_unfinished()
     first = begun(state)
     stopped = begun(state, ANSWERS, ends=False)
     failed = begun(state, other, ends=False)
     last = begun(state, other)
-    assert last.continues == (stopped.name, failed.name)
-    assert last.before() == ANSWERS, "what held when the first of them began"
-    assert len(last.whole()) == 3
-    assert names(state.runs()) == [last.name, first.name]
-    state.open(None)
-    assert state.begun()
-    state.settle(ANSWERS)
-    assert not state.begun()
+    assert last.info.continues == (stopped.name, failed.name)
+    assert last.answers_before() == ANSWERS, "what held when the first of them began"
+    assert len(last.all_changes()) == 3
+    assert names(state.past_runs()) == [last.name, first.name]
+    state.mark_unfinished(None)
+    assert state.first_setup_unfinished()
+    state.mark_finished(ANSWERS)
+    assert not state.first_setup_unfinished()
 
 
 def test_a_run_of_which_nothing_is_left_is_skipped(tmp_path: Path) -> None:
@@ -186,4 +189,4 @@ def test_a_run_of_an_older_version_is_not_guessed_at(tmp_path: Path) -> None:
     last = begun(state)
     Path(last.folder, "run.json").unlink()
     with pytest.raises(HermesSetupError, match="older hermes-setup"):
-        last.before()
+        last.answers_before()

@@ -24,7 +24,7 @@ from hermes_setup.stages.users.answers_file import parse_password, resolve
 from hermes_setup.stages.users.htpasswd import hashes, with_users
 from hermes_setup.stages.users.list_file import ListedUser
 from hermes_setup.stages.users.stage import Facts, Users
-from hermes_setup.state.written import Written, dated, mark
+from hermes_setup.state.line_dates import LineDate, line_dates, line_id
 
 A, B = "$6$rounds=40000$aaaaaaaaaaaaaaaa$x", "$6$rounds=40000$bbbbbbbbbbbbbbbb$y"
 
@@ -311,26 +311,26 @@ def test_of_many_names_the_first_are_listed() -> None:
 # -- since when -----------------------------------------------------------------------------------------------------------
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=timezone.utc)
-FOUND, RUN = Written(NOW - timedelta(days=9), exact=False), Written(NOW, exact=True)
+FOUND, RUN = LineDate(NOW - timedelta(days=9), exact=False), LineDate(NOW, exact=True)
 
 
 def test_a_line_that_a_run_writes_is_of_that_moment_and_others_are_as_they_were() -> None:
-    early = Written(NOW - timedelta(days=99), exact=True)
+    early = LineDate(NOW - timedelta(days=99), exact=True)
     before, after = {"alice": A, "bob": A, "hand": A, "gone": A}, {"alice": A, "bob": B, "hand": A, "new": A}
-    known = {mark("alice", A): early, mark("bob", A): early, mark("long gone", A): early}
-    assert dated(known, before, after, FOUND, RUN) == {
-        mark("alice", A): early,
-        mark("bob", A): early,  # for whoever undoes it
-        mark("bob", B): RUN,
-        mark("hand", A): FOUND,
-        mark("gone", A): FOUND,
-        mark("new", A): RUN,
+    known = {line_id("alice", A): early, line_id("bob", A): early, line_id("long gone", A): early}
+    assert line_dates(known, before, after, FOUND, RUN) == {
+        line_id("alice", A): early,
+        line_id("bob", A): early,  # for whoever undoes it
+        line_id("bob", B): RUN,
+        line_id("hand", A): FOUND,
+        line_id("gone", A): FOUND,
+        line_id("new", A): RUN,
     }
 
 
 def test_the_same_line_written_again_is_a_new_one_and_undone_the_old_one() -> None:
-    early = Written(NOW - timedelta(days=99), exact=True)
-    known = {mark("bob", A): early}
-    assert dated(known, {}, {"bob": A}, FOUND, RUN) == {mark("bob", A): RUN}
-    assert dated(known, {}, {"bob": A}, FOUND, None) == {mark("bob", A): early}
-    assert dated({}, {}, {"bob": A}, FOUND, None) == {}, "nothing is claimed"
+    early = LineDate(NOW - timedelta(days=99), exact=True)
+    known = {line_id("bob", A): early}
+    assert line_dates(known, {}, {"bob": A}, FOUND, RUN) == {line_id("bob", A): RUN}
+    assert line_dates(known, {}, {"bob": A}, FOUND, None) == {line_id("bob", A): early}
+    assert line_dates({}, {}, {"bob": A}, FOUND, None) == {}, "nothing is claimed"

@@ -43,11 +43,12 @@ def undo_last(session: Session, *, asked: bool = False) -> Outcome:
 
     stored = session.state.answers()
     undone = session.host.look(STAMP)
-    for last, stopped in session.state.runs(getattr(undone, "content", b"").decode("utf-8", "replace")):
-        stage = Undo(last.name, last.whole())
-        if not stopped and not stage.in_effect(session.host):  # it failed, and put everything back itself
+    for past in session.state.past_runs(getattr(undone, "content", b"").decode("utf-8", "replace")):
+        last = past.journal
+        stage = Undo(last.name, last.all_changes())
+        if not past.half_undone and not stage.in_effect(session.host):  # it failed, and put everything back itself
             continue
-        before = last.before()
+        before = last.answers_before()
         if not (answers := before or stored):
             continue
         names_stay = bool(stored and before and before.names == stored.names)

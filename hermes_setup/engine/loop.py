@@ -110,7 +110,7 @@ def run(
                     hint="Something else on this machine changes it back. Look at: sudo hermes-setup doctor",
                 )
         except HermesSetupError as error:
-            left_over = put_back(journal.recall(step.name), system)
+            left_over = put_back(journal.changes(step.name), system)
             if isinstance(error, Blocked):
                 raise
             raise StageFailed(step.name, error, left_over) from error
@@ -127,5 +127,5 @@ def _apply(step: Step, change: Change, system: System, journal: Undoing) -> Iter
                 raise Blocked(findings)
         case Place() | Run() | Stamp():
             if undo := change.undo(system):
-                journal.remember(step.name, change, undo)
+                journal.record(step.name, change, undo)
             change.apply(system)

@@ -13,11 +13,11 @@ from hermes_setup.host import Node, System
 class Undoing(Protocol):
     """The journal, as the engine needs it: what was there before, durable before each effect."""
 
-    def remember(self, stage: str, change: Change, undo: Change) -> None:
+    def record(self, stage: str, change: Change, undo: Change) -> None:
         """The undo is on disk when this returns."""
         ...
 
-    def recall(self, stage: str) -> Sequence[tuple[Change, Change]]:
+    def changes(self, stage: str) -> Sequence[tuple[Change, Change]]:
         """(change, undo) of that stage in this run, oldest first."""
         ...
 
@@ -25,10 +25,10 @@ class Undoing(Protocol):
 class NoJournal:
     """For machines whose writes stay in memory: nothing to remember."""
 
-    def remember(self, stage: str, change: Change, undo: Change) -> None:
+    def record(self, stage: str, change: Change, undo: Change) -> None:
         """Nothing."""
 
-    def recall(self, stage: str) -> Sequence[tuple[Change, Change]]:  # noqa: ARG002
+    def changes(self, stage: str) -> Sequence[tuple[Change, Change]]:  # noqa: ARG002
         """Nothing was remembered."""
         return ()
 

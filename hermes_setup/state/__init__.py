@@ -1,1 +1,1 @@
-"""What was there before, and what was wished for. The machine itself says what is there now."""
+"""What was there before, and what was agreed to. The machine itself says what is there now."""

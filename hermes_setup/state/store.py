@@ -1,11 +1,11 @@
-"""What was there before, and what was wished for. The machine itself says what is there now.
+"""What was there before, and what was agreed to. The machine itself says what is there now.
 
     /var/lib/hermes-setup/            0700
         lock                          flock: one run at a time; its content says who
         answers.json                  0600  what was last agreed to at "Go ahead?"
         draft.json                    0600  answers given so far, not agreed to yet
         lines.json                    0600  when lines of the users' file were written, as far as it is known
-        rendered.json                 0600  what the files of the last run were rendered to, so that it is known at once
+        rendered.json                 0600  what the files of the last run were rendered to: the next one need not
         open.json                     0600  runs since it was last finished, and the answers that held before them
         stamps/                       effects that nobody can see afterwards
         runs/<utc>/journal.jsonl      one line a change, on disk before the change happens
@@ -23,230 +23,157 @@ Invariants, from which the order of writing follows:
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import json
 import os
-import re
-import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from hermes_setup import durable
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.table import to_json
+from hermes_setup.answers.table import from_json, to_json
 from hermes_setup.digests import digest
-from hermes_setup.errors import Busy, HermesSetupError
-from hermes_setup.state.journal import Journal
-from hermes_setup.state.places import STATE, cannot, read_answers
-from hermes_setup.state.written import Written
-
-RUNS_KEPT = 20
-
+from hermes_setup.errors import HermesSetupError, WrongInput
+from hermes_setup.state import notes, runs
+from hermes_setup.state.journal import Journal, RunInfo
+from hermes_setup.state.line_dates import LineDate
+from hermes_setup.state.lock import locked
+from hermes_setup.state.runs import PastRun
+from hermes_setup.values import dataclass, replace
 
 LONGEST_RENDERED = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """What open.json says: the answers that held before, as answers.json had them, and the runs since then."""
+
+    answers: Mapping[str, Any] | None
+    runs: tuple[str, ...] = ()
 
 
 class State:
     """The folder of this program's own notes."""
 
-    def __init__(self, folder: str = STATE) -> None:
+    def __init__(self, folder: str = notes.FOLDER) -> None:
         self.folder = folder
 
-    @contextlib.contextmanager
-    def lock(self, doing: str) -> Iterator[None]:
+    def lock(self, doing: str) -> contextlib.AbstractContextManager[None]:
         """This run is the only one inside the block. Raises Busy, with who holds the lock and since when."""
-        self._make()
-        path = os.path.join(self.folder, "lock")
-        try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise cannot(path, error) from error
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = os.pread(handle, 4096, 0).decode(errors="replace").strip() or "another run"
-                end = re.match(r"process (\d+)", holder)
-                lost = f"sudo kill {end.group(1)}" if end else "tmux attach, if it runs in tmux"
-                raise Busy(
-                    f"Another hermes-setup is running: {holder}.",
-                    hint=f"Wait until it has finished. If its terminal is lost: {lost} ; that leaves everything in a sound state, and the "
-                    "same command continues from there.",
-                ) from None
-            who = f"process {os.getpid()} ({doing}), since {time.strftime('%H:%M:%S')}"
-            with contextlib.suppress(OSError):  # on a full disk nobody hears who; the lock itself needs no room
-                os.ftruncate(handle, 0)
-                os.pwrite(handle, who.encode(), 0)
-            yield
-        finally:
-            os.close(handle)
+        return locked(self._path("lock"), doing)
 
-    def _make(self) -> None:
-        try:
-            os.makedirs(self.folder, mode=0o700, exist_ok=True)
-            os.chmod(self.folder, 0o700)
-        except OSError as error:
-            raise cannot(self.folder, error) from error
+    def _path(self, name: str) -> str:
+        return os.path.join(self.folder, name)
 
     # -- answers ----------------------------------------------------------------------------------------------------
 
     def answers(self) -> Answers | None:
         """What was last agreed to; None when nothing ever was. Raises HermesSetupError when it cannot be read."""
-        table = self._load("answers.json")
-        return None if table is None else read_answers(table)
+        path = self._path("answers.json")
+        table = notes.load(path)
+        try:
+            return None if table is None else from_json(table)
+        except WrongInput as error:
+            hint = f"Move it away (mv {path} /root/) and run hermes-setup again; it asks everything again."
+            raise notes.edited(path, str(error), hint) from None
 
-    def agree(self, answers: Answers) -> None:
+    def save_answers(self, answers: Answers) -> None:
         """The answers are what was agreed to, durably; the draft is gone."""
-        self._save("answers.json", to_json(answers))
-        self.keep_draft(None)
+        notes.save(self._path("answers.json"), to_json(answers))
+        notes.remove(self._path("draft.json"))
 
     def draft(self) -> dict[str, Any] | None:
-        """Answers given so far, as `wizard.Draft` wrote them; None when there are none, or they cannot be read."""
+        """Answers given so far, as `questions.draft` wrote them; None when there are none, or they cannot be read."""
         try:
-            return self._load("draft.json")
+            return notes.load(self._path("draft.json"))
         except HermesSetupError:
             return None
 
-    def keep_draft(self, table: dict[str, Any] | None) -> None:
-        """The draft is exactly that, durably; None: there is none."""
-        if table is None:
-            self._drop("draft.json")
-        else:
-            self._save("draft.json", table)
+    def save_draft(self, table: Mapping[str, Any]) -> None:
+        """The draft is exactly that, durably."""
+        notes.save(self._path("draft.json"), table)
 
-    def lines(self) -> dict[str, Written]:
-        """When lines were written, by their `accounts.mark`; {} where nothing was noted, or the notes cannot be read."""
+    # -- what is known of files that were written -------------------------------------------------------------------
+
+    def line_dates(self) -> dict[str, LineDate]:
+        """When lines were written, by their `line_id`; {} where nothing was noted, or the notes cannot be read."""
         try:
-            table = self._load("lines.json") or {}
+            table = notes.load(self._path("lines.json")) or {}
             return {
-                mark: Written(datetime.fromisoformat(at).astimezone(timezone.utc), exact is True)
-                for mark, (at, exact) in table.items()
+                line: LineDate(datetime.fromisoformat(at).astimezone(timezone.utc), exact is True)
+                for line, (at, exact) in table.items()
             }
         except (HermesSetupError, TypeError, ValueError):
             return {}
 
-    def keep_lines(self, lines: Mapping[str, Written]) -> None:
+    def save_line_dates(self, dates: Mapping[str, LineDate]) -> None:
         """Exactly that is noted, durably."""
-        if lines != self.lines():
-            self._save("lines.json", {mark: [each.at.isoformat(), each.exact] for mark, each in lines.items()})
+        if dates != self.line_dates():
+            table = {line: [each.at.isoformat(), each.exact] for line, each in dates.items()}
+            notes.save(self._path("lines.json"), table)
 
     def rendered(self) -> dict[str, str]:
-        """Texts by their marks, as the last run kept them; without those that were changed since, or cannot be read."""
+        """Texts by their keys, as the last run kept them; without those that were changed since, or cannot be read."""
         try:
-            table = self._load("rendered.json") or {}
+            table = notes.load(self._path("rendered.json")) or {}
         except HermesSetupError:
             return {}
-        kept = [(mark, *entry) for mark, entry in table.items() if isinstance(entry, list) and len(entry) == 2]
-        return {mark: text for mark, text, seal in kept if isinstance(text, str) and seal == digest(mark, text)}
+        kept = [(key, *entry) for key, entry in table.items() if isinstance(entry, list) and len(entry) == 2]
+        return {key: text for key, text, seal in kept if isinstance(text, str) and seal == digest(key, text)}
 
-    def keep_rendered(self, texts: Mapping[str, str]) -> None:
+    def save_rendered(self, texts: Mapping[str, str]) -> None:
         """These are kept, without those that are as quickly rendered as read, and no others. A full disk keeps none."""
-        texts = {mark: text for mark, text in texts.items() if len(text) <= LONGEST_RENDERED}
+        path = self._path("rendered.json")
+        texts = {key: text for key, text in texts.items() if len(text) <= LONGEST_RENDERED}
         if not texts:
-            self._drop("rendered.json")
+            notes.remove(path)
         elif texts != self.rendered():
             with contextlib.suppress(HermesSetupError):
-                # the names of users made by hand may be no UTF-8
-                table = {mark: [text, digest(mark, text)] for mark, text in texts.items()}
-                self._save("rendered.json", table, ascii_only=True)
-
-    def _load(self, name: str) -> dict[str, Any] | None:
-        path = os.path.join(self.folder, name)
-        try:
-            with open(path, encoding="utf-8") as file:
-                table = json.load(file)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise cannot(path, error) from error
-        except ValueError as error:
-            raise HermesSetupError(
-                f"{path} cannot be read: {error}.", hint=f"Move it away (mv {path} {path}.broken) and run this again."
-            ) from None
-        if not isinstance(table, dict):
-            raise HermesSetupError(f"{path} holds no answers.", hint=f"Move it away: mv {path} {path}.broken")
-        return table
-
-    def _save(self, name: str, table: dict[str, Any], *, ascii_only: bool = False) -> None:
-        self._make()
-        path = os.path.join(self.folder, name)
-        try:
-            durable.write(path, json.dumps(table, indent=1, ensure_ascii=ascii_only).encode(), mode=0o600)
-        except OSError as error:
-            raise cannot(path, error) from error
+                table = {key: [text, digest(key, text)] for key, text in texts.items()}
+                notes.save(path, table, ascii_only=True)  # the names of users made by hand may be no UTF-8
 
     # -- runs -------------------------------------------------------------------------------------------------------
 
-    def open(self, before: Answers | None) -> None:
+    def mark_unfinished(self, before: Answers | None) -> None:
         """From here on something may be unfinished. `before` are the answers that held until now.
 
         Where an earlier run is unfinished still, those before that one count: what is agreed to now goes on with it.
-        Call it before `agree`, which forgets them.
+        Call it before `save_answers`, which forgets them.
         """
-        if self._load("open.json") is None:
-            self._save("open.json", {"answers": to_json(before.settled()) if before else None, "runs": []})
+        if self._unfinished() is None:
+            self._save_unfinished(Unfinished(to_json(before.settled()) if before else None))
 
-    def begun(self) -> bool:
+    def first_setup_unfinished(self) -> bool:
         """True when the first set-up was agreed to, and has not been finished yet."""
-        opened = self._load("open.json")
-        return opened is not None and opened["answers"] is None
+        unfinished = self._unfinished()
+        return unfinished is not None and unfinished.answers is None
 
-    def settle(self, answers: Answers | None) -> None:
+    def mark_finished(self, answers: Answers | None) -> None:
         """These answers hold (None: nothing is set up here), and nothing is unfinished."""
         if answers is None:
-            self._drop("answers.json")
+            notes.remove(self._path("answers.json"))
         elif answers.settled() != self.answers():
-            self.agree(answers.settled())
-        self._drop("open.json")
+            self.save_answers(answers.settled())
+        notes.remove(self._path("open.json"))
 
-    def _drop(self, name: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(self.folder, name))
-            durable.sync_folder(self.folder)
+    def start_run(self, *, undoes: str = "") -> Journal:
+        """A journal for a new run, after `mark_unfinished`. Its folder is made with the first line: no change leaves none.
 
-    def begin(self, *, undoes: str = "") -> Journal:
-        """A journal for a new run, after `open`. Its folder is made with the first line: no change leaves none.
-
-        `undoes` is the name of the run that it puts back.
+        `undoes` is the name of the run that it undoes.
         """
-        self._make()
-        runs = os.path.join(self.folder, "runs")
-        for old in sorted(_listed(runs))[: -RUNS_KEPT + 1]:
-            _remove_run(os.path.join(runs, old))
-        stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%f")
-        opened = self._load("open.json") or {"answers": None, "runs": []}
-        about = {"answers": opened["answers"], "undoes": undoes, "continues": opened["runs"]}
-        self._save("open.json", {**opened, "runs": [*opened["runs"], stamp]})
-        return Journal(os.path.join(runs, stamp), about)
+        notes.make(self.folder)
+        runs.make_room(self._path("runs"))
+        name, unfinished = runs.new_name(), self._unfinished() or Unfinished(None)
+        self._save_unfinished(replace(unfinished, runs=(*unfinished.runs, name)))
+        return Journal(
+            os.path.join(self._path("runs"), name), RunInfo(unfinished.answers, undoes, continues=unfinished.runs)
+        )
 
-    def runs(self, undone: str = "") -> Iterator[tuple[Journal, bool]]:
-        """The journals of the runs that changed something, newest first; what one went on with is part of it.
+    def past_runs(self, undone: str = "") -> Iterator[PastRun]:
+        """See `runs.past`."""
+        return runs.past(self._path("runs"), undone)
 
-        `undone` is the run that was put back last: an undoing that was stopped before its end is no run yet, so the run
-        that it was to put back stands in its place; the second value is True for that one.
-        """
-        folder = os.path.join(self.folder, "runs")
-        names = set(_listed(folder))
-        while names:
-            last = Journal(os.path.join(folder, max(names)))
-            half = Journal(os.path.join(folder, last.undoes)) if last.undoes in names - {undone} else last
-            yield half, half is not last
-            names -= {last.name, half.name, *last.continues, *half.continues}
+    def _unfinished(self) -> Unfinished | None:
+        table = notes.load(self._path("open.json"))
+        return None if table is None else Unfinished(table.get("answers"), tuple(table.get("runs", ())))
 
-
-def _listed(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except FileNotFoundError:
-        return []
-
-
-def _remove_run(folder: str) -> None:
-    for inner in ("before", ""):
-        at = os.path.join(folder, inner)
-        for name in _listed(at):
-            with contextlib.suppress(OSError):
-                os.unlink(os.path.join(at, name))
-        with contextlib.suppress(OSError):
-            os.rmdir(at.rstrip("/"))
+    def _save_unfinished(self, unfinished: Unfinished) -> None:
+        notes.save(self._path("open.json"), {"answers": unfinished.answers, "runs": list(unfinished.runs)})

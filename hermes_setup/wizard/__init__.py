@@ -59,7 +59,7 @@ def run(argv: Sequence[str], session: Session) -> Outcome:
     stored = session.state.answers()
     if stored is None:
         return setup.first(session)
-    if session.state.begun():
+    if session.state.first_setup_unfinished():
         return setup.resume(stored, session)
     from hermes_setup.wizard import menu
 

@@ -41,7 +41,7 @@ def ask(draft: Draft, previous: Answers | None, session: Session) -> Outcome:
 
     def keep(now: Draft) -> None:
         if session.answers_kept:
-            session.state.keep_draft(now.to_table())
+            session.state.save_draft(now.to_table())
 
     known, back, shown_again = _known_at_once(previous, session), False, dict[str, str]()
     while True:

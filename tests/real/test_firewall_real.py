@@ -38,7 +38,7 @@ from hermes_setup.system.local import Local
 
 class Journal(NoJournal):
     undos = []
-    def remember(self, stage, change, undo):
+    def record(self, stage, change, undo):
         self.undos.append(undo)
 
 wanted = Answers(Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), ())

@@ -37,7 +37,7 @@ def show(session: Session, *, as_json: bool = False) -> Outcome:
     from hermes_setup.ui.screen import Screen
 
     state, lines = session.state, htpasswd.read(session.host)
-    who = accounts.accounts(state.answers(), lines, state.lines(), htpasswd.last_written())
+    who = accounts.accounts(state.answers(), lines, state.line_dates(), htpasswd.last_written())
     if as_json:
         print(users_json(__version__, [each.table for each in who]))
     else:

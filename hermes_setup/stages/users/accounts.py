@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.state import written
+from hermes_setup.state.line_dates import LineDate, line_id
 from hermes_setup.values import dataclass
 
 
@@ -25,7 +25,7 @@ class Account:
 
     name: str
     how: Origin
-    written: written.Written
+    written: LineDate
 
     @property
     def words(self) -> str:
@@ -43,9 +43,9 @@ class Account:
 def accounts(
     answers: Answers | None,
     lines: Mapping[str, str],
-    known: Mapping[str, written.Written],
-    found: written.Written,
+    known: Mapping[str, LineDate],
+    found: LineDate,
 ) -> list[Account]:
     """Who can sign in, in the order of the file. `found` is for lines of whose writing nothing is `known`."""
     how = origins(answers, lines)
-    return [Account(name, how[name], known.get(written.mark(name, hashed), found)) for name, hashed in lines.items()]
+    return [Account(name, how[name], known.get(line_id(name, hashed), found)) for name, hashed in lines.items()]
