@@ -20,10 +20,10 @@ from hermes_setup.nginx import quoting
 from hermes_setup.stages.certificate import lineages, self_signed
 from hermes_setup.stages.certificate import stage as certificate
 from hermes_setup.stages.hermes import unit
-from hermes_setup.stages.renewal import hook, rehearsal
-from hermes_setup.stages.site import facts, loading, placing
+from hermes_setup.stages.renewal import hook
+from hermes_setup.stages.site import facts, placing
 from hermes_setup.stages.users import cookies, htpasswd
-from hermes_setup.state import places, store
+from hermes_setup.state import notes, runs, stamps
 from hermes_setup.system.overlay import Overlay
 from machines import steps
 
@@ -204,9 +204,9 @@ def test_example_files_are_good_answers(path: Path) -> None:
             facts.SITE_FILE,
             facts.SITE_FILE + facts.PENDING,
             placing.LINK,
-            loading.STAMP,
+            stamps.NGINX,
         ),
-        *(hook.HOOK, rehearsal.STAMP, self_signed.FOLDER, lineages.CHALLENGES, log.PATH, places.STATE),
+        *(hook.HOOK, stamps.RENEWAL, self_signed.FOLDER, lineages.CHALLENGES, log.PATH, notes.FOLDER),
         *("/opt/hermes-setup", "/usr/local/bin/hermes-setup", "/var/log/nginx/hermes-access.log"),
     ],
 )
@@ -222,7 +222,7 @@ def test_each_path_that_is_written_is_on_the_page_of_files(path: str) -> None:
         (f"{passwords.SHORTEST} characters", "docs/reference/answers.md"),
         (f"{passwords.LONGEST} bytes", "docs/reference/answers.md"),
         ("5 requests a second", "docs/explanation/security.md"),
-        (f"{store.RUNS_KEPT} runs", "docs/reference/files.md"),
+        (f"{runs.KEPT} runs", "docs/reference/files.md"),
         (f"longer than {quoting.LONGEST_KEY} bytes", "docs/explanation/decisions/0011-names-as-map-keys.md"),
     ],
 )

@@ -16,7 +16,8 @@ from hermes_setup.engine.loop import Blocked, run
 from hermes_setup.engine.undoing import NoJournal
 from hermes_setup.host import File, Request, Response
 from hermes_setup.stages.certificate import lineages
-from hermes_setup.stages.outside import ChallengeToken, Outside, StagingOrder, stamp
+from hermes_setup.stages.outside import ChallengeToken, Outside, StagingOrder
+from hermes_setup.state import stamps
 from hermes_setup.system.overlay import Overlay
 from machines import steps
 
@@ -70,7 +71,7 @@ def test_it_looks_before_the_first_real_order_for_a_name_and_never_else(
     elif there:
         server.lineage(**there)
     if passed:
-        server.put(stamp(wish.domain), File(b"passed"))
+        server.put(stamps.outside(wish.domain), File(b"passed"))
     plan = Outside().plan(wish, Outside().inspect(wish, server))
     assert sum(isinstance(each, Probe) for each in plan) == looks
     assert sum(isinstance(each, Stamp) for each in plan) == (1 if looks else 0)
@@ -181,7 +182,7 @@ def test_a_name_served_elsewhere_costs_no_order() -> None:
     with pytest.raises(Blocked):
         looked(server)
     assert server.ran == []
-    assert stamp(OURS.domain) not in server.files()
+    assert stamps.outside(OURS.domain) not in server.files()
 
 
 REFUSED = "  Domain: x\n  Type:   connection\n  Detail: 198.51.100.10: Fetching http://x: Timeout during connect\n"
@@ -197,7 +198,7 @@ def test_what_lets_encrypts_test_says_blocks_with_its_own_words_and_is_asked_aga
     assert "Timeout during connect" in finding.what
     assert "Timeout during connect" in finding.evidence
     assert "firewall at your provider" in finding.do
-    assert stamp(OURS.domain) not in server.files()
+    assert stamps.outside(OURS.domain) not in server.files()
 
 
 def test_the_dry_run_is_for_the_certificate_that_will_be_ordered() -> None:

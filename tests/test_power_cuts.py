@@ -21,10 +21,11 @@ from hermes_setup.host import ABSENT, File, Folder, Link, Ran, Request, Response
 from hermes_setup.nginx import tree
 from hermes_setup.passwords import make_token
 from hermes_setup.stages.certificate.stage import Certificate
-from hermes_setup.stages.site import facts, loading
+from hermes_setup.stages.site import facts
 from hermes_setup.stages.site.stage import Site
 from hermes_setup.stages.users import cookies
 from hermes_setup.stages.users.stage import Users
+from hermes_setup.state import stamps
 from hermes_setup.state.journal import Journal
 from hermes_setup.system.overlay import Overlay
 from hermes_setup.values import replace
@@ -148,7 +149,7 @@ def own(machine: Machine) -> dict[str, object]:
             continue
         if path == cookies.GATE_FILE:
             kept[path] = [(token.name, token.fingerprint) for token in cookies.parse(_text(machine, path))]
-        elif path in (loading.STAMP, LOADED):
+        elif path in (stamps.NGINX, LOADED):
             kept[path] = True
         elif isinstance(node, File):
             kept[path] = (re.sub(rb"/hermes.example.com/\d+/", b"/N/", node.content), node.mode, node.owner, node.group)
@@ -244,8 +245,8 @@ def test_going_back_restores_every_file_and_what_nginx_has_loaded(cut: int, afte
         machine.plug_in(-1, after=False)
         assert put_back(Journal(f"{folder}/run").changes(), machine) == []
     now = own(machine)
-    now.pop(loading.STAMP, None)
-    before.pop(loading.STAMP, None)
+    now.pop(stamps.NGINX, None)
+    before.pop(stamps.NGINX, None)
     assert now == before
     assert _text(machine, cookies.GATE_FILE) == gate
     assert _text(machine, LOADED) == loaded

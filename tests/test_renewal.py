@@ -22,9 +22,10 @@ from hermes_setup.host import File, Folder
 from hermes_setup.nginx import render
 from hermes_setup.stages.certificate import lineages, self_signed, serving
 from hermes_setup.stages.renewal.hook import HOOK
-from hermes_setup.stages.renewal.rehearsal import STAMP, LastRehearsal
+from hermes_setup.stages.renewal.rehearsal import LastRehearsal
 from hermes_setup.stages.renewal.stage import Renewal
 from hermes_setup.stages.renewal.timers import parse_units
+from hermes_setup.state import stamps
 from hermes_setup.system.overlay import Overlay
 from hermes_setup.values import replace
 from machines import Machine, steps
@@ -244,7 +245,7 @@ def test_one_that_was_cut_short_has_not_passed() -> None:
     server.programs["/usr/bin/certbot"] = stopped
     with pytest.raises(KeyboardInterrupt):
         done(server)
-    assert STAMP not in server.files()
+    assert stamps.RENEWAL not in server.files()
 
 
 @given(st.builds(LastRehearsal, st.text("abc /.:", min_size=1), st.none() | st.just(NOW), st.text(), st.text()))
@@ -265,7 +266,7 @@ def test_a_dry_run_on_a_bare_machine_says_the_timer_comes_with_the_package_and_r
     server.run((), gives=serving.fact_name(OURS))
     events = list(run(steps(Renewal()), OURS, server, NoJournal()))
     assert all(event.findings == () for event in events if isinstance(event, Seen))
-    assert STAMP not in server._nodes
+    assert stamps.RENEWAL not in server._nodes
 
 
 # -- what is left behind -------------------------------------------------------------------------------------------------

@@ -25,8 +25,8 @@ from hermes_setup.stages.certificate.x509 import X509
 from hermes_setup.stages.dns.cloudflare import proxy_ranges
 from hermes_setup.stages.proof import Proof
 from hermes_setup.stages.site.facts import SITE_FILE, Facts, WebhooksPlace
-from hermes_setup.stages.site.loading import STAMP
 from hermes_setup.stages.site.stage import Site
+from hermes_setup.state import stamps
 from hermes_setup.system.overlay import Nothing
 from hermes_setup.values import replace
 
@@ -247,7 +247,7 @@ def done(facts: Facts) -> Facts:
         match change:
             case Place(path, node):
                 nodes[path] = node
-            case Stamp(path, File() as node) if path == STAMP:
+            case Stamp(path, File() as node) if path == stamps.NGINX:
                 stamp = node.content.decode()
             case _:
                 pass
@@ -527,7 +527,7 @@ def test_a_site_whose_certificate_is_missing_stays_in_memory_until_there_is_anot
 def test_a_stamp_that_is_no_text_is_one_that_does_not_fit() -> None:
     server = Server()
     server.lineage()
-    for path in (STAMP, "/var/lib/hermes-setup/stamps/proof"):
+    for path in (stamps.NGINX, "/var/lib/hermes-setup/stamps/proof"):
         server.put(path, File(b"\xff\xfe\x00"))
     assert Site().inspect(ANSWERS, server).loaded
     stage = Proof()

@@ -15,9 +15,8 @@ from hermes_setup.engine.undoing import NoJournal
 from hermes_setup.errors import HermesSetupError
 from hermes_setup.host import ABSENT, File, Folder, Link
 from hermes_setup.nginx import tree
-from hermes_setup.stages.site.loading import STAMP
-from hermes_setup.stages.undo import STAMP as UNDONE
 from hermes_setup.stages.undo import Undo
+from hermes_setup.state import stamps
 from hermes_setup.state.journal import Journal
 from hermes_setup.state.runs import PastRun
 from hermes_setup.state.store import State
@@ -64,7 +63,7 @@ def test_everything_is_as_it_was_the_link_first_and_the_newest_command_before_th
         if not isinstance(change, Run):
             change.apply(machine)
     assert (machine.look(USERS), machine.look(SITE), machine.look(LINK)) == (OLD, ABSENT, ABSENT)
-    assert machine.look(UNDONE) == File(b"one", 0o600)
+    assert machine.look(stamps.UNDONE) == File(b"one", 0o600)
     assert stage.plan(ANSWERS, stage.inspect(ANSWERS, machine)) == ()
 
 
@@ -160,7 +159,7 @@ def test_what_nginx_has_loaded_is_forgotten_before_anything_is_put_back() -> Non
     machine = after_the_run()
     stage = Undo("one", [PAIRS[1]])  # stopped before its reload: no stamp, no command
     plan = stage.plan(ANSWERS, stage.inspect(ANSWERS, machine))
-    assert plan[0] == Stamp(STAMP, ABSENT, "forget what was seen then")
+    assert plan[0] == Stamp(stamps.NGINX, ABSENT, "forget what was seen then")
 
 
 def test_who_stays_where_the_users_file_was_edited_is_said() -> None:

@@ -39,10 +39,11 @@ def undo_last(session: Session, *, asked: bool = False) -> Outcome:
     from hermes_setup.engine.stage import Step
     from hermes_setup.job import Job, carry_out
     from hermes_setup.stages import for_undo
-    from hermes_setup.stages.undo import STAMP, Undo
+    from hermes_setup.stages.undo import Undo
+    from hermes_setup.state import stamps
 
     stored = session.state.answers()
-    undone = session.host.look(STAMP)
+    undone = session.host.look(stamps.UNDONE)
     for past in session.state.past_runs(getattr(undone, "content", b"").decode("utf-8", "replace")):
         last = past.journal
         stage = Undo(last.name, last.all_changes())

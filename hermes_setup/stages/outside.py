@@ -21,7 +21,7 @@ from hermes_setup.host import ABSENT, File, Host, Request, Response, System
 from hermes_setup.passwords import make_token
 from hermes_setup.stages.certificate import certbot, lineages, refusals, serving
 from hermes_setup.stages.certificate.lineages import CHALLENGES
-from hermes_setup.state.places import STATE
+from hermes_setup.state import stamps
 from hermes_setup.values import dataclass
 
 LOCAL = "127.0.0.1"
@@ -47,7 +47,7 @@ class Outside:
         served = serving.certificate_for(answers, host)
         return Facts(
             ordering=served is None or bool(serving.reasons_to_replace(answers, served, host.now())),
-            unreached=tuple(name for name in answers.names if host.look(stamp(name)) == ABSENT),
+            unreached=tuple(name for name in answers.names if host.look(stamps.outside(name)) == ABSENT),
             certbot=certbot.binary(host),
             lineage=lineages.cert_name(host, answers),
         )
@@ -69,13 +69,8 @@ class Outside:
                 StagingOrder(answers, facts.certbot, facts.lineage),
                 "have Let's Encrypt's test servers look from outside (staging; uses up no rate limit)",
             ),
-            *(Stamp(stamp(name), File(b"passed", 0o600), "reached from outside") for name in facts.unreached),
+            *(Stamp(stamps.outside(name), File(b"passed", 0o600), "reached from outside") for name in facts.unreached),
         )
-
-
-def stamp(name: Domain) -> str:
-    """The path of the note that this name was reached from outside."""
-    return f"{STATE}/stamps/outside-{name}"
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,9 @@ from hermes_setup.stages.certificate import serving
 from hermes_setup.stages.site import facts, loading
 from hermes_setup.stages.users import cookies
 from hermes_setup.stages.users.cookies import GATE_FILE
-from hermes_setup.state.places import STATE
+from hermes_setup.state import stamps
 from hermes_setup.values import dataclass
 
-STAMP = f"{STATE}/stamps/proof"
 BYPASS_HEADER = "X-Hermes-Look"  # with the token it passes the allowed addresses, from this machine only (site.conf)
 LOOPBACK = "127.0.0.1"
 FOREIGN = "not-this-name.invalid"  # RFC 2606: a name that no one can have
@@ -55,7 +54,7 @@ class Proof:
             served.fingerprint if served else "",
             answers.domain.ascii,
         )
-        stamp = host.look(STAMP)
+        stamp = host.look(stamps.PROOF)
         proven = stamp.content.decode(errors="replace") if isinstance(stamp, File) else ""
         token = cookies.program_cookie(gate)
         running = host.given(loading.RUNNING) or processes.workers(host, config.pid).master > 0
@@ -87,7 +86,7 @@ class Proof:
             Probe(
                 BrowserVisit(answers), f"open https://{answers.domain} as a browser would, with and without a password"
             ),
-            Stamp(STAMP, File(facts.state.encode(), 0o600), "what was proven"),
+            Stamp(stamps.PROOF, File(facts.state.encode(), 0o600), "what was proven"),
         )
 
 

@@ -21,11 +21,8 @@ from hermes_setup.stages.site import stage as site
 from hermes_setup.stages.site.facts import SITE_FILE
 from hermes_setup.stages.site.facts import Facts as SiteFacts
 from hermes_setup.stages.users import cookies, htpasswd
-from hermes_setup.state.places import STATE
+from hermes_setup.state import notes, stamps
 from hermes_setup.values import dataclass, field
-
-STAMP = f"{STATE}/stamps/undone"
-"""The name of the run that was undone last."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ class Undo:
                 "undo.edited",
                 f"{path} has been edited since that run, so it stays as it is.",
                 "What someone else wrote is never thrown away.",
-                f"To see what was there before that run: sudo ls {STATE}/runs/{self._run}/before",
+                f"To see what was there before that run: sudo ls {notes.FOLDER}/runs/{self._run}/before",
             )
             for path in edited
         ]
@@ -125,11 +122,11 @@ class Undo:
         ]
         in_nginx = {each.path: each.node for each in places if each.path.startswith(f"{tree.FOLDER}/")}
         reload = facts.running and bool(in_nginx or any(map(_reloads_nginx, self._commands)))
-        done = Stamp(STAMP, File(self._run.encode(), 0o600), "which run was undone")
+        done = Stamp(stamps.UNDONE, File(self._run.encode(), 0o600), "which run was undone")
         if not places and not commands and not reload:
             return (done,)
         changes: list[Change] = [
-            Stamp(path, ABSENT, "forget what was seen then") for path in dict.fromkeys((*self._stamps, loading.STAMP))
+            Stamp(path, ABSENT, "forget what was seen then") for path in dict.fromkeys((*self._stamps, stamps.NGINX))
         ]
         if reload:
             changes.append(Probe(trial.Trial(in_nginx), "have nginx test the earlier configuration on a copy"))
@@ -140,11 +137,11 @@ class Undo:
             texts = [_text(in_nginx.get(path, now)) for path, now in both]
             if all(texts):
                 loaded = File(digests.digest(*texts).encode(), 0o600)
-                changes.append(Stamp(loading.STAMP, loaded, "what nginx has loaded"))
+                changes.append(Stamp(stamps.NGINX, loaded, "what nginx has loaded"))
         return [*changes, *commands, done]
 
     def _look(self, host: Host) -> Facts:
-        stamp = host.look(STAMP)
+        stamp = host.look(stamps.UNDONE)
         pid = tree.read(host).pid
         running = bool(processes.workers(host, pid).master)
         return Facts(

@@ -27,7 +27,7 @@ from hermes_setup.stages.dns.failures import bogus, half_answered, unanswered
 from hermes_setup.stages.dns.lookup import DEADLINE, QUICK, Look, ask_all
 from hermes_setup.stages.dns.names import canonical, ip_version
 from hermes_setup.stages.dns.view import View, trust_of
-from hermes_setup.state.places import STATE
+from hermes_setup.state import stamps
 
 
 def by_resolver_alone(answers: Answers, host: Host) -> tuple[Facts, ...]:
@@ -50,7 +50,7 @@ def by_resolver_alone(answers: Answers, host: Host) -> tuple[Facts, ...]:
     if not ours or any(name.ascii in words for name in answers.names):
         return ()
     if not answers.issuer.self_signed:
-        rehearsed = host.look(f"{STATE}/stamps/renewal")
+        rehearsed = host.look(stamps.RENEWAL)
         if not isinstance(rehearsed, File) or not rehearsed.content or rehearsed.content.startswith(b"{"):  # it failed
             return ()
     found: list[Facts] = []

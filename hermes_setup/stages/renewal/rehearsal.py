@@ -14,10 +14,9 @@ from hermes_setup.errors import CommandFailed
 from hermes_setup.host import ABSENT, File, Host, System
 from hermes_setup.stages.certificate import certbot, refusals
 from hermes_setup.stages.certificate.lineages import WEBROOT, Lineage
-from hermes_setup.state.places import STATE
+from hermes_setup.state import stamps
 from hermes_setup.values import dataclass, replace
 
-STAMP = f"{STATE}/stamps/renewal"
 PAUSE = timedelta(minutes=2)
 """How long a rehearsal that failed is not repeated: no run rehearses twice."""
 
@@ -80,7 +79,7 @@ class Rehearsal:
         if not _from_lets_encrypt(self.answers):
             # a dry run goes to Let's Encrypt's staging unless another server is named (certbot: set_test_server)
             argv += ["--server", self.answers.issuer.directory]
-        system.put(STAMP, ABSENT)
+        system.put(stamps.RENEWAL, ABSENT)
         try:
             system.run([*argv, "--no-random-sleep-on-renew"], seconds=300)
         except CommandFailed as error:
@@ -92,15 +91,15 @@ class Rehearsal:
                     f"certificate without it: {reissue_command(self.answers, self.program, self.name)} ; otherwise: {hint}"
                 )
             last = LastRehearsal(self.scope, system.now(), meaning.message, hint)
-            system.put(STAMP, File(last.text().encode(), 0o600))
+            system.put(stamps.RENEWAL, File(last.text().encode(), 0o600))
             return [last.finding(error.output)]
-        system.put(STAMP, File(LastRehearsal(self.scope).text().encode(), 0o600))
+        system.put(stamps.RENEWAL, File(LastRehearsal(self.scope).text().encode(), 0o600))
         return ()
 
 
 def last(host: Host) -> LastRehearsal:
     """How the last rehearsal on this machine ended, by its stamp."""
-    stamp = host.look(STAMP)
+    stamp = host.look(stamps.RENEWAL)
     return LastRehearsal.parse(stamp.content.decode(errors="replace") if isinstance(stamp, File) else "")
 
 

@@ -7,10 +7,9 @@ from hermes_setup.engine.changes import Change, Run, Stamp, Until
 from hermes_setup.host import ABSENT, File
 from hermes_setup.nginx import processes
 from hermes_setup.stages.site.facts import Facts
-from hermes_setup.state.places import STATE
+from hermes_setup.state import stamps
 from hermes_setup.values import replace
 
-STAMP = f"{STATE}/stamps/nginx"
 RUNNING = "nginx runs"  # the fact that a start or a reload gives
 
 
@@ -30,9 +29,9 @@ def load(facts: Facts, text: str, *, changed: bool = False) -> list[Change]:
         argv = ("systemctl", "enable", "--now", "nginx") if facts.systemd else ("nginx",)
         run = replace(reload(facts.config.pid, systemd=facts.systemd), argv=argv, why="start nginx")
     return [
-        Stamp(STAMP, ABSENT, "what nginx has loaded"),
+        Stamp(stamps.NGINX, ABSENT, "what nginx has loaded"),
         run,
-        Stamp(STAMP, File(stamp.encode(), 0o600), "what nginx has loaded"),
+        Stamp(stamps.NGINX, File(stamp.encode(), 0o600), "what nginx has loaded"),
     ]
 
 

@@ -23,13 +23,14 @@ from hermes_setup.stages.certificate.lineages import CHALLENGES, WEBROOT
 from hermes_setup.stages.certificate.serving import certificate_for
 from hermes_setup.stages.hermes import dashboards
 from hermes_setup.stages.site.facts import PENDING, SITE_FILE, Facts, our_text, serves_over_https
-from hermes_setup.stages.site.loading import RUNNING, STAMP, load
+from hermes_setup.stages.site.loading import RUNNING, load
 from hermes_setup.stages.site.neighbours import no_folder, streams_on_our_ports, without_password
 from hermes_setup.stages.site.placing import site_places, webroot_places
 from hermes_setup.stages.site.render import site_text
 from hermes_setup.stages.site.takeover import names_taken
 from hermes_setup.stages.site.webhooks import place_now
 from hermes_setup.stages.users.cookies import GATE_FILE
+from hermes_setup.state import stamps
 
 DISTRIBUTIONS = {"bookworm": (1, 22, 1), "trixie": (1, 26, 3), "jammy": (1, 18, 0), "noble": (1, 24, 0)}
 """The nginx that each has. apt is not asked, since asking makes it write its cache."""
@@ -75,7 +76,7 @@ class Site:
             forwarded_for=forwarded_for,
             served=served,
             gate_text=_text(host.look(GATE_FILE), "surrogateescape"),
-            loaded=_text(host.look(STAMP), "replace"),
+            loaded=_text(host.look(stamps.NGINX), "replace"),
             real_ip=addresses.real_ip(answers, host, text),
             webhooks_real_ip=addresses.hooks_real_ip(answers, host, text),
             redirects=tuple((name, certificate_for(answers.about(name), host)) for name in answers.redirects),

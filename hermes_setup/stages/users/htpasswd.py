@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from hermes_setup.answers.answers import User
 from hermes_setup.errors import HermesSetupError
 from hermes_setup.host import File, Host, Special
-from hermes_setup.state.written import Written
+from hermes_setup.state.line_dates import LineDate
 
 USERS_FILE = "/etc/nginx/.htpasswd-hermes"
 
@@ -62,10 +62,10 @@ def read(host: Host) -> dict[str, str]:
     return hashes(node.content.decode("utf-8", "surrogateescape")) if isinstance(node, File) else {}
 
 
-def last_written() -> Written:
+def last_written() -> LineDate:
     """When a line was written of which nothing was noted: its file's time, or before."""
     try:
         at = os.stat(USERS_FILE).st_mtime
     except OSError:
         at = 0  # then there are no lines
-    return Written(datetime.fromtimestamp(at, timezone.utc), exact=False)
+    return LineDate(datetime.fromtimestamp(at, timezone.utc), exact=False)

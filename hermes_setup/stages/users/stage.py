@@ -12,10 +12,10 @@ from hermes_setup.nginx import tree, trial
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.passwords import make_token
 from hermes_setup.phrases import listed
-from hermes_setup.stages.site.loading import STAMP
 from hermes_setup.stages.users import cookies, htpasswd
 from hermes_setup.stages.users.cookies import GATE_FILE, Cookie
 from hermes_setup.stages.users.htpasswd import USERS_FILE
+from hermes_setup.state import stamps
 from hermes_setup.values import dataclass, field
 
 NGINX_HASHES = ("$apr1$", "$6$", "$5$", "$1$", "$y$", "$2y$", "$2b$", "$2a$", "{SHA}", "{SSHA}", "{PLAIN}")
@@ -82,7 +82,7 @@ class Users:
         if facts.gate_file != gate:
             if facts.gate_is_loaded_by:
                 # Cleared first: it must not fit again once these are replaced by others that nginx has never loaded.
-                changes.append(Stamp(STAMP, ABSENT, "what nginx has loaded"))
+                changes.append(Stamp(stamps.NGINX, ABSENT, "what nginx has loaded"))
                 changes.append(Probe(trial.Trial({GATE_FILE: gate}), "have nginx test the new cookies on a copy"))
             same_text = isinstance(facts.gate_file, File) and facts.gate_file.content == gate.content
             only_root = (
