@@ -32,7 +32,7 @@ from hermes_setup.stages.dns.cloudflare import proxy_ranges
 from hermes_setup.stages.proof import BYPASS_HEADER, BrowserVisit
 from hermes_setup.system.overlay import Nothing, Overlay
 from hermes_setup.values import replace
-from test_wizard import Script
+from test_questions import Script
 
 ANSWERS = Answers(Domain.parse("hermes.example.com"), Issuer.parse("letsencrypt"), (User("alice"),))
 HERE = SshSession("203.0.113.9")

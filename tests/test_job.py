@@ -23,7 +23,7 @@ from hermes_setup.state.store import State
 from hermes_setup.ui.screen import Screen
 from hermes_setup.wizard.blocked import until_not_blocked
 from machines import Machine, text
-from test_wizard import Script
+from test_questions import Script
 
 ANSWERS = Answers(Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), (User("alice", "$6$x"),))
 PATH = "/etc/motd"

@@ -13,7 +13,7 @@ from hermes_setup.answers.platforms import parse_endpoints
 from hermes_setup.questions.menu import Intent, Visit, menu
 from hermes_setup.questions.prompt import BACK, Back
 from hermes_setup.values import replace
-from test_wizard import GOOD, Script
+from test_questions import GOOD, Script
 
 OLD, NEW, HOOKS = (Domain.parse(f"{name}.example.com") for name in ("hermes", "chat", "hooks"))
 BEFORE = Answers(
