@@ -9,9 +9,8 @@ from collections.abc import Sequence
 
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.table import field
-from hermes_setup.errors import WrongInput
 from hermes_setup.questions.draft import Draft, Known
-from hermes_setup.questions.prompt import Asker, Back, Prompt, refused, says_yes
+from hermes_setup.questions.prompt import Asker, Back, Prompt, says_yes, settled
 from hermes_setup.values import replace
 
 
@@ -62,15 +61,7 @@ class Question:
         shown_again: dict[str, str],  # noqa: ARG002
     ) -> tuple[str, Draft] | Back:
         """The answer and the draft with it, once it is right. `shown_again`: made-up passwords for the end."""
-        error = ""
-        while True:
-            text = asker.ask(prompt, error)
-            if isinstance(text, Back):
-                return text
-            try:
-                return text, self.take(draft, text, known)
-            except WrongInput as wrong:
-                error, prompt = refused(wrong, prompt, text)
+        return settled(asker, prompt, lambda text: (text, self.take(draft, text, known)))
 
     def recalling(self, prompt: Prompt, text: str) -> Prompt:
         """The prompt with the earlier answer to be edited, or chosen beforehand."""

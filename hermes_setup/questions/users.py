@@ -10,7 +10,7 @@ from hermes_setup.answers.answers import Answers, User
 from hermes_setup.answers.fields import parse_user
 from hermes_setup.errors import WrongInput
 from hermes_setup.questions.draft import Draft, Known
-from hermes_setup.questions.prompt import Asker, Back, Choice, Prompt, chosen, refused, says_yes
+from hermes_setup.questions.prompt import Asker, Back, Choice, Prompt, chosen, refused, says_yes, settled
 from hermes_setup.questions.question import Question
 from hermes_setup.values import replace
 
@@ -104,20 +104,17 @@ class PasswordSource(Question):
         self, prompt: Prompt, draft: Draft, known: Known, asker: Asker, shown_again: dict[str, str]
     ) -> tuple[str, Draft] | Back:
         """A password that is made up has been shown."""
-        error = ""
-        while True:
-            text = asker.ask(prompt, error)
-            if isinstance(text, Back):
-                return text
-            try:
-                if chosen(prompt, text) != "make":
-                    return text, self.take(draft, text, known)
-            except WrongInput as wrong:
-                error, prompt = refused(wrong, prompt, text)
-                continue
-            error = ""
+
+        def taken(text: str) -> tuple[str, Draft | None]:
+            return text, None if chosen(prompt, text) == "make" else self.take(draft, text, known)
+
+        while not isinstance(heard := settled(asker, prompt, taken), Back):
+            text, after = heard
+            if after:
+                return text, after
             if user := _made_up(draft.name, asker, shown_again):
                 return text, draft.with_user(user)
+        return heard
 
 
 class OwnPassword(Question):
