@@ -79,7 +79,7 @@ def test_a_yes_is_done_and_noted(tmp_path: Path) -> None:
     assert carry_out(job(), session) is Outcome.DONE
     assert session.machine.look(PATH) == text("hello")
     assert session.state.answers() == ANSWERS.settled()
-    assert (session.finished, session.under_way, session.state.begun()) == (True, None, False)
+    assert (session.finished, session.under_way, session.state.first_setup_unfinished()) == (True, None, False)
     assert "greeting: greet" in (tmp_path / "log").read_text()
 
 
