@@ -55,7 +55,7 @@ class CachedHost:
         return self._once("addresses", self._host.addresses)
 
     def dns(self, name: str, kind: str, *, server: str = "", seconds: float = 3.0) -> Records:
-        """Not remembered: its one stage asks with deadlines of its own."""
+        """Not remembered: each look-up has a deadline of its own, and the answer of one is no answer to another."""
         return self._host.dns(name, kind, server=server, seconds=seconds)
 
     def fetch(self, request: Request) -> Response:

@@ -1,8 +1,9 @@
 """One loop for every mode: inspect, check, plan, do, and look again.
 
-    apply, resume, re-run   run(steps, answers, Local(), journal)
-    dry run, review screen  run(steps, answers, Overlay(Local()), NoJournal())
-    doctor                  preflight(steps, answers, Local())
+    apply, resume, re-run, undo      run(steps, answers, Local(), journal)
+    dry run, --check, the forecast   run(steps, answers, Overlay(Local()), NoJournal())
+    rehearse                         run(steps, answers, Rehearsal(), NoJournal())
+    doctor                           preflight(steps, answers, Local()), then the forecast
 
 The engine knows no screen: it yields what happens as Events, and its caller draws them.
 """
