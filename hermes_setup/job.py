@@ -18,6 +18,8 @@ from hermes_setup.host import File
 from hermes_setup.phrases import listed
 from hermes_setup.session import Outcome, Session, UnderWay
 from hermes_setup.stages.users import htpasswd
+from hermes_setup.ui.end import show_done, show_password
+from hermes_setup.ui.forecast import show_forecast
 from hermes_setup.ui.talk import discard
 from hermes_setup.values import dataclass, field
 
@@ -62,7 +64,7 @@ def carry_out(job: Job, session: Session) -> Outcome:
 def _show(job: Job, answers: Answers, session: Session) -> Outcome:
     """Every change is on the screen, and none is made."""
     screen = session.screen
-    changed = screen.forecast(forecast(job.steps, answers, session)[1], diffs=True)
+    changed = show_forecast(screen, forecast(job.steps, answers, session)[1], diffs=True)
     if changed and job.made_up and not job.asked:
         screen.say(
             f"A password for {listed([*job.made_up])} will be made up, and shown once, when this is done for real."
@@ -86,7 +88,7 @@ def _do(job: Job, answers: Answers, session: Session) -> Outcome:
         screen.findings(finding for _, finding in known.findings)
         screen.say("Nothing to do: everything is as it should be.", "bold")
         return Outcome.NOTHING_TO_DO
-    screen.forecast(events)
+    show_forecast(screen, events)
     agreed = Outcome.DONE if session.options.yes else _ask_to_go_ahead(job, session)
     if agreed is not Outcome.DONE:
         return agreed
@@ -144,7 +146,7 @@ def _last_words(job: Job, answers: Answers, session: Session, codes: Sequence[st
         if job.asked:
             show_passwords(job.made_up, session)
     else:
-        screen.done(answers, job.made_up if job.asked else {}, who=htpasswd.read(session.host))
+        show_done(screen, answers, job.made_up if job.asked else {}, htpasswd.read(session.host))
 
 
 def _undone(run: Journal, codes: Sequence[str], *, leaves_nothing: bool) -> str:
@@ -242,8 +244,7 @@ def _hand_over(made_up: Mapping[str, str]) -> None:
 def show_passwords(made_up: Mapping[str, str], session: Session) -> None:
     """The passwords are on the screen."""
     for name, password in made_up.items():
-        session.screen.say(f"The password of {name}, shown only this once; save it now:")
-        session.screen.hang("    ", password, body="bold")
+        show_password(session.screen, name, password)
 
 
 @contextmanager

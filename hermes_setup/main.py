@@ -102,9 +102,11 @@ def _failed(error: Exception, session: Session) -> int:
         raise error
     session.log.write(f"error: {error.message}")
     with contextlib.suppress(OSError, SystemExit):  # the terminal may be gone
+        from hermes_setup.ui.end import show_error
+
         shown_log = session.log.path if session.log.is_open and not isinstance(error, WrongInput) else ""
         screen = session.screen if session.under_way else session.fresh_screen()
-        screen.failed(error, log=shown_log)
+        show_error(screen, error, log=shown_log)
     return error.exit_code
 
 

@@ -25,8 +25,10 @@ from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.engine.loop import Blocked, StageFailed
 from hermes_setup.errors import CommandFailed, HermesSetupError, WrongInput
 from hermes_setup.host import ABSENT, File, Folder, Link, Node
-from hermes_setup.ui.commands import command
+from hermes_setup.ui.command_line import command_line
 from hermes_setup.ui.diff import difference
+from hermes_setup.ui.end import show_doctor, show_done, show_error
+from hermes_setup.ui.forecast import show_forecast
 from hermes_setup.ui.json import doctor_json
 from hermes_setup.ui.screen import Screen
 from hermes_setup.ui.terminal import Terminal
@@ -71,7 +73,13 @@ SECRET = Place(
     File(b"alice:$6$canary\n", 0o640, "root", "www-data", secret=True),
     "alice may sign in",
 )
-INSTALL = Run(("apt-get", "-y", "install", "nginx"), "install nginx", gives="packages", env={"DEBIAN_FRONTEND": "x y"})
+INSTALL = Run(
+    ("apt-get", "-y", "install", "nginx"),
+    "install nginx",
+    gives="packages",
+    irreversible=True,
+    env={"DEBIAN_FRONTEND": "x y"},
+)
 RELOAD = Run(("nginx", "-s", "reload"), "nginx serves it", gives="nginx loaded 1", undo_argv=("nginx", "-s", "reload"))
 STAMP = Stamp("/var/lib/hermes-setup/stamps/nginx", File(b"1"), "what nginx has loaded")
 PROBE = Probe(lambda system: (), "a token is fetched by name")
@@ -117,9 +125,7 @@ def test_a_finding_is_shown_once() -> None:
     assert paper.lines == ["warning: Once."]
 
 
-@pytest.mark.parametrize(
-    ("lines", "first"), [(1, "0"), (40, "0"), (41, "(1 lines before)"), (100, "(60 lines before)")]
-)
+@pytest.mark.parametrize(("lines", "first"), [(1, "0"), (40, "0"), (41, "(1 line before)"), (100, "(60 lines before)")])
 def test_of_long_evidence_the_end_is_shown_where_the_reason_stands(lines: int, first: str) -> None:
     paper = Paper()
     paper.screen.findings([note("a.b", "What.", "", "", "\n".join(map(str, range(lines))))])
@@ -165,7 +171,7 @@ def test_where_nothing_moves_the_width_is_the_terminals_too(term: str, monkeypat
     fcntl.ioctl(outer, termios.TIOCSWINSZ, struct.pack("4H", 24, 40, 0, 0))
     with open(inner, "w") as stream:
         screen = Screen(stream, replace(REAL, moves=False))
-        screen.overview([("Certificate", "Let's Encrypt, 89 days left, renewed by systemd's timer")])
+        screen.pairs([("Certificate", "Let's Encrypt, 89 days left, renewed by systemd's timer")])
         fcntl.ioctl(outer, termios.TIOCSWINSZ, struct.pack("4H", 24, 60, 0, 0))  # and while it runs
         screen.say("w " * 40)
     drawn = b""
@@ -177,7 +183,6 @@ def test_where_nothing_moves_the_width_is_the_terminals_too(term: str, monkeypat
         "Certificate  Let's Encrypt, 89 days",
         "            left, renewed by systemd's",
         "            timer",
-        "",
         ("w " * 30).strip(),
         ("w " * 10).strip(),
     ]
@@ -191,10 +196,11 @@ def test_the_forecast_names_each_change_under_its_stage() -> None:
     link = Place("/etc/nginx/sites-enabled/zz-hermes", Link("../sites-available/hermes"), "enable the site")
     gone = Place("/etc/nginx/sites-enabled/old", ABSENT, "take the old link away")
     old = File(b"server {\n}\n", 0o600)
-    count = paper.screen.forecast(
+    count = show_forecast(
+        paper.screen,
         doings(
             INSTALL, SECRET, (SITE, old), link, (gone, Link("x")), RELOAD, STAMP, PROBE, Place("/d", Folder(0o700), "w")
-        )
+        ),
     )
     assert count == 7
     assert paper.lines == [
@@ -212,7 +218,7 @@ def test_the_forecast_names_each_change_under_its_stage() -> None:
 
 def test_a_dry_run_shows_each_file_as_a_diff() -> None:
     paper = Paper()
-    paper.screen.forecast(doings((SITE, File(b"server {\n    listen 8080;\n}\n")), STAMP), diffs=True)
+    show_forecast(paper.screen, doings((SITE, File(b"server {\n    listen 8080;\n}\n")), STAMP), diffs=True)
     assert paper.lines[2:] == [
         "    --- /etc/nginx/sites-available/hermes (now)",
         "    +++ /etc/nginx/sites-available/hermes (then)",
@@ -240,7 +246,7 @@ def test_a_dry_run_shows_each_file_as_a_diff() -> None:
 @pytest.mark.parametrize("diffs", [True, False])
 def test_a_secret_is_never_shown(place: Place, before: Node, diffs: bool) -> None:
     paper = Paper()
-    paper.screen.forecast(doings((place, before)), diffs=diffs)
+    show_forecast(paper.screen, doings((place, before)), diffs=diffs)
     assert "canary" not in paper.text
     assert place.why in paper.text
     assert ("not shown" in paper.text) is diffs
@@ -248,14 +254,14 @@ def test_a_secret_is_never_shown(place: Place, before: Node, diffs: bool) -> Non
 
 def test_what_a_command_reads_is_not_shown() -> None:
     paper = Paper()
-    paper.screen.forecast(doings(Run(("x",), "why", stdin=b"canary")), diffs=True)
+    show_forecast(paper.screen, doings(Run(("x",), "why", stdin=b"canary")), diffs=True)
     assert "canary" not in paper.text
     assert "(its input is not shown)" in paper.text
 
 
 def test_a_long_line_of_a_file_stays_one_line_in_the_diff() -> None:
     paper = Paper(40)
-    paper.screen.forecast(doings(Place("/p", File(b"x" * 300), "why")), diffs=True)
+    show_forecast(paper.screen, doings(Place("/p", File(b"x" * 300), "why")), diffs=True)
     assert "    +" + "x" * 300 in paper.lines
 
 
@@ -276,7 +282,7 @@ def test_differences(before: Node, after: Node, lines: list[str]) -> None:
 
 def test_nothing_to_do_is_said() -> None:
     paper = Paper()
-    assert paper.screen.forecast(doings(PROBE)) == 0
+    assert show_forecast(paper.screen, doings(PROBE)) == 0
     assert paper.lines[-1] == "Nothing to change: everything is as it should be."
 
 
@@ -285,7 +291,8 @@ def test_nothing_to_do_is_said() -> None:
 def test_hostile_values_in_the_forecast(width: int, diffs: bool) -> None:
     paper = Paper(width)
     content = File(EVIL.encode())
-    paper.screen.forecast(
+    show_forecast(
+        paper.screen,
         doings(
             (Place("/p" + EVIL, content, EVIL), File(b"[red]\x1b[1m")),
             Run(("echo", EVIL), WIDE),
@@ -393,12 +400,14 @@ def test_a_failed_command_shows_all_it_said_but_not_a_flood_and_the_next_step() 
     paper = Paper()
     output = "\n".join(f"line {n}" for n in range(225)) + "\n\x1b[31mE: broken [bold]\n"
     cause = CommandFailed("apt-get ended with 100.", "Run: apt-get update", output, 100)
-    paper.screen.failed(StageFailed("packages", cause, ["/etc/x was changed by someone since"]), log="/var/log/x.log")
+    show_error(
+        paper.screen, StageFailed("packages", cause, ["/etc/x was changed by someone since"]), log="/var/log/x.log"
+    )
     assert paper.lines[0] == "Failed: apt-get ended with 100."
     assert paper.lines[1] == "  | (26 lines before)"
     assert paper.lines[201:] == [
         "  | E: broken [bold]",
-        "The files of this step were put back as they were, but for these:",
+        "The files of this step were put back as they were, except:",
         "  - /etc/x was changed by someone since",
         "Next: Run: apt-get update",
         "More is in /var/log/x.log",
@@ -407,7 +416,7 @@ def test_a_failed_command_shows_all_it_said_but_not_a_flood_and_the_next_step() 
 
 def test_what_blocks_is_shown_as_findings() -> None:
     paper = Paper()
-    paper.screen.failed(Blocked([block("a.b", "Port 80 is taken.", "Why.", "Do.")]), log="/x")
+    show_error(paper.screen, Blocked([block("a.b", "Port 80 is taken.", "Why.", "Do.")]), log="/x")
     assert paper.lines[:3] == ["BLOCKS: Port 80 is taken.", "  why: Why.", "  do:  Do."]
     assert "Nothing was changed in this step." in paper.text
 
@@ -417,7 +426,7 @@ def test_what_blocks_is_shown_as_findings() -> None:
 )
 def test_other_errors_say_what_and_what_next(error: HermesSetupError) -> None:
     paper = Paper()
-    paper.screen.failed(error)
+    show_error(paper.screen, error)
     assert paper.lines == ["Error: What [b]", "  Do."]
 
 
@@ -426,7 +435,7 @@ def test_other_errors_say_what_and_what_next(error: HermesSetupError) -> None:
 
 def test_the_end_says_where_who_and_how_to_go_on() -> None:
     paper = Paper()
-    paper.screen.done(answers("alice", "bob"))
+    show_done(paper.screen, answers("alice", "bob"), {})
     assert paper.lines == [
         "",
         "Done. Your Hermes dashboard is at",
@@ -444,7 +453,7 @@ def test_the_end_says_where_who_and_how_to_go_on() -> None:
 
 def test_at_forty_columns_the_commands_are_whole_below_their_labels() -> None:
     paper = Paper(40)
-    paper.screen.done(answers("alice"))
+    show_done(paper.screen, answers("alice"), {})
     assert paper.lines[-8:] == [
         "Add a user",
         "    sudo hermes-setup users add NAME",
@@ -456,19 +465,19 @@ def test_at_forty_columns_the_commands_are_whole_below_their_labels() -> None:
         "    sudo hermes-setup undo --last",
     ]
     paper = Paper(20)
-    paper.screen.done(answers("alice"))
+    show_done(paper.screen, answers("alice"), {})
     assert "    sudo hermes-setup users passwd NAME" in paper.lines, "the terminal breaks it, and copies it whole"
 
 
 def test_the_end_says_from_where_it_opens() -> None:
     paper = Paper()
-    paper.screen.done(replace(answers("alice"), allow=("203.0.113.0/24", "2001:db8::/32")))
+    show_done(paper.screen, replace(answers("alice"), allow=("203.0.113.0/24", "2001:db8::/32")), {})
     assert "Opens only from: 203.0.113.0/24, 2001:db8::/32" in paper.lines
 
 
 def test_a_password_to_show_stands_alone_on_its_line_and_in_no_address() -> None:
     paper = Paper(40)
-    paper.screen.done(answers("alice"), {"alice": "abcde-fghij-klmno-pqrst"})
+    show_done(paper.screen, answers("alice"), {"alice": "abcde-fghij-klmno-pqrst"})
     assert paper.text.count("abcde-fghij-klmno-pqrst") == 1
     assert "    abcde-fghij-klmno-pqrst" in paper.lines
     assert "@" not in paper.text
@@ -484,7 +493,7 @@ def test_a_password_to_show_stands_alone_on_its_line_and_in_no_address() -> None
 )
 def test_what_the_browser_will_say_is_said_before(issuer: str, words: str) -> None:
     paper = Paper(200)
-    paper.screen.done(answers("alice", issuer=issuer))
+    show_done(paper.screen, answers("alice", issuer=issuer), {})
     assert words in paper.text
     assert ("browser warns" in paper.text) is bool(words)
 
@@ -493,7 +502,7 @@ def test_what_the_browser_will_say_is_said_before(issuer: str, words: str) -> No
 @pytest.mark.parametrize("width", [40, 80])
 def test_hostile_and_wide_names_do_not_break_the_end(width: int, terminal: Terminal) -> None:
     paper = Paper(width, terminal)
-    paper.screen.done(answers(WIDE, EVIL, domain="bücher.example.com"), {EVIL: "abcde"})
+    show_done(paper.screen, answers(WIDE, EVIL, domain="bücher.example.com"), {EVIL: "abcde"})
     harmless(paper)
     assert "[bold]x[/bold]" in paper.text.replace("\n", "").replace(" ", "").replace("x[/", "x[/")
     urls = [line for line in paper.lines if "https://" in line]
@@ -513,8 +522,8 @@ def test_a_stream_that_takes_nothing_is_no_reason_to_fail(path: str, terminal: T
     stream = open(handle, "w", buffering=1, closefd=False)
     screen = Screen(stream, terminal)
     screen.findings([warn("a.b", "What.", "Why.", "Do.")])
-    screen.failed(HermesSetupError("x" * 10_000))
-    screen.done(answers("alice"))
+    show_error(screen, HermesSetupError("x" * 10_000))
+    show_done(screen, answers("alice"), {})
     null = os.open("/dev/null", os.O_WRONLY)
     os.dup2(null, handle)
     stream.close()
@@ -561,7 +570,7 @@ def test_doctor_ends_with_the_sum(
     findings: Sequence[tuple[str, Finding]], pending: Sequence[tuple[str, Change]], last: str
 ) -> None:
     paper = Paper()
-    paper.screen.doctor(findings, pending)
+    show_doctor(paper.screen, findings, pending)
     assert paper.lines[-1] == last
 
 
@@ -585,11 +594,11 @@ def test_doctor_for_programs() -> None:
     ]
     assert [(entry["kind"], entry["what"]) for entry in loaded["pending"]] == [
         ("place", SITE.path),
-        ("run", command(INSTALL)),
+        ("run", command_line(INSTALL)),
         ("stamp", STAMP.path),
         ("probe", ""),
     ]
 
 
 def test_a_command_is_shown_so_that_it_could_be_typed() -> None:
-    assert command(Run(("a", "b c", "$(x)", ""), "w", env={"A": "1;2"})) == "A='1;2' a 'b c' '$(x)' ''"
+    assert command_line(Run(("a", "b c", "$(x)", ""), "w", env={"A": "1;2"})) == "A='1;2' a 'b c' '$(x)' ''"

@@ -79,11 +79,12 @@ def _report(
     from hermes_setup import __version__
     from hermes_setup.engine.findings import Severity
     from hermes_setup.session import Outcome
+    from hermes_setup.ui.end import show_doctor
     from hermes_setup.ui.json import doctor_json
 
     ok = not pending and all(finding.severity is Severity.NOTE for _, finding in findings)
     if as_json:
         print(doctor_json(__version__, domain, findings, pending, ok=ok))
     else:
-        session.fresh_screen().doctor(findings, pending)
+        show_doctor(session.fresh_screen(), findings, pending)
     return Outcome.SHOWN if ok else Outcome.FOUND

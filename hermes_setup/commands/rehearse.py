@@ -78,6 +78,7 @@ def rehearse(answers: Answers, steps: Sequence[Step], dashboards: Sequence[tuple
     from hermes_setup.session import Outcome
     from hermes_setup.system.local import Local
     from hermes_setup.system.rehearsal import Rehearsal, Scenario
+    from hermes_setup.ui.end import show_error
     from hermes_setup.values import replace
 
     started = time.monotonic()
@@ -121,7 +122,7 @@ def rehearse(answers: Answers, steps: Sequence[Step], dashboards: Sequence[tuple
     except StageFailed as failed:
         if copy.interrupted:  # nothing failed by itself
             raise
-        screen.failed(failed.cause)
+        show_error(screen, failed.cause)
         if "No space left on device" in getattr(failed.cause, "output", ""):
             screen.say(f"The copy lives in memory, and may take {copy.memory >> 20} MB of it: too little for this.")
         screen.say(f"A real run would fail here, too, and put the files of this step back. {GONE}", "bold")

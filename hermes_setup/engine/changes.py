@@ -69,6 +69,7 @@ class Run:
     seconds: float = 900.0
     until: Until | None = field(default=None, compare=False)
     hint: str = ""  # what to do when it fails
+    irreversible: bool = False  # its effect stays when the files are put back: a package, a certificate
     explain: Callable[[CommandFailed], HermesSetupError] | None = field(default=None, compare=False, repr=False)
 
     def apply(self, system: System) -> None:

@@ -129,6 +129,7 @@ class Packages:
                     ("apt-get", *LOCK, *KEEP, "install", "-q", "-y", "--no-install-recommends", *facts.missing),
                     f"install {all_of(facts.missing)} from the distribution",
                     gives="packages",
+                    irreversible=True,
                     env=APT,
                     seconds=1800,
                     hint="Can this server reach the internet? See why it failed: sudo apt-get update; sudo apt-get install "

@@ -8,7 +8,7 @@ from hermes_setup.host import Absent, File, Folder, Link, Node, Special
 
 
 def difference(path: str, before: Node | None, after: Node) -> list[str]:
-    """The unified diff of two nodes, () where their texts are the same; what is no text is named instead."""
+    """The unified diff of two nodes, [] where their texts are the same; a line about it where one is not text."""
     old, new = _lines(before), _lines(after)
     if old is None or new is None:
         return [f"(not text: {_size(before)} now, {_size(after)} then)"]
@@ -19,7 +19,7 @@ def difference(path: str, before: Node | None, after: Node) -> list[str]:
 
 
 def sign_and_style(node: Node, before: Node | None) -> tuple[str, str]:
-    """+, ~ or -, and how that is drawn."""
+    """+, ~ or -, and its style."""
     if isinstance(node, Absent):
         return "-", "bold red"
     if before is None or isinstance(before, Absent):
@@ -28,12 +28,12 @@ def sign_and_style(node: Node, before: Node | None) -> tuple[str, str]:
 
 
 def is_secret(node: Node | None) -> bool:
-    """True when not everybody on the machine may read it: then it is not shown on a screen either."""
+    """True where not everyone on the machine may read it: then it is not shown on a screen either."""
     return isinstance(node, File) and (node.secret or not node.mode & 0o004)
 
 
 def attributes(node: Node, before: Node | None) -> list[str]:
-    """Kind, mode and owner, where they change or are not the usual ones."""
+    """Kind, mode and owner, where they change or are not the usual ones, as lines."""
     match node:
         case Link():
             old = f" (was: {before.target})" if isinstance(before, Link) else ""
@@ -52,7 +52,7 @@ def attributes(node: Node, before: Node | None) -> list[str]:
 
 
 def _lines(node: Node | None) -> list[str] | None:
-    """The lines of a file, [] where there is none, None for what is no text."""
+    """The lines of a file, [] where there is none, None for what is not text."""
     if not isinstance(node, File):
         return []
     try:

@@ -1,4 +1,4 @@
-"""What `--json` prints: stable shapes. Keys are only ever added."""
+"""What `--json` prints: stable shapes, in ASCII. Keys are only ever added."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from hermes_setup.engine.changes import Change, Place, Probe, Run, Stamp
 from hermes_setup.engine.findings import Finding
-from hermes_setup.ui.commands import command
+from hermes_setup.ui.command_line import command_line
 
 JSON_VERSION = 1
 
@@ -20,7 +20,7 @@ def doctor_json(
     *,
     ok: bool,
 ) -> str:
-    """What `doctor --json` prints: a stable shape, in ASCII; `ok` is what the exit code says. Keys are only ever added."""
+    """What `doctor --json` prints; `ok` is what the exit code says."""
     return json.dumps(
         {
             "schema": JSON_VERSION,
@@ -49,7 +49,7 @@ def doctor_json(
 
 
 def users_json(version: str, users: Sequence[Mapping[str, object]]) -> str:
-    """What `users list --json` prints, as stable as the above."""
+    """What `users list --json` prints."""
     return json.dumps({"schema": JSON_VERSION, "version": version, "users": users}, indent=2)
 
 
@@ -58,6 +58,6 @@ def _subject(change: Change) -> str:
         case Place() | Stamp():
             return change.path
         case Run():
-            return command(change)
+            return command_line(change)
         case Probe():
             return ""

@@ -1,4 +1,4 @@
-"""Words that several parts of the screen need."""
+"""Phrases that several parts of the screen use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def count_of(count: int, thing: str) -> str:
 
 
 def trust_note(answers: Answers) -> str:
-    """What the browser is going to say about the certificate, "" when nothing."""
+    """What the browser will say about the certificate, "" for nothing."""
     if answers.issuer.self_signed:
         return (
             "Your browser warns at the first visit, because this server signed its certificate itself. That is expected: "

@@ -1,4 +1,4 @@
-"""The progress of a run: one line for each step, and what is at work below it."""
+"""The progress of a run: one line for each step, and below it what is running now."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """One result line a stage; while something runs, a moving line below it, where the cursor may be moved."""
+    """One line for the result of each step; while something runs, a moving line below, where the cursor may be moved."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._status: Status | None = None
-        self._head = ""
-        self._line = ""
-        self._done = 0
+        self._step = ""  # its number and title
+        self._line = ""  # the moving line
+        self._changes = 0  # of this step
         self._warned = False
         self.changes = 0
-        """How many files and commands it took so far, over all stages."""
+        """How many files and commands there were so far, in all steps."""
 
     def __enter__(self) -> Progress:  # noqa: PYI034 - Self is not in the standard library of 3.10
         return self
@@ -36,57 +36,57 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._still()
+        self._stop_moving()
 
     def show(self, event: Event) -> None:
         """The event is on the screen."""
         match event:
             case Started():
                 width = len(str(event.total))
-                self._head = f"[{event.number:>{width}}/{event.total}] {self._screen.clean(event.title)}"
-                self._done, self._warned = 0, False
-                self._moving(self._head)
+                self._step = f"[{event.number:>{width}}/{event.total}] {self._screen.clean(event.title)}"
+                self._changes, self._warned = 0, False
+                self._show_moving(self._step)
             case Seen():
                 self._warned = self._warned or any(finding.severity is Severity.WARN for finding in event.findings)
-                self._still()
+                self._stop_moving()
                 self._screen.findings(event.findings)
             case Doing():
-                self._doing(event.change)
+                self._show_change(event.change)
             case Did():
-                self._still()
+                self._stop_moving()
                 if isinstance(event.change, Place | Run):
-                    self._done += 1
+                    self._changes += 1
                     self.changes += 1
             case Finished():
-                self._still()
-                result = count_of(self._done, "change") or "ok"
-                self._screen.hang(f"{self._head}: ", result + (", with a warning" if self._warned else ""))
+                self._stop_moving()
+                result = count_of(self._changes, "change") or "ok"
+                self._screen.hang(f"{self._step}: ", result + (", with a warning" if self._warned else ""))
 
-    def _doing(self, change: Change) -> None:
+    def _show_change(self, change: Change) -> None:
         if isinstance(change, Stamp):
             return
         why = self._screen.clean(change.why)
         if self._screen.terminal.moves:
-            self._moving(f"{self._head}: {why}")
+            self._show_moving(f"{self._step}: {why}")
         else:
-            self._screen.hang(f"{self._head}: ", f"{why} ...")
+            self._screen.hang(f"{self._step}: ", f"{why} ...")
 
     def show_output(self, line: str) -> None:
         """The last line that the running command printed is below the moving line. Where nothing moves, it is not shown."""
         if self._status:
             self._status.update(self._rows(self._line, f"  | {self._screen.clean(line)}"))
 
-    def _moving(self, text: str) -> None:
+    def _show_moving(self, text: str) -> None:
         if not self._screen.terminal.moves:
             return
-        self._still()
+        self._stop_moving()
         self._line = text
-        # 4 times a second: a slow line keeps up, and what is over at once is never seen
+        # 4 times a second: a slow line keeps up, and what ends at once is never shown
         self._status = self._screen.console.status(self._rows(text), spinner="line", refresh_per_second=4)
         self._status.start()
 
     def _rows(self, *texts: str) -> Text:
-        """One row each, or the redraw leaves rows behind."""
+        """Each text on one row: a redraw would leave further rows behind."""
         from rich.text import Text
 
         rows = [Text(text, no_wrap=True, overflow="crop") for text in texts]
@@ -94,7 +94,7 @@ class Progress:
             row.truncate(max(10, self._screen.console.width - 3))
         return Text("\n").join(rows)
 
-    def _still(self) -> None:
+    def _stop_moving(self) -> None:
         if self._status:
             self._status.stop()
             self._status = None

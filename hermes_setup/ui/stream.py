@@ -1,4 +1,4 @@
-"""A stream that may have no room."""
+"""A stream that may be full."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ T = TypeVar("T")
 
 
 class PatientStream:
-    """A stream that may have no room (a full disk), or no way in at all: sudo makes a closed one of ours one that is only
-    read. What cannot be told is no reason to fail. A reader who has gone is another matter.
+    """A stream that may be full (a full disk), or not writable: sudo opens a closed stderr of ours for reading only.
+
+    What can't be written is not a reason to fail. A reader that has gone away is another matter.
     """
 
     def __init__(self, stream: TextIO) -> None:

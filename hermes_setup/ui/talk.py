@@ -1,4 +1,4 @@
-"""Plain lines to whoever runs the program: on stderr, so that stdout stays free for data. rich is not loaded for them."""
+"""Plain lines for the user: on stderr, so that stdout stays free for data. rich is not loaded for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 def say(text: str) -> None:
-    """The line is on stderr, wrapped at words. A stderr that takes nothing is no reason to fail."""
+    """The line is on stderr, wrapped at words. A stderr that can't be written is not a reason to fail."""
     try:
         print(_wrapped(text), file=sys.stderr, flush=True)
     except OSError:
@@ -15,7 +15,7 @@ def say(text: str) -> None:
 
 
 def discard(stream: int) -> None:
-    """What is written to stdout (1) or stderr (2) goes nowhere, or Python complains of what is left when it ends."""
+    """What is written to stdout (1) or stderr (2) goes nowhere: else Python complains about what is left when it ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
 
@@ -26,7 +26,7 @@ def is_terminal() -> bool:
 
 
 def _wrapped(text: str) -> str:
-    """Broken at words where the terminal would break it anywhere, in the middle of a command for one."""
+    """Broken at words where a terminal would break it anywhere, even in the middle of a command."""
     if not (sys.stderr and sys.stderr.isatty()):
         return text
     import textwrap

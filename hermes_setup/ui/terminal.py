@@ -1,7 +1,7 @@
-"""What this terminal can do, and text that cannot harm it.
+"""What this terminal can do, and text that can't harm it.
 
 Everything that we write ourselves is ASCII, so that a serial console with LANG=C shows it; only what others wrote
-(names, file contents, answers from the network) may hold more, and goes through `printable`.
+(names, file contents, answers from the network) may contain more, and goes through `printable`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ESCAPES = re.compile(
 
 @dataclass(frozen=True)
 class Terminal:
-    """`keyboard`: someone can answer. `screen`: talk goes to a terminal. `moves`: the cursor may be moved on it."""
+    """`keyboard`: someone can answer. `screen`: talk goes to a terminal. `moves`: its cursor may be moved."""
 
     keyboard: bool
     screen: bool
@@ -36,13 +36,13 @@ class Terminal:
     def here(
         cls, environ: Mapping[str, str] = os.environ, stdin: TextIO | None = None, stderr: TextIO | None = None
     ) -> Terminal:
-        """This process's terminal. TERM=dumb and HERMES_SETUP_PLAIN=1 (for screen readers) keep the cursor still."""
+        """This process's terminal. With TERM=dumb or HERMES_SETUP_PLAIN=1 (for screen readers) the cursor is not moved."""
         screen = _is_terminal(stderr or sys.stderr)
-        still = environ.get("TERM", "dumb") in ("", "dumb", "unknown") or bool(environ.get("HERMES_SETUP_PLAIN"))
+        fixed = environ.get("TERM", "dumb") in ("", "dumb", "unknown") or bool(environ.get("HERMES_SETUP_PLAIN"))
         return cls(
             keyboard=_is_terminal(stdin or sys.stdin),
             screen=screen,
-            moves=screen and not still,
+            moves=screen and not fixed,
             unicode=says_utf8(environ) and _is_utf8(stderr or sys.stderr),
         )
 
@@ -54,32 +54,32 @@ def says_utf8(environ: Mapping[str, str]) -> bool:
     terminal.
     """
     language = environ.get("LANG", "")
-    kind = environ.get("LC_CTYPE", "")
-    if kind in ("C.UTF-8", "C.utf8", "UTF-8") and language in ("", "C", "POSIX"):
-        kind = ""
-    locale = environ.get("LC_ALL") or kind or language
+    ctype = environ.get("LC_CTYPE", "")
+    if ctype in ("C.UTF-8", "C.utf8", "UTF-8") and language in ("", "C", "POSIX"):
+        ctype = ""
+    locale = environ.get("LC_ALL") or ctype or language
     return locale.lower().partition(".")[2].partition("@")[0].replace("-", "") == "utf8"
 
 
 def columns(stream: TextIO, environ: Mapping[str, str] = os.environ) -> int:
-    """How wide the stream's terminal is now, or COLUMNS says it is; 80 where neither tells (a serial console says 0)."""
-    told = environ.get("COLUMNS", "")
-    if told.isdecimal() and int(told):
-        return int(told)
+    """How wide the stream's terminal is now, or COLUMNS says it is; 80 where neither says (a serial console says 0)."""
+    wanted = environ.get("COLUMNS", "")
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
     try:
         return os.get_terminal_size(stream.fileno()).columns or 80
-    except (OSError, ValueError):  # no terminal, or closed
+    except (OSError, ValueError):  # not a terminal, or closed
         return 80
 
 
 def printable(text: str, *, unicode: bool = True) -> str:
-    r"""The text on one line or more, without anything that a terminal obeys.
+    r"""The text on one line or more, without anything that controls a terminal.
 
     Escape sequences are dropped, other control, direction-changing and unpaired characters become "?", tabs four
     spaces. Without `unicode`, what is not ASCII is written as \u escapes.
     """
     text = _ESCAPES.sub("", text.replace("\r\n", "\n")).replace("\t", "    ")
-    text = "".join("?" if _obeyed(char) else char for char in text)
+    text = "".join("?" if _is_control(char) else char for char in text)
     return text if unicode else text.encode("ascii", "backslashreplace").decode("ascii")
 
 
@@ -88,7 +88,7 @@ def one_line(text: str, *, unicode: bool = True) -> str:
     return " ".join(printable(text, unicode=unicode).split("\n"))
 
 
-def _obeyed(char: str) -> bool:
+def _is_control(char: str) -> bool:
     return char != "\n" and unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 

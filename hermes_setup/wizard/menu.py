@@ -32,7 +32,8 @@ def _look_over(stored: Answers, session: Session) -> int | None:
     """What is set up here is on the screen, with what the checks found. How many changes a run would make; None if it is blocked."""
     steps = all_steps(session.renderer, lockout=session.options.lockout)
     known = preflight(steps, stored, session.host)
-    session.screen.overview(status.lines(stored, known.facts.values(), htpasswd.read(session.host)))
+    session.screen.pairs(status.lines(stored, known.facts.values(), htpasswd.read(session.host)))
+    session.screen.say()
     if found := [finding for _, finding in known.findings if finding.severity > Severity.NOTE]:
         session.screen.findings(found)
         session.screen.say()

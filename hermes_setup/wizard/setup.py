@@ -89,7 +89,8 @@ def _review(answers: Answers, session: Session) -> None:
     found = next(iter(dashboards.local(session.host)), None) if answers.backend is None else None
     session.screen.say()
     session.screen.say("Your answers:", "bold")
-    session.screen.overview(review(answers, str(found or "")))
+    session.screen.pairs(review(answers, str(found or "")))
+    session.screen.say()
 
 
 def _known_at_once(previous: Answers | None, session: Session) -> Known:

@@ -94,6 +94,7 @@ class Certificate:
                 certbot.certonly(answers, facts.program, facts.name, *more),
                 why,
                 gives=serving.fact_name(answers),
+                irreversible=True,
                 seconds=600,
                 explain=lambda error: refusals.explain(error, answers.domain),
             ),
@@ -218,5 +219,5 @@ def _make_self_signed(answers: Answers, facts: Facts, reason: str) -> Sequence[C
     why = f"make a self-signed certificate for {DAYS} days{reason}"
     return (
         Place(folder, Folder(0o700), "for the new certificate and its key"),
-        Run(argv, why, gives=serving.fact_name(answers), seconds=60),
+        Run(argv, why, gives=serving.fact_name(answers), irreversible=True, seconds=60),
     )
