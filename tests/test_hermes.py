@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import Backend as Place
-from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.answers.fields import Backend, Domain, Issuer
 from hermes_setup.engine.findings import Severity
 from hermes_setup.host import File, Folder, Link, Listener, Node, Ran, Request, Response, Special
 from hermes_setup.stages.hermes import api, dashboards, docker
-from hermes_setup.stages.hermes.stage import Backend
+from hermes_setup.stages.hermes.stage import Hermes
 from hermes_setup.system.overlay import Nothing
 
 STATUS = {"version": "0.19.0", "auth_required": False, "auth_providers": []}
@@ -41,11 +40,11 @@ class Machine(Nothing):
 
     def fetch(self, request: Request) -> Response:
         self.asked.append(request)
-        return self.answers.get(str(Place(request.address, request.port)), Response(0, error="refused"))
+        return self.answers.get(str(Backend(request.address, request.port)), Response(0, error="refused"))
 
 
 def answers(backend: str = "") -> Answers:
-    chosen = Place.parse(backend) if backend else None
+    chosen = Backend.parse(backend) if backend else None
     return Answers(Domain.parse("hermes.example.com"), Issuer.parse("letsencrypt"), (), backend=chosen)
 
 
@@ -99,11 +98,11 @@ def test_what_is_found(
     sockets: list[Listener], responses: dict[str, Response], backend: str, expected: list[str], chosen: str | None
 ) -> None:
     wanted = answers(backend)
-    facts = Backend().inspect(wanted, Machine(sockets, responses))
-    assert [finding.code for finding in Backend().check(wanted, facts)] == expected
+    facts = Hermes().inspect(wanted, Machine(sockets, responses))
+    assert [finding.code for finding in Hermes().check(wanted, facts)] == expected
     place = facts.found.chosen
     assert (str(place) if place else None) == chosen
-    assert Backend().plan(wanted, facts) == ()
+    assert Hermes().plan(wanted, facts) == ()
 
 
 @pytest.mark.parametrize(
@@ -120,8 +119,8 @@ def test_what_is_found(
     ],
 )
 def test_hermes_that_others_can_reach_blocks_and_the_setting_is_named(listener: Listener, words: str) -> None:
-    facts = Backend().inspect(answers(), Machine([listener], {"127.0.0.1:9119": says(), "[::1]:9119": says()}))
-    (finding,) = [each for each in Backend().check(answers(), facts) if each.code == "backend.open"]
+    facts = Hermes().inspect(answers(), Machine([listener], {"127.0.0.1:9119": says(), "[::1]:9119": says()}))
+    (finding,) = [each for each in Hermes().check(answers(), facts) if each.code == "backend.open"]
     assert finding.severity is Severity.BLOCK
     assert words in finding.do
 
@@ -154,7 +153,7 @@ def test_a_port_published_by_a_compose_file_names_the_file_and_the_line(proxied:
     machine = Dockered(
         listeners if proxied else [], {"127.0.0.1:9119": says(), "[::1]:9119": says()}, inspected=recorded
     )
-    found = Backend().check(answers(), Backend().inspect(answers(), machine))
+    found = Hermes().check(answers(), Hermes().inspect(answers(), machine))
     (finding,) = [each for each in found if each.code == "backend.open"]
     assert f'In {COMPOSE}, under ports of the service hermes, write: - "127.0.0.1:9119:9119"' in finding.do
     assert f"sudo docker compose -p hermes -f {COMPOSE} up -d" in finding.do
@@ -166,7 +165,7 @@ def test_a_container_on_the_host_network_names_its_command() -> None:
     (container,) = docker.parse(recorded)
     listener = Listener("::", 9119, 4283, "busybox", f"docker-{container.id}")
     machine = Dockered([listener], {"127.0.0.1:9119": says(), "[::1]:9119": says()}, inspected=recorded)
-    (finding,) = [each for each in Backend().check(answers(), Backend().inspect(answers(), machine)) if each.severity]
+    (finding,) = [each for each in Hermes().check(answers(), Hermes().inspect(answers(), machine)) if each.severity]
     assert "(network_mode: host), set --host 127.0.0.1 --port 9119 after hermes dashboard" in finding.do
 
 
@@ -176,8 +175,8 @@ def test_a_container_published_on_loopback_only_is_not_exposed() -> None:
         '"HostIp": "::"', '"HostIp": "::1"'
     )
     machine = Dockered([Listener("127.0.0.1", 9119, 9, "docker-proxy")], {"127.0.0.1:9119": says()}, inspected=closed)
-    facts = Backend().inspect(answers(), machine)
-    assert Backend().check(answers(), facts) == []
+    facts = Hermes().inspect(answers(), machine)
+    assert Hermes().check(answers(), facts) == []
     assert str(facts.found.chosen) == "127.0.0.1:9119"
 
 
@@ -259,7 +258,7 @@ def test_where_a_unit_would_run_it_starting_that_unit_is_advised(
     units: dict[str, str], backend: str, unit: str
 ) -> None:
     wanted = answers(backend)
-    found = Backend().check(wanted, Backend().inspect(wanted, WithUnits(units=units)))
+    found = Hermes().check(wanted, Hermes().inspect(wanted, WithUnits(units=units)))
     (finding,) = [each for each in found if each.code == "backend.none"]
     if unit:
         assert f"sudo systemctl start {unit} ;" in finding.do
@@ -272,7 +271,7 @@ def test_where_a_unit_would_run_it_starting_that_unit_is_advised(
 
 def test_it_is_asked_as_hermes_wants_to_be_asked() -> None:
     machine = Machine([local()], {"127.0.0.1:9119": says()})
-    Backend().inspect(answers(), machine)
+    Hermes().inspect(answers(), machine)
     assert [asked.path for asked in machine.asked] == ["/api/status", "/"]
     assert {dict(asked.headers)["Host"] for asked in machine.asked} == {"127.0.0.1:9119"}
 
@@ -281,8 +280,8 @@ def test_it_is_asked_as_hermes_wants_to_be_asked() -> None:
 def test_what_answers_in_place_of_hermes_is_named(backend: str, port: int) -> None:
     sockets = [Listener("10.0.0.1", port, 5, "other"), local(port, process="flask", unit="web.service")]
     wanted = answers(backend)
-    facts = Backend().inspect(wanted, Machine(sockets, {f"127.0.0.1:{port}": OTHER}))
-    (finding,) = [each for each in Backend().check(wanted, facts) if each.code == "backend.not-hermes"]
+    facts = Hermes().inspect(wanted, Machine(sockets, {f"127.0.0.1:{port}": OTHER}))
+    (finding,) = [each for each in Hermes().check(wanted, facts) if each.code == "backend.not-hermes"]
     assert f"(flask of hermes, unit web.service, process {port})" in finding.what
 
 
@@ -301,7 +300,7 @@ class Headless(Machine):
 
 def codes(machine: Machine, backend: str = "") -> list[str]:
     wanted = answers(backend)
-    return [finding.code for finding in Backend().check(wanted, Backend().inspect(wanted, machine))]
+    return [finding.code for finding in Hermes().check(wanted, Hermes().inspect(wanted, machine))]
 
 
 def test_hermes_serve_has_no_pages_and_is_no_target() -> None:
@@ -334,7 +333,7 @@ def test_a_place_that_is_named_and_answers_as_hermes_is_hermes_whoever_holds_the
 def test_a_socket_of_both_families_is_found_where_the_machine_has_no_ipv6() -> None:
     machine = Machine([local(address="::")], {"127.0.0.1:9119": says()})
     assert codes(machine) == ["backend.open"]
-    assert [str(each.at) for each in Backend().inspect(answers(), machine).found.dashboards] == ["127.0.0.1:9119"]
+    assert [str(each.at) for each in Hermes().inspect(answers(), machine).found.dashboards] == ["127.0.0.1:9119"]
 
 
 def test_something_else_on_hermes_port_is_not_an_exposed_hermes() -> None:
@@ -389,6 +388,6 @@ def test_where_hermes_is_not_found_the_sites_upstream_is_looked_at() -> None:
 
     other = WithSite([local(port=9120, process="flask")], {"127.0.0.1:9120": Response(404, (("Server", "Werkzeug"),))})
     assert "backend.not-hermes" in codes(other)
-    (finding,) = Backend().check(answers(), Backend().inspect(answers(), WithSite()))
+    (finding,) = Hermes().check(answers(), Hermes().inspect(answers(), WithSite()))
     assert "127.0.0.1:9120" in finding.what
     assert "--port 9120" in finding.do

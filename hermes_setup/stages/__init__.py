@@ -23,7 +23,7 @@ def all_steps(renderer: Renderer | None = None, *, lockout: bool = False, quick_
     from hermes_setup.stages.certificate.stage import Certificate
     from hermes_setup.stages.dns.stage import Dns
     from hermes_setup.stages.firewall.stage import Firewall
-    from hermes_setup.stages.hermes.stage import Backend
+    from hermes_setup.stages.hermes.stage import Hermes
     from hermes_setup.stages.outside import Outside
     from hermes_setup.stages.packages import Packages
     from hermes_setup.stages.ports import Ports
@@ -35,7 +35,7 @@ def all_steps(renderer: Renderer | None = None, *, lockout: bool = False, quick_
 
     site = Site(renderer)
     return (
-        Step("backend", "Hermes", Backend(renderer)),
+        Step("backend", "Hermes", Hermes(renderer)),
         Step("dns", "DNS records", Dns(quick=quick_dns)),
         Step("addresses", "Allowed addresses", Addresses(lockout=lockout)),
         Step("webhooks", "Webhooks", Webhooks()),

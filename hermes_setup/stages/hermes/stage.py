@@ -27,7 +27,7 @@ class Facts:
     logins: tuple[str, ...] = ()  # who can log in to this server, root left out
 
 
-class Backend:
+class Hermes:
     """See the module."""
 
     def __init__(self, renderer: Renderer | None = None) -> None:
