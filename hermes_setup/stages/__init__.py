@@ -69,7 +69,7 @@ def for_undo(*, before: bool, names_stay: bool, lockout: bool = False) -> tuple[
     """
     if not before:
         return ()
-    from hermes_setup.stages.undo import ExistingSite
+    from hermes_setup.stages.site.existing import ExistingSite
 
     names = {"addresses", "site-https", "proof"} | (set() if names_stay else {"certificate", "renewal"})
     return tuple(

@@ -1,7 +1,7 @@
 """Undoes the last run: a run like any other, whose plan is that run's before-images.
 
 A path that holds neither what that run placed nor what was there before has been edited since, and is left alone. What is
-put back is loaded as it is, no matter who wrote it: nothing is rendered again (`ExistingSite`).
+put back is loaded as it is, no matter who wrote it: nothing is rendered again (`stages/site/existing.py`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.host import ABSENT, Absent, File, Folder, Host, Node
 from hermes_setup.nginx import processes, tree, trial
 from hermes_setup.stages.site import loading, placing
-from hermes_setup.stages.site import stage as site
 from hermes_setup.stages.site.facts import SITE_FILE
-from hermes_setup.stages.site.facts import Facts as SiteFacts
 from hermes_setup.stages.users import cookies, htpasswd
 from hermes_setup.state import notes, stamps
 from hermes_setup.values import dataclass, field
@@ -176,14 +174,6 @@ class Undo:
 
     def _is_edited(self, path: str, now: Node) -> bool:
         return now not in (self._before[path].node, self._after[path])
-
-
-class ExistingSite(site.Site):
-    """nginx has loaded the site as it is, no matter who wrote it: nothing is written."""
-
-    def plan(self, answers: Answers, facts: SiteFacts) -> Sequence[Change]:  # noqa: ARG002
-        """nginx loads what is there, where it has not yet."""
-        return loading.load(facts, facts.text) if isinstance(facts.nodes.get(SITE_FILE), File) else ()
 
 
 def _reloads_nginx(argv: Sequence[str]) -> bool:
