@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class HermesSetupError(Exception):
-    """Something that its reader can mend. `exit_code` is what the shell gets to see."""
+    """Something that the user can fix. `exit_code` is the exit status of the program."""
 
     exit_code = 1
 
@@ -18,9 +18,9 @@ class HermesSetupError(Exception):
 
 
 class WrongInput(HermesSetupError):
-    """What was typed or written down cannot be used: a flag, an answer, a file of answers.
+    """What was typed can't be used: a flag, an answer, a file of answers.
 
-    `instead` is what was probably meant, "" where nobody can tell: proposed to who is asked, never taken for an answer.
+    `instead` is what was probably meant, "" where that is unknown. It is proposed, never taken for an answer.
     """
 
     exit_code = 2

@@ -23,7 +23,7 @@ HUNG_UP = 129
 
 
 class Stopped(BaseException):
-    """A signal asks us to end. Not an Exception: nothing on the way may take it for an error and go on."""
+    """A signal asks us to stop. Not an Exception: nothing on the way may take it for an error and continue."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -44,26 +44,26 @@ def catch_signals() -> None:
 
 
 def ignore_signals() -> None:
-    """No signal that asks us to end is heard any more: this is the end already."""
+    """Signals that ask us to stop have no effect any more: we are stopping already."""
     import signal
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
 
 
-def leave(status: int) -> NoReturn:
-    """The process has ended with that status, once all output has left; or with 1, where it could not.
+def end_process(status: int) -> NoReturn:
+    """The process ends with that status, once all output is written; or with 1, where that failed.
 
-    At once: to clear a memory away that goes with the process takes a sixth of a short run.
+    At once: to free memory that the kernel frees anyway takes a sixth of a short run.
     """
-    if "signal" in sys.modules:  # else no more than --version was printed
+    if "signal" in sys.modules:  # else only --version was printed
         ignore_signals()
     _show_cursor()
-    os._exit(_flushed(status))
+    os._exit(_flush(status))
 
 
 def _show_cursor() -> None:
-    """The cursor is there, even if a line that moves was cut off in the middle."""
+    """The cursor is visible, even if a moving line was interrupted."""
     import contextlib
 
     if "rich.live" in sys.modules and is_terminal() and os.environ.get("TERM", "dumb") != "dumb":
@@ -72,8 +72,8 @@ def _show_cursor() -> None:
             sys.stderr.flush()
 
 
-def _flushed(status: int) -> int:
-    """The exit status, once all data has left: what did not arrive is not "done"."""
+def _flush(status: int) -> int:
+    """The exit status, once all output is written: what was not written is not "done"."""
     try:
         if sys.stdout:
             sys.stdout.flush()
@@ -91,7 +91,7 @@ def _flushed(status: int) -> int:
 
 
 def signal_behind(error: BaseException) -> BaseException | None:
-    """The signal in whose wake this error came: a terminal that is gone refuses the last words, too."""
+    """The signal that caused this error, None where none did: a terminal that is gone refuses our last lines, too."""
     import errno
 
     if isinstance(error, OSError) and error.errno == errno.EIO and error.filename is None:
@@ -103,42 +103,42 @@ def signal_behind(error: BaseException) -> BaseException | None:
 
 
 def stopped(stop: BaseException, session: Session) -> int:
-    """The exit status for ^C or a signal; what was done so far, and how to go on, is on the screen."""
+    """The exit status for ^C or a signal; what was done so far, and how to continue, is on the screen."""
     if not isinstance(stop, Stopped):
         return _interrupted(INTERRUPTED, "Stopped by Ctrl-C", session)
-    words = "The terminal was closed" if stop.number == 1 else "Stopped by a signal"
-    return _interrupted(128 + stop.number, words, session)
+    reason = "The terminal was closed" if stop.number == 1 else "Stopped by a signal"
+    return _interrupted(128 + stop.number, reason, session)
 
 
-def unread(session: Session) -> int:
-    """The exit status where nobody reads our output any more, as with `| head`: no fault, unless changes were under way."""
+def reader_gone(session: Session) -> int:
+    """The exit status where no one reads our output any more, as with `| head`: 0, unless changes were under way."""
     discard(1)
-    at_work = session.under_way or (session.log.is_open and not session.finished)
-    return _interrupted(HUNG_UP, "The output is no longer read", session) if at_work else 0
+    changing = session.under_way or (session.log.is_open and not session.finished)
+    return _interrupted(HUNG_UP, "The output is no longer read", session) if changing else 0
 
 
-def _interrupted(status: int, words: str, session: Session) -> int:
+def _interrupted(status: int, reason: str, session: Session) -> int:
     import contextlib
     import shlex
 
     ignore_signals()
-    session.log.write(f"{words}: {shlex.join(session.argv)}")
+    session.log.write(f"{reason}: {shlex.join(session.argv)}")
     again = shlex.join(["sudo", "hermes-setup", *session.argv])
     with contextlib.suppress(OSError, ValueError):  # the terminal may be gone
         if work := session.under_way:
-            sound = "Everything on this server is in a sound state."
+            condition = "Everything on this server is in a sound state."
             if work.now == "Packages":
-                sound = "apt may have left packages half installed; the same command finishes that."
-            say(f"\n{words} during: {work.now}. Done so far: {', '.join(work.done) or 'nothing yet'}. {sound}")
+                condition = "apt may have left packages half installed; the same command finishes that."
+            say(f"\n{reason} during: {work.now}. Done so far: {', '.join(work.done) or 'nothing yet'}. {condition}")
             say(f"Continue: {again}")
         else:
             kept = "; your answers so far are kept" if session.answers_kept else ""
-            say(f"\n{words}. Nothing was changed{kept}. Continue: {again}")
+            say(f"\n{reason}. Nothing was changed{kept}. Continue: {again}")
     return status
 
 
 def bug(session: Session) -> int:
-    """The exit status for an error that nobody foresaw; what to report is on the screen."""
+    """The exit status for a bug of ours; what to report is on the screen."""
     import platform
     import shlex
     import traceback

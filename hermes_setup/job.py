@@ -1,4 +1,4 @@
-"""One job: look, show every change, ask, do. The same for the wizard, an answers file, the menu and a dry run."""
+"""One job: look, show every change, ask, make them. The same for the wizard, an answers file, the menu and a dry run."""
 
 from __future__ import annotations
 
@@ -30,39 +30,39 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """What a run is to make true, and how much of it is known to the user already.
+    """What a run is to make true.
 
     `asked`: the questions were asked just now, so one can go back to them; passwords that were made up have been shown,
-    and those in `made_up` are shown once more at the end. Else they are all shown before the first change. `whole`:
-    all steps, with the long last words. `undoes`: the run that this one takes back.
+    and those in `made_up` are shown once more at the end. Otherwise all of them are shown before the first change.
+    `whole_setup`: all steps, and at the end the address and what to type later. `undoes`: the run that this one undoes.
     """
 
     answers: Answers
     steps: tuple[Step, ...]
     made_up: Mapping[str, str] = field(default_factory=dict, repr=False)
     asked: bool = False
-    whole: bool = True
+    whole_setup: bool = True
     undoes: Journal | None = None
 
     @property
-    def leaves_nothing(self) -> bool:
+    def removes_setup(self) -> bool:
         """True when nothing is set up here any more once it is done."""
         return self.undoes is not None and self.undoes.answers_before() is None
 
 
 def carry_out(job: Job, session: Session) -> Outcome:
-    """What the job wants holds, was shown (a dry run), or was declined. Raises Blocked and StageFailed, as the engine."""
+    """The job is done, was shown (a dry run), or was declined. Raises Blocked and StageFailed, as the engine does."""
     session.renderer.forget()  # what is no longer rendered, like the cookies of a removed user, is not kept
     answers = job.answers.following(session.state.answers())
     if session.options.dry or session.options.check:
-        return _show(job, answers, session)
+        return _dry_run(job, answers, session)
     with session.state.lock(" ".join(["hermes-setup", *session.argv[:2]])):
         session.log.open()
-        return _do(job, answers, session)
+        return _real_run(job, answers, session)
 
 
-def _show(job: Job, answers: Answers, session: Session) -> Outcome:
-    """Every change is on the screen, and none is made."""
+def _dry_run(job: Job, answers: Answers, session: Session) -> Outcome:
+    """Every change is on the screen; none was made."""
     screen = session.screen
     changed = show_forecast(screen, forecast(job.steps, answers, session)[1], diffs=True)
     if changed and job.made_up and not job.asked:
@@ -74,17 +74,18 @@ def _show(job: Job, answers: Answers, session: Session) -> Outcome:
     return Outcome.FOUND if session.options.check and changed else Outcome.SHOWN
 
 
-def _do(job: Job, answers: Answers, session: Session) -> Outcome:
+def _real_run(job: Job, answers: Answers, session: Session) -> Outcome:
+    """Every change was shown, and made once the user agreed. The lock is held, the log is open."""
     screen, state = session.screen, session.state
-    if job.whole:
+    if job.whole_setup:
         screen.say("Looking at this server ...", "dim")
     known, events = forecast(job.steps, answers, session)
     if not changes_in(events):
-        # Stopped, or refused, before it was proven: that it is there does not say that it works.
-        if looks_in(events) or job.undoes:
+        # The last run was stopped, or failed, before its proof: everything is in place, but may not work.
+        if probes_in(events) or job.undoes:
             state.mark_unfinished(state.answers())
-            _work(job.steps, answers, session, state.start_run(), known)
-        _settle(job, answers, session)
+            _run_steps(job.steps, answers, session, state.start_run(), known)
+        _finish(job, answers, session)
         screen.findings(finding for _, finding in known.findings)
         screen.say("Nothing to do: everything is as it should be.", "bold")
         return Outcome.NOTHING_TO_DO
@@ -94,21 +95,21 @@ def _do(job: Job, answers: Answers, session: Session) -> Outcome:
         return agreed
     if job.made_up and not job.asked:
         screen.say("Made-up passwords, shown only this once; save them now:", "bold")
-        _hand_over(job.made_up)
+        _print_passwords(job.made_up)
     state.mark_unfinished(state.answers())
-    if not job.leaves_nothing:
+    if not job.removes_setup:
         state.save_answers(answers)
-    _note_lines(events, session, written=job.undoes is None)
+    _save_line_dates(events, session, written=job.undoes is None)
     journal = state.start_run(undoes=job.undoes.name if job.undoes else "")
     session.renderer.forget()
-    _work(job.steps, answers, session, journal, known if session.options.yes else None)
-    _settle(job, answers, session)
-    _last_words(job, answers, session, [finding.code for _, finding in known.findings])
+    _run_steps(job.steps, answers, session, journal, known if session.options.yes else None)
+    _finish(job, answers, session)
+    _show_end(job, answers, session, [finding.code for _, finding in known.findings])
     return Outcome.DONE
 
 
 def _ask_to_go_ahead(job: Job, session: Session) -> Outcome:
-    """DONE for a clear yes. After a no, what was given so far is shown: the answers are kept, so it is going to be good."""
+    """DONE for a clear yes. After a no the answers are kept, so the passwords made up for them are shown once more."""
     from hermes_setup.questions.proceed import GO_AHEAD
     from hermes_setup.questions.prompt import Back, agreed
     from hermes_setup.values import replace
@@ -124,24 +125,24 @@ def _ask_to_go_ahead(job: Job, session: Session) -> Outcome:
     if reply:
         return Outcome.DONE
     session.screen.say("Nothing was changed.")
-    if job.asked and job.whole:
+    if job.asked and job.whole_setup:
         show_passwords(job.made_up, session)
     return Outcome.DECLINED
 
 
-def _settle(job: Job, answers: Answers, session: Session) -> None:
-    """What was wanted holds, and nothing is unfinished."""
-    session.state.mark_finished(None if job.leaves_nothing else answers)
+def _finish(job: Job, answers: Answers, session: Session) -> None:
+    """The state says that these answers hold, and that nothing is unfinished."""
+    session.state.mark_finished(None if job.removes_setup else answers)
     session.under_way = None
     session.finished = True
-    session.state.save_rendered({} if job.leaves_nothing else session.renderer.used)
+    session.state.save_rendered({} if job.removes_setup else session.renderer.used)
 
 
-def _last_words(job: Job, answers: Answers, session: Session, codes: Sequence[str]) -> None:
+def _show_end(job: Job, answers: Answers, session: Session, codes: Sequence[str]) -> None:
     screen = session.screen
     if job.undoes:
-        screen.say(_undone(job.undoes, codes, leaves_nothing=job.leaves_nothing), "bold")
-    elif not job.whole:
+        screen.say(_undone_text(job.undoes, codes, removes_setup=job.removes_setup), "bold")
+    elif not job.whole_setup:
         screen.say(f"Done. Who can sign in: {listed([*htpasswd.read(session.host)])}.", "bold")
         if job.asked:
             show_passwords(job.made_up, session)
@@ -149,11 +150,11 @@ def _last_words(job: Job, answers: Answers, session: Session, codes: Sequence[st
         show_done(screen, answers, job.made_up if job.asked else {}, htpasswd.read(session.host))
 
 
-def _undone(run: Journal, codes: Sequence[str], *, leaves_nothing: bool) -> str:
-    """The last words of an undo."""
+def _undone_text(run: Journal, codes: Sequence[str], *, removes_setup: bool) -> str:
+    """What an undo says at its end."""
     if "undo.edited" in codes:
         return "Undone, except for what was edited since (above)."
-    if leaves_nothing:
+    if removes_setup:
         return "Undone. Nothing is set up here any more. To start again: sudo hermes-setup"
     if run.info.undoes:
         return "Done again: everything is as it was after that run. The same once more undoes it."
@@ -163,7 +164,7 @@ def _undone(run: Journal, codes: Sequence[str], *, leaves_nothing: bool) -> str:
 def forecast(
     steps: Sequence[Step], answers: Answers, session: Session, known: Preflight | None = None
 ) -> tuple[Preflight, list[Event]]:
-    """What is there, and what a run would do: told by the same run over a machine whose writes stay in memory.
+    """What is there, and the events of a run: the same run, over a machine whose writes stay in memory.
 
     Raises Blocked, with all findings, when a check blocks.
     """
@@ -174,7 +175,7 @@ def forecast(
 
 
 def changes_in(events: Sequence[Event]) -> list[tuple[str, Change]]:
-    """(step, change) of each change among the events, without those that only look or take notes."""
+    """(step, change) of each file and command among the events, without stamps and probes."""
     return [
         (event.stage, event.change)
         for event in events
@@ -182,15 +183,17 @@ def changes_in(events: Sequence[Event]) -> list[tuple[str, Change]]:
     ]
 
 
-def looks_in(events: Sequence[Event], step: str = "") -> bool:
-    """True when something among the events (of that step) is still to be seen to work."""
+def probes_in(events: Sequence[Event], step: str = "") -> bool:
+    """True where there is a probe among the events (of that step): something has yet to be seen to work."""
     return any(
         isinstance(event, Doing) and isinstance(event.change, Probe) and step in ("", event.stage) for event in events
     )
 
 
-def _work(steps: Sequence[Step], answers: Answers, session: Session, journal: Journal, known: Preflight | None) -> None:
-    """The run itself, drawn as it goes; what has been done so far is known to whoever interrupts it."""
+def _run_steps(
+    steps: Sequence[Step], answers: Answers, session: Session, journal: Journal, known: Preflight | None
+) -> None:
+    """The run itself, shown as it goes. `session.under_way` says what is done so far, in case it is interrupted."""
     session.under_way = work = UnderWay()
     with session.screen.progress() as progress:
         session.host.on_line = progress.show_output
@@ -208,8 +211,8 @@ def _work(steps: Sequence[Step], answers: Answers, session: Session, journal: Jo
             progress.show(event)
 
 
-def _note_lines(events: Sequence[Event], session: Session, *, written: bool) -> None:
-    """When the lines were written that the run of these events is about to change, or to leave. See `state.line_dates`.
+def _save_line_dates(events: Sequence[Event], session: Session, *, written: bool) -> None:
+    """The state says when each line of the users' file was written that this run changes, or leaves. See `state.line_dates`.
 
     `written`: the run writes new lines; an undo brings old ones back.
     """
@@ -224,8 +227,8 @@ def _note_lines(events: Sequence[Event], session: Session, *, written: bool) -> 
     session.state.save_line_dates(line_dates(session.state.line_dates(), before, after, htpasswd.last_written(), now))
 
 
-def _hand_over(made_up: Mapping[str, str]) -> None:
-    """The passwords are on stdout. Raises HermesSetupError where they could not be: nobody would know them."""
+def _print_passwords(made_up: Mapping[str, str]) -> None:
+    """The passwords are on stdout. Raises HermesSetupError where that failed: no one would know them."""
     import os
 
     try:
@@ -237,7 +240,7 @@ def _hand_over(made_up: Mapping[str, str]) -> None:
         discard(1)
         raise HermesSetupError(
             f"The made-up password could not be written to stdout ({os.strerror(error.errno or 0)}), so nothing was changed.",
-            hint="Let stdout go to the screen or to a file with room, or bring a password of your own.",
+            hint="Let stdout go to the screen or to a file with room, or choose a password of your own.",
         ) from None
 
 
@@ -249,9 +252,10 @@ def show_passwords(made_up: Mapping[str, str], session: Session) -> None:
 
 @contextmanager
 def passwords_not_lost(made_up: Mapping[str, str], session: Session, *, kept: bool = True) -> Iterator[None]:
-    """Passwords that were to be shown once more at the end are shown at an end that comes too early, too.
+    """Passwords that were to be shown once more at the end are shown after an error or ^C, too.
 
-    Unless nothing was begun and nothing is `kept`: then they are no passwords. Whom a check stops is asked what now.
+    But not where nothing was changed and the answers are not `kept`: then they work nowhere. Nor after a check that
+    blocks: the user is asked "What now?" first.
     """
     import contextlib
 

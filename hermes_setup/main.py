@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
     from hermes_setup import exits
 
-    exits.leave(status)
+    exits.end_process(status)
 
 
 def run(argv: list[str]) -> int:
@@ -67,13 +67,13 @@ def run(argv: list[str]) -> int:
     except (KeyboardInterrupt, exits.Stopped) as stop:
         return exits.stopped(stop, session)
     except (BrokenPipeError, SystemExit):  # SystemExit is rich's word for it
-        return exits.unread(session)
+        return exits.reader_gone(session)
     except Exception as error:  # noqa: BLE001 - the one place where a bug ends
         if behind := exits.signal_behind(error):
             return exits.stopped(behind, session)
         return exits.bug(session)
     finally:
-        session.leave()
+        session.close()
 
 
 def _outcome(argv: list[str], session: Session) -> Outcome:

@@ -104,7 +104,7 @@ class Session:
         return Screen()
 
     def fresh_screen(self) -> Screen:
-        """One on which nothing was shown yet: what blocks is shown again to whoever is asked what now."""
+        """One on which nothing was shown yet: on it findings are shown once more."""
         from hermes_setup.ui.screen import Screen
 
         return Screen()
@@ -140,7 +140,7 @@ class Session:
             hint=f"Type it again with sudo in front: {shlex.join(['sudo', 'hermes-setup', *self.argv])}",
         )
 
-    def leave(self) -> None:
-        """No command that only answers a question is left running."""
+    def close(self) -> None:
+        """No command that was started to answer a question runs any more."""
         if "host" in vars(self):
             self.host.kill_queries()

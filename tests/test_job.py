@@ -71,7 +71,7 @@ class Fake(Session):
 
 
 def job(stage: Greeting | None = None, *, asked: bool = False, whole: bool = False, **made_up: str) -> Job:
-    return Job(ANSWERS, (Step("greeting", "Greeting", stage or Greeting()),), made_up, asked=asked, whole=whole)
+    return Job(ANSWERS, (Step("greeting", "Greeting", stage or Greeting()),), made_up, asked=asked, whole_setup=whole)
 
 
 def test_a_yes_is_done_and_noted(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def renew(who: str) -> renewal.Facts:
     [
         ("letsencrypt", 61.5, "timer", "Let's Encrypt, 61 days left (until 2027-01-24), renewed by systemd's timer"),
         ("letsencrypt", 20, "cron", "20 days left (until 2026-12-13), renewed by cron"),
-        ("letsencrypt", -2, "", "ended on 2026-11-21, nobody renews it"),
+        ("letsencrypt", -2, "", "expired on 2026-11-21, nothing renews it"),
         ("self-signed", 800, "", "signed by this server itself, 800 days left"),
         ("letsencrypt", None, "timer", "none yet"),
     ],

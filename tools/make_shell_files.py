@@ -26,8 +26,8 @@ from hermes_setup.arguments import Parser  # noqa: E402
 FOLDER = ROOT / "docs" / "shell"
 DESCRIPTION = (
     "Without arguments it asks a few questions, shows every change, and makes the changes after a yes. On a server that is set "
-    "up it shows what is there, and a menu. It can be interrupted at any moment and run again: it continues where it stopped. "
-    "Data goes to standard output, everything said to you to standard error. No question is asked without a terminal."
+    "up it shows its status, and a menu. It can be interrupted at any moment and run again: it continues where it stopped. "
+    "Data goes to standard output, everything else to standard error. No question is asked without a terminal."
 )
 FILES = {
     "/etc/nginx/sites-available/hermes": "The site. Its first line says that this program wrote it.",
@@ -50,7 +50,7 @@ def whole() -> argparse.ArgumentParser:
     top.flag("--version", "print the version")
     top.flag("--help", "print a page of help")
     folders: dict[tuple[str, ...], argparse._SubParsersAction[Parser]] = {(): _below(top)}
-    for path, command in commands.every():
+    for path, command in commands.all_commands():
         for depth in range(1, len(path)):
             if path[:depth] not in folders:
                 about = "who can sign in" if path[:depth] == ("users",) else path[depth - 1]

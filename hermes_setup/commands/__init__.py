@@ -7,7 +7,7 @@ A command is a module with
     arguments(parser)                its flags and words
     run(arguments, session)          does it, and says how it ended
 
-Nothing has to be told of a new one. It is loaded when it is named, so it imports little at its top.
+A new one needs no registration. It is loaded when it is typed, so it imports little at its top.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hermes_setup.session import Outcome, Session
 
     class Command(Protocol):
-        """What a module of this folder holds."""
+        """What a module in this folder has."""
 
         HELP: str
         USAGE: str
@@ -59,7 +59,7 @@ Exit: 0 done, nothing to do, or "no"  1 a step failed, its files were put back  
 
 
 def run(argv: Sequence[str], session: Session) -> Outcome:
-    """The command that is named in these words is done. Raises WrongInput where there is none of that name."""
+    """The command that these words name is done. Raises WrongInput where there is no such command."""
     from hermes_setup.arguments import Parser
 
     path, rest = _named(list(argv))
@@ -70,26 +70,26 @@ def run(argv: Sequence[str], session: Session) -> Outcome:
 
 
 def words(argv: Sequence[str]) -> list[str]:
-    """The words that are no flags."""
+    """The words that are not flags."""
     return [word for word in argv if not word.startswith("-")]
 
 
 def overview(alone: str) -> str:
-    """What `hermes-setup --help` prints; `alone` is what it says of `hermes-setup` without a command."""
-    return TOP + alone + "".join(command.USAGE for _, command in every()) + BOTTOM
+    """What `hermes-setup --help` prints; `alone` is what it says about `hermes-setup` without a command."""
+    return TOP + alone + "".join(command.USAGE for _, command in all_commands()) + BOTTOM
 
 
-def every(folder: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Command]]:
-    """(path, command) of all commands, in the order of --help; those of a folder after one another."""
+def all_commands(folder: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Command]]:
+    """(path, command) of all commands, in the order of --help."""
     for name in _names(folder):
         if _is_folder((*folder, name)):
-            yield from every((*folder, name))
+            yield from all_commands((*folder, name))
         else:
             yield (*folder, name), _load((*folder, name))
 
 
 def _named(argv: list[str]) -> tuple[tuple[str, ...], list[str]]:
-    """The path of the command that is named, and the words without its own."""
+    """The path of the command that is named, and the words after it."""
     from hermes_setup.errors import WrongInput
 
     path: tuple[str, ...] = ()
@@ -105,7 +105,9 @@ def _named(argv: list[str]) -> tuple[tuple[str, ...], list[str]]:
 def _no_such(path: tuple[str, ...], name: str) -> tuple[str, str]:
     """What is wrong with that name, and what to type instead."""
     if path:
-        commands = " | ".join(f"{each[-1]} {'NAME' if each[-1] != 'list' else ''}".strip() for each, _ in every(path))
+        commands = " | ".join(
+            f"{each[-1]} {'NAME' if each[-1] != 'list' else ''}".strip() for each, _ in all_commands(path)
+        )
         what = f"{path[-1]} {name}: there is no such command." if name else f"{path[-1]} needs one more word."
         return what, f"hermes-setup {' '.join(path)} {commands}"
     import difflib

@@ -24,7 +24,7 @@ def arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, session: Session) -> Outcome:  # noqa: ARG001 - a command's shape
-    """The file is on stdout: hashes stand in it, never a password."""
+    """The file is on stdout, with hashes and never a password."""
     session.need_root()
     stored = session.state.answers()
     if stored is None:
@@ -40,9 +40,11 @@ def run(arguments: argparse.Namespace, session: Session) -> Outcome:  # noqa: AR
 
     lines = htpasswd.read(session.host)
     names = list(dict.fromkeys([*(user.name for user in stored.users), *lines]))
-    odd = [name for name in names if name in lines and not is_hash(lines[name])]
-    if odd:
-        say(f"warning: the line of {listed(odd)} has no $6$ or bcrypt hash, so it is left out; it was made by hand.")
-    users = tuple(User(name) for name in names if name not in odd)
+    unknown = [name for name in names if name in lines and not is_hash(lines[name])]
+    if unknown:
+        say(
+            f"warning: the line of {listed(unknown)} was written by hand and has no $6$ or bcrypt hash, so it is left out."
+        )
+    users = tuple(User(name) for name in names if name not in unknown)
     sys.stdout.write(to_toml(replace(stored, users=users), lines))
     return Outcome.SHOWN

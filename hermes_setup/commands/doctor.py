@@ -24,30 +24,30 @@ def arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, session: Session) -> Outcome:
-    """What the checks found is on the screen, or on stdout as JSON."""
+    """What the checks found is on the screen, or on stdout as JSON; FOUND where something needs attention."""
     session.need_root()
     return examine(session, as_json=arguments.json)
 
 
 def examine(session: Session, *, as_json: bool = False) -> Outcome:
-    """FOUND when something needs attention."""
+    """As `run`."""
     from hermes_setup.engine.findings import warn
     from hermes_setup.engine.loop import Blocked, preflight
     from hermes_setup.engine.loop import run as engine_run
     from hermes_setup.engine.undoing import NoJournal
-    from hermes_setup.job import changes_in, looks_in
+    from hermes_setup.job import changes_in, probes_in
     from hermes_setup.stages import all_steps
     from hermes_setup.system.overlay import Overlay
 
     stored = session.state.answers()
     if stored is None:
-        never = warn(
+        nothing_yet = warn(
             "setup.never",
             "Nothing is set up here yet.",
             "There are no answers on this machine.",
             "Start: sudo hermes-setup",
         )
-        return _report("", [("setup", never)], [], session, as_json=as_json)
+        return _report("", [("setup", nothing_yet)], [], session, as_json=as_json)
     steps = all_steps(session.renderer, lockout=session.options.lockout)
     known = preflight(steps, stored, session.host)
     pending: list[Event] = []
@@ -57,14 +57,14 @@ def examine(session: Session, *, as_json: bool = False) -> Outcome:
     except Blocked:
         pass  # its findings are among those of the preflight
     found = list(known.findings)
-    if looks_in(pending, "proof") and not changes_in(pending):
-        unseen = warn(
+    if probes_in(pending, "proof") and not changes_in(pending):
+        unproven = warn(
             "setup.unproven",
             "Everything is in place, but nobody has seen it work yet.",
-            "The last run was stopped, or refused, before its proof.",
-            "Have it proven: sudo hermes-setup",
+            "The last run stopped or failed before its last step, the proof.",
+            "To run that step: sudo hermes-setup",
         )
-        found.append(("setup", unseen))
+        found.append(("setup", unproven))
     return _report(stored.domain.ascii, found, changes_in(pending), session, as_json=as_json)
 
 

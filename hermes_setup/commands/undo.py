@@ -26,7 +26,7 @@ def arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, session: Session) -> Outcome:
-    """The last run is undone, once that is agreed to."""
+    """The last run is undone, once the user agreed."""
     if not arguments.last:
         raise WrongInput("Only the last run can be undone.", hint="Say so: sudo hermes-setup undo --last")
     session.choose(dry=arguments.dry_run, yes=arguments.yes, lockout=arguments.allow_lockout)
@@ -55,5 +55,5 @@ def undo_last(session: Session, *, asked: bool = False) -> Outcome:
         names_stay = bool(stored and before and before.names == stored.names)
         seen = for_undo(before=bool(before), names_stay=names_stay, lockout=session.options.lockout)
         steps = (Step("undo", "Undo the last run", stage), *seen)
-        return carry_out(Job(answers, steps, asked=asked, whole=False, undoes=last), session)
+        return carry_out(Job(answers, steps, asked=asked, whole_setup=False, undoes=last), session)
     raise WrongInput("There is no run to undo.", hint="See what is here: sudo hermes-setup doctor")

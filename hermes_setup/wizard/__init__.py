@@ -1,4 +1,4 @@
-"""`hermes-setup` alone: the questions of a first set-up; on a server that is set up, how it is, and a menu."""
+"""`hermes-setup` alone: the questions of a first set-up; on a server that is set up, its status and a menu."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from hermes_setup.arguments import Parser
     from hermes_setup.session import Outcome, Session
 
-HELP = "ask, show every change, then do it; later: what is there, and a menu"
+HELP = "ask, show every change, then make it; later: the status, and a menu"
 USAGE = """\
-  hermes-setup [--allow-lockout]    ask, show every change, then do it; later: what is there, and a menu
+  hermes-setup [--allow-lockout]    ask, show every change, then make it; later: the status, and a menu
   hermes-setup --dry-run [--allow-lockout]    the same questions, then every change as a diff; writes nothing at all
 """
 
@@ -27,7 +27,7 @@ def arguments(parser: Parser) -> None:
 
 
 def run(argv: Sequence[str], session: Session) -> Outcome:
-    """What was wanted at the keyboard is done."""
+    """What the user wants, asked at the keyboard, is done."""
     from hermes_setup.arguments import Parser
 
     parser = Parser("hermes-setup", HELP)
@@ -50,7 +50,7 @@ def run(argv: Sequence[str], session: Session) -> Outcome:
         )
     session.need_root()
     if not session.options.dry:
-        with session.state.lock("hermes-setup"):  # while another run is at work, all questions would be for nothing
+        with session.state.lock("hermes-setup"):  # while another run is active, the questions would be in vain
             pass
     else:
         say(

@@ -1,4 +1,4 @@
-"""A check blocks, and someone is at the keyboard: what was found, and what now."""
+"""A check blocks, and someone is at the keyboard: what was found, and "What now?"."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from hermes_setup.wizard import waiting
 
 
 def until_not_blocked(job: Job, session: Session) -> Outcome:
-    """As `carry_out`; after a check that blocks, once more, until it does not or something else is wanted."""
+    """As `carry_out`; after a check that blocks, again, until it does not, or the user wants something else."""
     made_up = {} if session.options.dry else job.made_up
     while True:
         try:
-            with passwords_not_lost(made_up, session, kept=job.whole):
+            with passwords_not_lost(made_up, session, kept=job.whole_setup):
                 return carry_out(job, session)
         except Blocked as blocked:
-            if session.under_way:  # changes were made: what is done is told by the one handler of all failures
+            if session.under_way:  # changes were made: `main` says what is done, as after any failure
                 raise
             outcome = _what_now(blocked, job, session)
         if outcome is not None:
-            if outcome is Outcome.BLOCKED and job.whole:
+            if outcome is Outcome.BLOCKED and job.whole_setup:
                 show_passwords(made_up, session)
             return outcome
 
 
 def _what_now(blocked: Blocked, job: Job, session: Session) -> Outcome | None:
-    """None to look again."""
+    """What the user wants; None: to check again."""
     screen = session.fresh_screen()
     screen.findings(blocked.findings)
-    by_itself = waiting.curable(blocked.findings)
-    if by_itself:
-        screen.say(waiting.meanwhile(job.answers, session.host, os.environ.get("SUDO_USER", "root")))
-    unfit = job.whole and any(finding.code.startswith("dns.") for finding in blocked.findings)
+    can_wait = waiting.only_dns_blocks(blocked.findings)
+    if can_wait:
+        screen.say(waiting.ssh_tunnel(job.answers, session.host, os.environ.get("SUDO_USER", "root")))
+    other_domain = job.whole_setup and any(finding.code.startswith("dns.") for finding in blocked.findings)
     kept = session.state.draft() is not None
-    match what_now(session.asker, waiting=by_itself, unfit=unfit, kept=kept):
+    match what_now(session.asker, waiting=can_wait, other_domain=other_domain, kept=kept):
         case "wait":
             waiting.wait(job.answers, session.host, screen)
         case "again":

@@ -1,4 +1,4 @@
-"""A server that is set up: how it is, and the menu, until it is left."""
+"""A server that is set up: its status, and the menu, until the user leaves it."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from hermes_setup.stages.users import cookies, htpasswd
 from hermes_setup.ui.talk import say
 from hermes_setup.wizard import status
 from hermes_setup.wizard.blocked import until_not_blocked
-from hermes_setup.wizard.setup import whole
+from hermes_setup.wizard.setup import setup_job
 
 
 def run(stored: Answers, session: Session) -> Outcome:
-    """What was chosen is done, or the menu was left."""
-    pending = _look_over(stored, session)
+    """What the user chose is done, or the menu was left."""
+    pending = _show_status(stored, session)
     if pending:
         say("Not everything is as it should be. Enter shows what would fix it.")
     visit = _visit(stored, pending, session)
     while True:
-        outcome = _do(menu.menu(visit, session.asker), session)
+        outcome = _carry_out(menu.menu(visit, session.asker), session)
         if outcome not in (Outcome.BACK, Outcome.OTHER_DOMAIN):
             return outcome
 
 
-def _look_over(stored: Answers, session: Session) -> int | None:
-    """What is set up here is on the screen, with what the checks found. How many changes a run would make; None if it is blocked."""
+def _show_status(stored: Answers, session: Session) -> int | None:
+    """The status, and what the checks found, is on the screen. How many changes a run would make; None if a check blocks."""
     steps = all_steps(session.renderer, lockout=session.options.lockout)
     known = preflight(steps, stored, session.host)
     session.screen.pairs(status.lines(stored, known.facts.values(), htpasswd.read(session.host)))
@@ -44,7 +44,7 @@ def _look_over(stored: Answers, session: Session) -> int | None:
 
 
 def _visit(stored: Answers, pending: int | None, session: Session) -> menu.Visit:
-    """What the menu knows: at once what is at hand, the rest when it is asked for."""
+    """What the menu needs to know. What takes time to find is found when it is asked for."""
     from hermes_setup.stages import webhooks
     from hermes_setup.stages.addresses import ssh
     from hermes_setup.stages.hermes import dashboards, service
@@ -68,8 +68,8 @@ def _visit(stored: Answers, pending: int | None, session: Session) -> menu.Visit
     )
 
 
-def _do(intent: menu.Intent, session: Session) -> Outcome:
-    """What was chosen is done; BACK leads to the menu again."""
+def _carry_out(intent: menu.Intent, session: Session) -> Outcome:
+    """What was chosen is done. BACK: the menu is shown again."""
     match intent.do:
         case "quit":
             return Outcome.SHOWN
@@ -88,27 +88,27 @@ def _do(intent: menu.Intent, session: Session) -> Outcome:
 
             return undo_last(session, asked=True)
         case "addresses":
-            return _open_to(intent.answers, session)
+            return _change_addresses(intent.answers, session)
         case "show" | "domain" | "certificate" | "hermes" | "webhooks":
-            return until_not_blocked(whole(intent.answers, session), session)
-    from hermes_setup.commands.users import say_who_stays_connected
+            return until_not_blocked(setup_job(intent.answers, session), session)
+    from hermes_setup.commands.users import say_open_connections
 
-    job = Job(intent.answers, for_users(session.renderer), dict(intent.made_up), asked=True, whole=False)
+    job = Job(intent.answers, for_users(session.renderer), dict(intent.made_up), asked=True, whole_setup=False)
     outcome = until_not_blocked(job, session)
     if outcome is Outcome.DONE and intent.do != "add":
-        say_who_stays_connected(session)
+        say_open_connections(session)
     return outcome
 
 
-def _open_to(answers: Answers, session: Session) -> Outcome:
-    """The dashboard opens to these addresses, once that is agreed to; no user changes."""
-    from hermes_setup.commands.users import say_who_stays_connected
+def _change_addresses(answers: Answers, session: Session) -> Outcome:
+    """The dashboard opens to these addresses, once the user agreed; users stay as they are."""
+    from hermes_setup.commands.users import say_open_connections
     from hermes_setup.stages.addresses.stage import told
 
     steps = for_addresses(session.renderer, lockout=session.options.lockout)
-    outcome = until_not_blocked(Job(answers, steps, asked=True, whole=False), session)
+    outcome = until_not_blocked(Job(answers, steps, asked=True, whole_setup=False), session)
     if outcome in (Outcome.DONE, Outcome.NOTHING_TO_DO):
         say(f"The dashboard opens to: {told(answers.allow) or 'every address'}.")
     if outcome is Outcome.DONE:
-        say_who_stays_connected(session)
+        say_open_connections(session)
     return outcome

@@ -1,4 +1,4 @@
-"""A set-up by questions: they are asked, the answers shown once more, the plan agreed to; and back from there, if wanted."""
+"""A set-up by questions: they are asked, the answers shown once more, the plan agreed to. One can go back from there."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 
 def first(session: Session) -> Outcome:
-    """Nothing is set up here yet. What was answered before an interruption is not asked again."""
-    return ask(Draft() if session.options.dry else _kept(session), None, session)
+    """A first set-up is done. What was answered before an interruption is not asked again."""
+    return ask(Draft() if session.options.dry else _draft(session), None, session)
 
 
 def resume(stored: Answers, session: Session) -> Outcome:
-    """A first set-up that was agreed to, and stopped, is finished; going back from the plan leads to the questions."""
+    """A first set-up that was stopped after the user had agreed is finished. From its plan one can go back to the questions."""
     from hermes_setup.ui.talk import say
     from hermes_setup.wizard.blocked import until_not_blocked
 
     say(f"The set-up of {stored.domain.label} was started and not finished. It continues from where it stopped.")
     say("To change an answer: < and Enter at its question.")
-    outcome = until_not_blocked(whole(stored, session), session)
+    outcome = until_not_blocked(setup_job(stored, session), session)
     if outcome in (Outcome.BACK, Outcome.OTHER_DOMAIN):
         return ask(Draft.again(stored), stored, session)
     return outcome
 
 
 def ask(draft: Draft, previous: Answers | None, session: Session) -> Outcome:
-    """The questions that are open are asked, and what they say is done. `previous` are the answers that hold."""
+    """The open questions are asked, and the answers made true. `previous` are the answers that hold."""
     from hermes_setup.wizard.blocked import until_not_blocked
 
     session.answers_kept = not session.options.dry and previous is None
@@ -43,7 +43,7 @@ def ask(draft: Draft, previous: Answers | None, session: Session) -> Outcome:
         if session.answers_kept:
             session.state.save_draft(now.to_table())
 
-    known, back, shown_again = _known_at_once(previous, session), False, dict[str, str]()
+    known, back, shown_again = _known_for_first_question(previous, session), False, dict[str, str]()
     while True:
         draft, shown_again = walk(
             draft,
@@ -56,17 +56,17 @@ def ask(draft: Draft, previous: Answers | None, session: Session) -> Outcome:
         )
         answers = draft.answers(previous)
         _review(answers, session)
-        match until_not_blocked(whole(answers, session, shown_again), session):
+        match until_not_blocked(setup_job(answers, session, shown_again), session):
             case Outcome.OTHER_DOMAIN:
                 draft, back = replace(draft, domain=None, redirect=None), False
             case Outcome.BACK:
-                back = True  # and everything is looked at again: what was in the way may be gone, or be there now
+                back = True  # and everything is checked again: what blocked may be gone, and something else may block
             case outcome:
                 return outcome
 
 
-def whole(answers: Answers, session: Session, made_up: dict[str, str] | None = None) -> Job:
-    """The job that does all of it. What was made up is shown once more at the end."""
+def setup_job(answers: Answers, session: Session, made_up: dict[str, str] | None = None) -> Job:
+    """The job of a whole set-up. Passwords that were made up are shown once more at the end."""
     from hermes_setup.job import Job
     from hermes_setup.stages import all_steps
 
@@ -74,8 +74,8 @@ def whole(answers: Answers, session: Session, made_up: dict[str, str] | None = N
     return Job(answers, steps, made_up or {}, asked=True)
 
 
-def _kept(session: Session) -> Draft:
-    """The answers that were given before; none where they cannot be read."""
+def _draft(session: Session) -> Draft:
+    """The answers from last time; none where they can't be read."""
     try:
         return Draft.from_table(session.state.draft() or {})
     except WrongInput:
@@ -83,7 +83,7 @@ def _kept(session: Session) -> Draft:
 
 
 def _review(answers: Answers, session: Session) -> None:
-    """The answers are on the screen once more, before anything is made of them."""
+    """The answers are on the screen once more, before anything is done with them."""
     from hermes_setup.stages.hermes import dashboards
 
     found = next(iter(dashboards.local(session.host)), None) if answers.backend is None else None
@@ -93,8 +93,8 @@ def _review(answers: Answers, session: Session) -> None:
     session.screen.say()
 
 
-def _known_at_once(previous: Answers | None, session: Session) -> Known:
-    """What the first question wants to know. Little is imported for it: somebody waits."""
+def _known_for_first_question(previous: Answers | None, session: Session) -> Known:
+    """What the first question needs to know. Little is imported for it: the user is waiting."""
     from socket import gethostname
 
     name = gethostname()
@@ -107,7 +107,7 @@ def _known_at_once(previous: Answers | None, session: Session) -> Known:
 
 
 def _known(known: Known, previous: Answers | None, session: Session) -> Known:
-    """The same, with all that the later questions need."""
+    """The same, with what the later questions need."""
     from hermes_setup.stages import webhooks
     from hermes_setup.stages.hermes import dashboards, service
     from hermes_setup.stages.users import htpasswd

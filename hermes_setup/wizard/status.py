@@ -1,4 +1,4 @@
-"""What is set up here, in a few lines: what somebody who comes back after a month wants to see first. Pure."""
+"""The status of what is set up here, in a few lines: what someone who comes back after a month wants to see first. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hermes_setup.stages.users.accounts import origins
 
 
 def lines(answers: Answers, facts: Iterable[Any], users: Mapping[str, str]) -> list[tuple[str, str]]:
-    """(what, how it is), in the order in which one asks. `facts` are those of all stages, `users` the lines of the file."""
+    """(what, how it is), a row each. `facts` are those of all stages, `users` the lines of the users' file."""
     found: list[tuple[str, str]] = [("Address", f"https://{answers.domain}/")]
     by_kind = {type(each): each for each in facts}
     cert, renew, hermes = (by_kind.get(kind) for kind in (certificate.Facts, renewal.Facts, backend.Facts))
@@ -32,21 +32,27 @@ def lines(answers: Answers, facts: Iterable[Any], users: Mapping[str, str]) -> l
 
 
 def _certificate(answers: Answers, facts: certificate.Facts, renew: renewal.Facts | None) -> str:
-    leaf = facts.served.x509 if facts.served else None
-    if leaf is None:
+    shown = facts.served.x509 if facts.served else None
+    if shown is None:
         return "none yet"
     issuer = "signed by this server itself" if answers.issuer.self_signed else fields.ca_name(answers.issuer.directory)
-    days = (leaf.not_after - facts.now).days
-    left = f"{days} days left (until {leaf.not_after:%Y-%m-%d})" if days >= 0 else f"ended on {leaf.not_after:%Y-%m-%d}"
-    who = {"timer": "renewed by systemd's timer", "cron": "renewed by cron"}.get(renew.schedule.by if renew else "", "")
+    days = (shown.not_after - facts.now).days
+    left = (
+        f"{days} days left (until {shown.not_after:%Y-%m-%d})"
+        if days >= 0
+        else f"expired on {shown.not_after:%Y-%m-%d}"
+    )
+    renewed = {"timer": "renewed by systemd's timer", "cron": "renewed by cron"}.get(
+        renew.schedule.by if renew else "", ""
+    )
     if answers.issuer.self_signed:
-        who = "made again by hermes-setup"
-    return f"{issuer}, {left}, {who or 'nobody renews it'}"
+        renewed = "made again by hermes-setup"
+    return f"{issuer}, {left}, {renewed or 'nothing renews it'}"
 
 
 def _users(answers: Answers, lines: Sequence[str]) -> str:
-    words = {"answers": " (from the file)", "menu": "", "hand": " (by hand)"}
-    return phrases.listed([name + words[how] for name, how in origins(answers, lines).items()]) or "nobody"
+    notes = {"answers": " (from the file)", "menu": "", "hand": " (by hand)"}
+    return phrases.listed([name + notes[how] for name, how in origins(answers, lines).items()]) or "nobody"
 
 
 def _hermes(facts: backend.Facts) -> str:

@@ -1,4 +1,4 @@
-"""The name does not lead here yet: how to reach the dashboard meanwhile, and a wait that ends by itself when it does."""
+"""The domain does not point to this server yet: how to reach the dashboard until then, and a wait that ends when it does."""
 
 from __future__ import annotations
 
@@ -19,55 +19,55 @@ from hermes_setup.stages.hermes import dashboards
 from hermes_setup.ui.screen import Screen
 
 SECONDS = 30.0
-"""Between two looks. They go to the zone's own name servers, so no cache stands between, and none is burdened."""
+"""Between two checks. They ask the zone's own name servers, so no cache is in between."""
 
 
-def curable(findings: Sequence[Finding]) -> bool:
-    """True when only DNS is in the way: somebody sets a record elsewhere, and then it is not any more."""
+def only_dns_blocks(findings: Sequence[Finding]) -> bool:
+    """True where only DNS blocks: once a record is set elsewhere, it does not any more."""
     blocks = [finding for finding in findings if finding.severity is Severity.BLOCK]
     return bool(blocks) and all(finding.code.startswith("dns.") for finding in blocks)
 
 
-def meanwhile(answers: Answers, host: Host, login: str) -> str:
-    """How to see the dashboard before the name leads here: through ssh, which needs no name and no certificate."""
+def ssh_tunnel(answers: Answers, host: Host, login: str) -> str:
+    """How to open the dashboard until the domain points here: through ssh, which needs no domain and no certificate."""
     found = dashboards.local(host)
     at = answers.backend or next(iter(found), DEFAULT_BACKEND)
     ports = {each.port for each in host.listeners() if each.process == "sshd" and not each.contained} or {22}
     port = "" if 22 in ports else f" -p {min(ports)}"
-    place = f"[{at.address}]" if ":" in at.address else at.address
+    host_part = f"[{at.address}]" if ":" in at.address else at.address
     return (
         f"Until then you can reach the dashboard through ssh{'' if found else ', once Hermes runs'}. On your own computer, "
-        f"not here: ssh{port} -L 9119:{place}:{at.port} {login}@{public_address(host) or 'SERVER'}\n"
+        f"not here: ssh{port} -L 9119:{host_part}:{at.port} {login}@{public_address(host) or 'SERVER'}\n"
         "and then, in the browser there: http://localhost:9119/"
     )
 
 
 def wait(answers: Answers, host: Host, screen: Screen, seconds: float = SECONDS) -> None:
-    """DNS is not in the way any more. Looks every so many seconds, and at once when Enter is pressed."""
+    """DNS does not block any more. Checked every so many seconds, and at once when Enter is pressed."""
     screen.say(
         "Waiting for the record; it can take from a minute to a few hours. Enter looks now. Ctrl-C stops: your answers "
         "are kept, and sudo hermes-setup continues from here."
     )
-    said = ""
+    last = ""
     while True:
         facts = Dns().inspect(answers, host)
         blocks = [each for each in Dns().check(answers, facts) if each.severity is Severity.BLOCK]
         if not blocks:
-            _line(screen, "")
+            _redraw_line(screen, "")
             screen.say(f"There it is: {answers.domain.label} points to this server.", "bold")
             return
         now = screen.clean(blocks[0].what)
         if screen.terminal.moves:
-            _line(screen, f"{time.strftime('%H:%M:%S')}  {now}")
-        elif now != said:
+            _redraw_line(screen, f"{time.strftime('%H:%M:%S')}  {now}")
+        elif now != last:
             screen.say(f"{time.strftime('%H:%M:%S')}  {now}")
-        said = now
+        last = now
         if select.select([sys.stdin], [], [], seconds)[0] and not os.read(sys.stdin.fileno(), 4096):
-            raise KeyboardInterrupt  # Ctrl-D, or nobody there any more
+            raise KeyboardInterrupt  # Ctrl-D, or the terminal is gone
 
 
-def _line(screen: Screen, text: str) -> None:
-    """The line of the last look is that, where it can be written over."""
+def _redraw_line(screen: Screen, text: str) -> None:
+    """The line of the last check is replaced, where the cursor may be moved."""
     if screen.terminal.moves:
         with contextlib.suppress(OSError):
             sys.stderr.write(f"\r\x1b[2K{text[: max(10, screen.console.width - 1)]}")

@@ -155,7 +155,7 @@ def test_everybody_on_a_list_can_sign_in_after_one_run_and_a_second_one_adds_who
     # with one more it adds one; the same again changes nothing
     vps.write("/root/team", f"{people}erna:hunter2 hunter3\n", mode=0o600)
     again = hermes_setup(vps, "users", "add", "--from", "/root/team", "--yes").err
-    assert "There already, and left as they are: bob, carol, dora, Alice." in again
+    assert "Already there, and left as they are: bob, carol, dora, Alice." in again
     assert "chmod" not in again
     assert status("erna", "hunter2 hunter3") == 200
     assert "Nothing to do" in hermes_setup(vps, "users", "add", "--from", "/root/team", "--yes").err

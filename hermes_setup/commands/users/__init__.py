@@ -1,4 +1,4 @@
-"""`hermes-setup users ...`: who can sign in. What the commands of this folder have in common."""
+"""`hermes-setup users ...`: who can sign in. What the commands in this folder share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ORDER = ("list", "add", "passwd", "remove", "sign-out")
 
 
 def need_name(do: str, name: str) -> str:
-    """The user's name, as it is to be. Raises WrongInput where it is missing or cannot be one."""
+    """The user's name. Raises WrongInput where it is missing or not allowed."""
     from hermes_setup.answers.fields import parse_user
 
     if not name:
@@ -34,35 +34,35 @@ def need_set_up(session: Session) -> Answers:
 
 
 def need_user(name: str, answers: Answers, session: Session, *, unfinished: bool = False) -> None:
-    """Raises WrongInput where there is no such user. `unfinished`: one of a run that was stopped before its end counts."""
+    """Raises WrongInput where there is no such user. `unfinished`: one of a run that was stopped counts, too."""
     from hermes_setup.phrases import listed
     from hermes_setup.stages.users import htpasswd
 
     lines = htpasswd.read(session.host)
-    if name not in lines and not (unfinished and name in half_done(answers)):
+    if name not in lines and not (unfinished and name in users_in_stopped_run(answers)):
         raise WrongInput(f"There is no user {name}.", hint=f"There are: {listed([*lines]) or 'none'}.")
 
 
-def half_done(answers: Answers) -> set[str]:
-    """Users whom a run was to add, change or remove that was stopped before its end."""
+def users_in_stopped_run(answers: Answers) -> set[str]:
+    """Users that a run was to add, change or remove which was stopped before its end."""
     return {*(user.name for user in answers.users if user.hash), *answers.removed}
 
 
-def choose_run(arguments: argparse.Namespace, session: Session) -> None:
-    """The flags that all commands have which change users hold from here on."""
+def choose_options(arguments: argparse.Namespace, session: Session) -> None:
+    """The flags that all commands share which change users are the session's options."""
     session.choose(dry=arguments.dry_run, yes=arguments.yes)
 
 
 def change(answers: Answers, session: Session, made_up: Mapping[str, str] | None = None) -> Outcome:
-    """The users are as in these answers, once that is agreed to."""
+    """The users are as in these answers, once the user agreed."""
     from hermes_setup.job import Job, carry_out
     from hermes_setup.stages import for_users
 
-    return carry_out(Job(answers, for_users(session.renderer), made_up or {}, whole=False), session)
+    return carry_out(Job(answers, for_users(session.renderer), made_up or {}, whole_setup=False), session)
 
 
 def add_password_flags(parser: Parser) -> None:
-    """Where a new password comes from."""
+    """The flags that say where a new password comes from."""
     parser.flag("--password-stdin", "read the password from stdin")
     parser.flag("--generate", "make up a password, and print it once")
 
@@ -82,7 +82,9 @@ def new_password(name: str, arguments: argparse.Namespace, session: Session) -> 
         return passwords.hash_password(made), {name: made}
     if arguments.password_stdin:
         if sys.stdin.isatty():
-            say(f"Password of {name}, then Enter and Ctrl-D (it shows; without --password-stdin it would not):")
+            say(
+                f"Type the password of {name}, then Enter and Ctrl-D. (It is visible; without --password-stdin it isn't.)"
+            )
         return passwords.hash_password(parse_password(sys.stdin.buffer.read(4096), "stdin", name)), {}
     return ask_password(name, session)
 
@@ -103,8 +105,8 @@ def ask_password(name: str, session: Session) -> tuple[str, dict[str, str]]:
     return asked[0].users[0].hash, asked[1]
 
 
-def say_who_stays_connected(session: Session) -> None:
-    """Connections from before live on in old nginx workers, where there are any: that, and how to end them, is said."""
+def say_open_connections(session: Session) -> None:
+    """Where old nginx workers keep connections from before open, that is said, and how to close them."""
     import os
 
     from hermes_setup.nginx import processes
@@ -112,11 +114,14 @@ def say_who_stays_connected(session: Session) -> None:
 
     if not (left := processes.draining_workers(session.host)):
         return
-    where = f"Connections that were open before (most likely a chat in a browser) live on in {left} old nginx process{'es' if left > 1 else ''}"
+    workers = f"{left} old nginx process{'es' if left > 1 else ''}"
+    still = f"Connections from before (most likely a chat in a browser) stay open in {workers}"
     if os.path.isdir("/run/systemd/system"):
-        say(f"{where}. To end them now (a moment's outage for every site on this server): sudo systemctl restart nginx")
+        say(
+            f"{still}. To close them now (every site on this server is down for a moment): sudo systemctl restart nginx"
+        )
     else:
         say(
-            f"{where}, up to an hour after they fall silent. To end them now (a second's outage for every site on this "
-            "server): sudo nginx -s stop; sudo nginx"
+            f"{still}, until they have been idle for an hour. To close them now (every site on this server is down for a "
+            "second): sudo nginx -s stop; sudo nginx"
         )

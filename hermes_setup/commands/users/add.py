@@ -20,8 +20,8 @@ USAGE = """\
   hermes-setup users add NAME       [--password-stdin | --generate] [--yes] [--dry-run]
   hermes-setup users add --from FILE  [--generate] [--yes] [--dry-run]    a line each: NAME, NAME:PASSWORD or NAME:HASH
 """
-LARGEST = 16 * 1024 * 1024
-SLOW = 100_000  # rounds of a hash
+MAX_SIZE = 16 * 1024 * 1024
+SLOW_ROUNDS = 100_000  # rounds of a hash
 
 
 def arguments(parser: Parser) -> None:
@@ -36,7 +36,7 @@ def arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> Outcome:
     """The user can sign in."""
-    users.choose_run(arguments, session)
+    users.choose_options(arguments, session)
     if arguments.source is not None:
         return _add_list(arguments, session)
     name = users.need_name("add", arguments.name)
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Outcome:
     stored = users.need_set_up(session)
     from hermes_setup.stages.users import htpasswd
 
-    if name in htpasswd.read(session.host) and name not in users.half_done(stored):
+    if name in htpasswd.read(session.host) and name not in users.users_in_stopped_run(stored):
         raise WrongInput(f"{name} is there already.", hint=f"A new password: sudo hermes-setup users passwd {name}")
     hashed, made_up = users.new_password(name, arguments, session)
     return users.change(stored.with_hash(name, hashed), session, made_up)
@@ -65,11 +65,11 @@ def _add_list(arguments: argparse.Namespace, session: Session) -> Outcome:
 
     if raw.count(b"\n") > 300:
         say("A long list. Hashing a password is slow on purpose: about a minute for 3,000 of them ...")
-    new, there = list_file.parse(raw, arguments.source, htpasswd.read(session.host))
-    _refuse_what_nobody_could_be_told(new, arguments, session)
+    new, existing = list_file.parse(raw, arguments.source, htpasswd.read(session.host))
+    _need_terminal_for_passwords(new, arguments, session)
     _warn_of_slow(new)
-    if there:
-        say(f"There already, and left as they are: {listed(there)}.")
+    if existing:
+        say(f"Already there, and left as they are: {listed(existing)}.")
     hashes, made_up = _hashes(new, arguments, session)
     answers = stored
     for name, hashed in hashes.items():
@@ -77,10 +77,8 @@ def _add_list(arguments: argparse.Namespace, session: Session) -> Outcome:
     return users.change(answers, session, made_up)
 
 
-def _refuse_what_nobody_could_be_told(
-    new: Sequence[ListedUser], arguments: argparse.Namespace, session: Session
-) -> None:
-    """Raises WrongInput where a password has to be asked for or shown, and there is no terminal for that."""
+def _need_terminal_for_passwords(new: Sequence[ListedUser], arguments: argparse.Namespace, session: Session) -> None:
+    """Raises WrongInput where a password must be asked for or shown, and there is no terminal for that."""
     import sys
 
     from hermes_setup.phrases import listed
@@ -103,10 +101,10 @@ def _warn_of_slow(new: Sequence[ListedUser]) -> None:
     from hermes_setup.phrases import listed
     from hermes_setup.ui.talk import say
 
-    if slow := [each.name for each in new if passwords.rounds(each.hash) > SLOW]:
+    if slow := [each.name for each in new if passwords.rounds(each.hash) > SLOW_ROUNDS]:
         say(
-            f"warning: nginx's worker waits while a wrong guess is checked, and with the hash of {listed(slow)} that is "
-            f"long. A new password fixes it: sudo hermes-setup users passwd {slow[0]}"
+            f"warning: nginx waits while a password is checked, and with the hash of {listed(slow)} that takes long. "
+            f"A new password fixes it: sudo hermes-setup users passwd {slow[0]}"
         )
 
 
@@ -131,7 +129,7 @@ def _hashes(
 
 
 def _read(path: str) -> bytes:
-    """The file's content. Who else can read it is said: it is likely to hold passwords."""
+    """The file's content. Where others can read it, that is said: it probably contains passwords."""
     import os
     import stat
 
@@ -140,17 +138,17 @@ def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
-            raw = file.read(LARGEST + 1)
+            raw = file.read(MAX_SIZE + 1)
     except (OSError, ValueError) as error:
-        words = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not a path"
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not a path"
         raise WrongInput(
-            f"{path!r} could not be read: {words}.", hint="Check the name: sudo hermes-setup users add --from FILE"
+            f"{path!r} could not be read: {reason}.", hint="Check the name: sudo hermes-setup users add --from FILE"
         ) from None
-    if len(raw) > LARGEST:
-        raise WrongInput(f"{path} is larger than {LARGEST >> 20} MB.", hint="Is it the right file?")
+    if len(raw) > MAX_SIZE:
+        raise WrongInput(f"{path} is larger than {MAX_SIZE >> 20} MB.", hint="Is it the right file?")
     if stat.S_ISREG(status.st_mode) and status.st_mode & 0o077 and b":" in raw:
         say(
-            f"warning: {path} holds passwords or hashes, and others may read it (mode {stat.S_IMODE(status.st_mode):o}). "
-            f"Close it: sudo chmod 600 {os.path.realpath(path)}"
+            f"warning: {path} contains passwords or hashes, and others can read it (mode {stat.S_IMODE(status.st_mode):o}). "
+            f"Protect it: sudo chmod 600 {os.path.realpath(path)}"
         )
     return raw

@@ -28,7 +28,7 @@ def arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, session: Session) -> Outcome:
     """The user signs in with the new password, and with no other."""
     name = users.need_name("passwd", arguments.name)
-    users.choose_run(arguments, session)
+    users.choose_options(arguments, session)
     session.need_root()
     stored = users.need_set_up(session)
     users.need_user(name, stored, session)
@@ -37,5 +37,5 @@ def run(arguments: argparse.Namespace, session: Session) -> Outcome:
     hashed, made_up = users.new_password(name, arguments, session)
     outcome = users.change(stored.with_hash(name, hashed), session, made_up)
     if outcome is Outcome.DONE:
-        users.say_who_stays_connected(session)
+        users.say_open_connections(session)
     return outcome

@@ -27,7 +27,7 @@ def arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, session: Session) -> Outcome:
     """The user cannot sign in any more."""
     name = users.need_name("remove", arguments.name)
-    users.choose_run(arguments, session)
+    users.choose_options(arguments, session)
     session.need_root()
     stored = users.need_set_up(session)
     users.need_user(name, stored, session, unfinished=True)
@@ -35,5 +35,5 @@ def run(arguments: argparse.Namespace, session: Session) -> Outcome:
 
     outcome = users.change(stored.without_user(name), session)
     if outcome is Outcome.DONE:
-        users.say_who_stays_connected(session)
+        users.say_open_connections(session)
     return outcome

@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Outcome:
     if arguments.all == bool(arguments.name):
         raise WrongInput("Sign out whom?", hint="hermes-setup users sign-out NAME, or: users sign-out --all")
     name = users.need_name("sign-out", arguments.name) if arguments.name else ""
-    users.choose_run(arguments, session)
+    users.choose_options(arguments, session)
     session.need_root()
     stored = users.need_set_up(session)
     if name:
@@ -41,5 +41,5 @@ def run(arguments: argparse.Namespace, session: Session) -> Outcome:
 
     outcome = users.change(stored.with_cookies_revoked(cookies.digests(session.host, name)), session)
     if outcome is Outcome.DONE:
-        users.say_who_stays_connected(session)
+        users.say_open_connections(session)
     return outcome

@@ -12,7 +12,7 @@ import ipaddress
 import sys
 from collections.abc import Iterator
 
-from hermes_setup.ancestors import environment, lineage
+from hermes_setup.ancestors import ancestor_pids, environment
 from hermes_setup.host import File, Host
 from hermes_setup.values import dataclass
 
@@ -45,7 +45,7 @@ class _End:
 
 def find(host: Host) -> SshSession | None:
     """The session, None where there is none: a console, cron, a container; or where nobody can tell which it is."""
-    named = next((pair for pid in lineage(host) if (pair := _told(host, pid))), None)
+    named = next((pair for pid in ancestor_pids(host) if (pair := _told(host, pid))), None)
     if named is None:
         return None
     there, here = named
