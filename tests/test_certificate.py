@@ -514,7 +514,7 @@ REFUSALS = [
     (problem("connection", f"198.51.100.1: Fetching {URL}: Connection refused"), 1, "hostname -I"),
     (problem("unauthorized", f"198.51.100.1: Invalid response from {URL}: 404"), 1, "Another server answered"),
     (problem("unauthorized", f"2001:db8::1: Invalid response from {URL}: 404"), 1, "2001:db8::1 is its AAAA record"),
-    (problem("unauthorized", f'2606:4700::1: Invalid response from {URL}: "<title>Cloudflare'), 1, "gray cloud"),
+    (problem("unauthorized", f'2606:4700::1: Invalid response from {URL}: "<title>Cloudflare'), 1, "grey cloud"),
     (problem("dns", "DNS problem: NXDOMAIN looking up A for hermes.example.com"), 1, "Set the A record"),
     (problem("caa", "CAA record for example.com prevents issuance"), 1, 'CAA  0 issue "letsencrypt.org"'),
     (problem("connection", f"198.51.100.1: Fetching {URL}: Connection refused"), 1, "five failures in an hour"),
@@ -529,7 +529,7 @@ REFUSALS = [
     ("ssl.SSLCertVerificationError: certificate verify failed: certificate is not yet valid", 1, "clock"),
     ("An unexpected error occurred:\nThe server will not issue certificates for the identifier :: Error creating new order :: "
      'Cannot issue for "hermes.localhost": Domain name does not end with a valid public suffix (TLD)', 1, "self-signed"),
-    ("Unable to register an account with ACME server. Error: contact email has forbidden domain \"example.com\"", 1, "email address"),
+    ("Unable to register an account with ACME server. Error: contact email has forbidden domain \"example.com\"", 1, "e-mail address"),
     ("urn:ietf:params:acme:error:externalAccountRequired :: binding is missing", 1, "--eab-kid"),
     ("Missing command line flag or config entry for this setting:\nPlease choose an account\nChoices: [...]", 1, "accounts"),
     ("Traceback (most recent call last):\n  File x\nImportError: cannot import name 'ContextManager'", 1, "--reinstall"),

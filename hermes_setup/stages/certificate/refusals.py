@@ -76,7 +76,7 @@ REFUSALS = (  # the first that matches counts
     ),
     Refusal(
         (r"invalidcontact|unsupportedcontact|invalidemail|unable to validate email|contact email",),
-        "The certificate authority rejected the email address: {words}",
+        "The certificate authority rejected the e-mail address: {words}",
         'Give another one, or none: email = "" in the answers (sudo hermes-setup, "change").',
     ),
     Refusal(
@@ -87,7 +87,7 @@ REFUSALS = (  # the first that matches counts
     Refusal(
         (r"cloudflare", r"type:\s+(unauthorized|connection)"),
         "Cloudflare answered for {name}: {words}",
-        "At Cloudflare, under DNS, switch {name} from the orange to the gray cloud (DNS only), then run this again.",
+        "At Cloudflare, under DNS, switch {name} from the orange to the grey cloud (DNS only), then run this again.",
     ),
     Refusal(
         (r"type:\s+(connection|dns)", r"timeout"),

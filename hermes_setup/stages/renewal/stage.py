@@ -1,6 +1,6 @@
 """Something renews the certificate, nginx loads the renewed one, and a rehearsal of it succeeded.
 
-No one else would warn: Let's Encrypt's reminder emails ended in 2025 (letsencrypt.org/docs/expiration-emails).
+No one else would warn: Let's Encrypt's reminder e-mails ended in 2025 (letsencrypt.org/docs/expiration-emails).
 """
 
 from __future__ import annotations
