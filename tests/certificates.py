@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from hermes_setup.answers.answers import Answers, User
-from hermes_setup.answers.fields import LETSENCRYPT, Domain, Issuer
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.issuer import LETSENCRYPT, Issuer
+from hermes_setup.answers.user import User
 from hermes_setup.errors import CommandFailed
 from hermes_setup.host import File, Folder, Link, Ran, Records, Request, Response
 from hermes_setup.nginx import tree

@@ -7,12 +7,16 @@ import sys
 
 import pytest
 
-from hermes_setup.answers.answers import Answers, User, Webhooks
-from hermes_setup.answers.fields import Backend, Domain, Issuer, parse_email, parse_user
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.backend import Backend
+from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.file import read_table, to_toml
+from hermes_setup.answers.issuer import Issuer, parse_email
 from hermes_setup.answers.merge import merged
 from hermes_setup.answers.platforms import parse_endpoints
 from hermes_setup.answers.table import FIELDS, NOTES, from_json, to_json
+from hermes_setup.answers.user import User, parse_user
+from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.errors import WrongInput
 from hermes_setup.values import replace
 

@@ -27,7 +27,7 @@ from hermes_setup.ui.terminal import Terminal, columns, one_line, printable, say
 
 DRIVER = """
 import json, sys
-from hermes_setup.answers.fields import Backend
+from hermes_setup.answers.backend import Backend
 from hermes_setup.ui.ask import asker
 from hermes_setup.questions.conversation import walk
 from hermes_setup.questions.draft import Draft, Known

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from certificates import LIVE, NAME, NOW, Server, answers, ran, refuse
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import LETSENCRYPT, LETSENCRYPT_STAGING, Domain
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.issuer import LETSENCRYPT, LETSENCRYPT_STAGING
 from hermes_setup.engine.changes import Place, Run
 from hermes_setup.engine.findings import Severity
 from hermes_setup.engine.loop import StageFailed, run

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from certificates import Server
-from hermes_setup.answers.answers import Answers, Webhooks
-from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.issuer import Issuer
 from hermes_setup.answers.platforms import parse_endpoints
+from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.engine.findings import Finding, Severity
 from hermes_setup.host import ABSENT, File, Link, Node, Ran, Records
 from hermes_setup.stages.dns import cloudflare, lookup

@@ -278,7 +278,8 @@ def example(of: str = "Add a stage") -> str:
 
 def test_the_example_stage_does_what_is_said_of_it() -> None:
     from hermes_setup.answers.answers import Answers
-    from hermes_setup.answers.fields import Domain, Issuer
+    from hermes_setup.answers.domain import Domain
+    from hermes_setup.answers.issuer import Issuer
     from hermes_setup.engine.changes import Place
     from hermes_setup.engine.events import Doing
     from hermes_setup.engine.loop import preflight, run
@@ -339,8 +340,9 @@ def test_the_example_question_is_asked_kept_and_written_by_what_stands_there(tmp
     )
     script = """
 import json
-from hermes_setup.answers.answers import User
-from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.answers.user import User
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.issuer import Issuer
 from hermes_setup.answers.file import read_table, to_toml
 from hermes_setup.answers.table import from_json, to_json
 from hermes_setup.questions.conversation import review, walk

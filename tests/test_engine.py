@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hermes_setup.answers.answers import Answers, User
-from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.issuer import Issuer
+from hermes_setup.answers.user import User
 from hermes_setup.engine.changes import Change, Place, Probe, Run, Stamp
 from hermes_setup.engine.findings import Finding, block, note
 from hermes_setup.engine.loop import Blocked, StageFailed, preflight, run

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.issuer import Issuer
 from hermes_setup.engine.changes import Place, Run
 from hermes_setup.engine.events import Doing
 from hermes_setup.engine.findings import Severity

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import Backend, Domain, Issuer
+from hermes_setup.answers.backend import Backend
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.issuer import Issuer
 from hermes_setup.engine.findings import Severity
 from hermes_setup.host import File, Folder, Link, Listener, Node, Ran, Request, Response, Special
 from hermes_setup.stages.hermes import api, dashboards, docker

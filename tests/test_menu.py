@@ -7,9 +7,13 @@ from collections.abc import Iterable
 import pytest
 
 from hermes_setup import passwords
-from hermes_setup.answers.answers import Answers, User, Webhooks
-from hermes_setup.answers.fields import Backend, Domain, Issuer
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.backend import Backend
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.issuer import Issuer
 from hermes_setup.answers.platforms import parse_endpoints
+from hermes_setup.answers.user import User
+from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.questions.menu import Intent, Visit, menu
 from hermes_setup.questions.prompt import BACK, Back
 from hermes_setup.values import replace

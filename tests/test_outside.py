@@ -8,7 +8,7 @@ import pytest
 
 from certificates import NAME, NOW, Server, answers, refuse
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import LETSENCRYPT_STAGING
+from hermes_setup.answers.issuer import LETSENCRYPT_STAGING
 from hermes_setup.engine.changes import Probe, Stamp
 from hermes_setup.engine.events import Seen
 from hermes_setup.engine.findings import Finding, Severity

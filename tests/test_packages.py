@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.issuer import Issuer
 from hermes_setup.engine.changes import Run
 from hermes_setup.host import File, Ran
 from hermes_setup.stages.packages import Packages

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.issuer import Issuer
 from hermes_setup.engine.findings import Severity
 from hermes_setup.host import File, Listener, Node, Ran
 from hermes_setup.stages.ports import Facts, Ports

@@ -12,8 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hermes_setup import digests
-from hermes_setup.answers.answers import Answers, User
-from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.issuer import Issuer
+from hermes_setup.answers.user import User
 from hermes_setup.engine.loop import run
 from hermes_setup.engine.stage import Step
 from hermes_setup.engine.undoing import NoJournal, put_back

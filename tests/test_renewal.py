@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from certificates import NAME, NOW, Server, answers, refuse
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import LETSENCRYPT, LETSENCRYPT_STAGING, Domain
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.issuer import LETSENCRYPT, LETSENCRYPT_STAGING
 from hermes_setup.engine.changes import Probe, Run
 from hermes_setup.engine.events import Seen
 from hermes_setup.engine.findings import Finding, Severity

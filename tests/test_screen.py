@@ -17,8 +17,10 @@ import pyte
 import pytest
 from rich.cells import cell_len
 
-from hermes_setup.answers.answers import Answers, User
-from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.issuer import Issuer
+from hermes_setup.answers.user import User
 from hermes_setup.engine.changes import Change, Place, Probe, Run, Stamp
 from hermes_setup.engine.events import Did, Doing, Event, Finished, Seen, Started
 from hermes_setup.engine.findings import Finding, block, note, warn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hermes_setup.answers.fields import Backend
+from hermes_setup.answers.backend import Backend
 from hermes_setup.engine.changes import Place, Run
 from hermes_setup.engine.undoing import put_back
 from hermes_setup.host import ABSENT, File, Folder, Link

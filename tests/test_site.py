@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 
 from certificates import Server
-from hermes_setup.answers.answers import Answers, User, Webhooks
-from hermes_setup.answers.fields import DEFAULT_BACKEND, Backend, Domain, Issuer
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.backend import DEFAULT_BACKEND, Backend
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.issuer import Issuer
 from hermes_setup.answers.platforms import parse_endpoints
+from hermes_setup.answers.user import User
+from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.engine.changes import Change, Place, Probe, Run, Stamp
 from hermes_setup.engine.findings import Severity
 from hermes_setup.host import ABSENT, File, Folder, Link, Listener, Records

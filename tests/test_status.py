@@ -6,10 +6,13 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from hermes_setup.answers.answers import Answers, User, Webhooks
-from hermes_setup.answers.fields import Backend as Place
-from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.backend import Backend as Place
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.issuer import Issuer
 from hermes_setup.answers.platforms import parse_endpoints
+from hermes_setup.answers.user import User
+from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.host import ABSENT, Listener
 from hermes_setup.questions.conversation import review
 from hermes_setup.stages.certificate import stage as certificate

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from hermes_setup.answers.answers import Answers, User
-from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.issuer import Issuer
+from hermes_setup.answers.user import User
 from hermes_setup.engine.changes import Place, Run, Stamp
 from hermes_setup.engine.loop import run
 from hermes_setup.engine.undoing import NoJournal

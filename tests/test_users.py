@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hermes_setup import passwords
-from hermes_setup.answers.answers import Answers, User
-from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.file import UserEntry
+from hermes_setup.answers.issuer import Issuer
+from hermes_setup.answers.user import User
 from hermes_setup.errors import WrongInput
 from hermes_setup.host import ABSENT, File, Node
 from hermes_setup.nginx.render import Renderer

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from certificates import answers as wish
-from hermes_setup.answers.answers import Answers, Webhooks
-from hermes_setup.answers.fields import Backend, Domain
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.backend import Backend
+from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.platforms import parse_endpoints
+from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.engine.findings import Severity
 from hermes_setup.host import Listener, Ran, Request, Response
 from hermes_setup.stages.webhooks import Webhooks as Stage

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from hermes_setup.answers.fields import Backend, Domain, Issuer
-from hermes_setup.answers.platforms import Endpoint
-from hermes_setup.values import dataclass, field, replace
-
-Origin = Literal["answers", "menu"]
-
-
-@dataclass(frozen=True)
-class User:
-    """Someone who may sign in. `hash` "" means: the line that is on the machine stays as it is."""
-
-    name: str
-    hash: str = field(default="", repr=False)
-    origin: Origin = "menu"
-
-
-@dataclass(frozen=True)
-class Webhooks:
-    """Which gateway platforms can be reached from the internet, without a password: they check their senders themselves."""
-
-    endpoints: tuple[Endpoint, ...]
-    host: Domain | None = None  # a name of their own, in the same certificate; None: the dashboard's
-    allow: tuple[str, ...] = ()  # the networks that senders come from; (): all
+from hermes_setup.answers.backend import Backend
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.issuer import Issuer
+from hermes_setup.answers.user import User
+from hermes_setup.answers.webhooks import Webhooks
+from hermes_setup.values import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -72,8 +55,13 @@ class Answers:
         return replace(self, users=(*others, *users), removed=tuple(n for n in self.removed if n not in names))
 
     def with_hash(self, name: str, hashed: str) -> Answers:
-        """That user has this password, and is a new one where there was none. Who brought a user stays as it was."""
-        return self.with_user(replace(self.user(name) or User(name), hash=hashed))
+        """That user has this password, and is a new one where there was none. How a user came stays as it was."""
+        return self.with_hashes({name: hashed})
+
+    def with_hashes(self, hashes: Mapping[str, str]) -> Answers:
+        """As `with_hash`, for each name and hash."""
+        known = {user.name: user for user in self.users}
+        return self.with_users([replace(known.get(name, User(name)), hash=hashed) for name, hashed in hashes.items()])
 
     def without_user(self, name: str) -> Answers:
         """That user cannot sign in any more."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from hermes_setup.answers.answers import Answers, User
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.user import User
 from hermes_setup.values import replace
 
 

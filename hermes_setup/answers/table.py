@@ -11,9 +11,14 @@ import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from hermes_setup.answers.answers import Answers, User, Webhooks
-from hermes_setup.answers.fields import Backend, Domain, Issuer, parse_allow, parse_email, parse_user, webhooks_host
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.backend import Backend
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.issuer import Issuer, parse_email
+from hermes_setup.answers.networks import parse_allow
 from hermes_setup.answers.platforms import parse_endpoints
+from hermes_setup.answers.user import User, parse_user
+from hermes_setup.answers.webhooks import Webhooks, webhooks_host
 from hermes_setup.errors import WrongInput
 from hermes_setup.values import dataclass
 
@@ -157,6 +162,12 @@ REQUIRED = ("domain", "certificate")
 NOTES = {"removed": "gone", "revoked": "revoked", "former_names": "dropped"}
 """Attribute -> key in answers.json, of what no file of answers says. The keys are those of the first version."""
 
+JSON_ORDER = (
+    *("domain", "certificate", "email", "backend", "service", "firewall", "public_addresses", "allow", "users"),
+    *("gone", "revoked", "webhooks", "redirects", "dropped"),
+)
+"""Where the keys of earlier versions stand in answers.json, so that the same answers give the same bytes; new ones follow."""
+
 
 # -- JSON ---------------------------------------------------------------------------------------------------------------
 
@@ -165,7 +176,8 @@ def to_json(answers: Answers) -> dict[str, Any]:
     """The answers as answers.json holds them. Hashes stand in it until the users are on the machine; never a password."""
     table: dict[str, Any] = {each.json_key: each.write(getattr(answers, each.attribute)) for each in FIELDS}
     table["users"] = [write_user(user) for user in answers.users]
-    return {**table, **{key: list(getattr(answers, attribute)) for attribute, key in NOTES.items()}}
+    table |= {key: list(getattr(answers, attribute)) for attribute, key in NOTES.items()}
+    return {key: table[key] for key in dict.fromkeys((*JSON_ORDER, *table))}
 
 
 def from_json(table: Mapping[str, Any]) -> Answers:

@@ -29,8 +29,8 @@ def run(arguments: argparse.Namespace, session: Session) -> Outcome:  # noqa: AR
     stored = session.state.answers()
     if stored is None:
         raise WrongInput("Nothing is set up here yet.", hint="Start with: sudo hermes-setup")
-    from hermes_setup.answers.answers import User
     from hermes_setup.answers.file import to_toml
+    from hermes_setup.answers.user import User
     from hermes_setup.passwords import is_hash
     from hermes_setup.phrases import listed
     from hermes_setup.session import Outcome

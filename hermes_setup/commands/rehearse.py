@@ -59,8 +59,10 @@ def run(arguments: argparse.Namespace, session: Session) -> Outcome:
 def _example() -> Answers:
     """Answers for a server that has none yet."""
     from hermes_setup import passwords
-    from hermes_setup.answers.answers import Answers, User
-    from hermes_setup.answers.fields import Domain, Issuer
+    from hermes_setup.answers.answers import Answers
+    from hermes_setup.answers.domain import Domain
+    from hermes_setup.answers.issuer import Issuer
+    from hermes_setup.answers.user import User
 
     user = User("you", passwords.hash_password(passwords.make_password()))
     return Answers(Domain.parse("hermes.example.com"), Issuer.parse("letsencrypt"), (user,))
@@ -121,7 +123,7 @@ def rehearse(answers: Answers, steps: Sequence[Step], dashboards: Sequence[tuple
 
 def _scenario(answers: Answers, dashboards: Sequence[tuple[str, int]]) -> Scenario:
     """What the copy is to be set up for."""
-    from hermes_setup.answers.fields import DEFAULT_BACKEND
+    from hermes_setup.answers.backend import DEFAULT_BACKEND
     from hermes_setup.system.local import Local
     from hermes_setup.system.rehearsal import Scenario
 
@@ -140,7 +142,7 @@ def _scenario(answers: Answers, dashboards: Sequence[tuple[str, int]]) -> Scenar
 
 def _with_what_there_is(answers: Answers, copy: Rehearsal, screen: Screen) -> Answers:
     """The answers for this copy. What the copy lacks is said."""
-    from hermes_setup.answers.fields import Issuer
+    from hermes_setup.answers.issuer import Issuer
     from hermes_setup.values import replace
 
     if copy.plays_hermes:
@@ -178,8 +180,8 @@ def _unless_copy_died(copy: Rehearsal) -> Iterator[None]:
 
 def reachable(addresses: Sequence[str]) -> tuple[str, ...]:
     """The first address of each family that the internet could reach. Behind NAT, where there is none: a made-up one."""
-    from hermes_setup.answers.fields import worldwide
+    from hermes_setup.answers.networks import is_public
 
-    wide = [each for each in addresses if worldwide(each)]
+    wide = [each for each in addresses if is_public(each)]
     four, six = [each for each in wide if ":" not in each], [each for each in wide if ":" in each]
     return (*(four or ([] if six else [MADE_UP]))[:1], *six[:1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import Issuer, ca_name, parse_email
+from hermes_setup.answers.issuer import Issuer, ca_name, parse_email
 from hermes_setup.questions.domain import is_private
 from hermes_setup.questions.draft import Draft, Known
 from hermes_setup.questions.prompt import Choice, Prompt, chosen
@@ -85,7 +85,7 @@ class OtherAuthority(Question):
             "ACME directory",
             "The https:// address that your certificate authority gives for ACME clients.",
             "certificate",
-            typed=before.directory if before and not before.public else "",
+            typed=before.directory if before and not before.production else "",
         )
 
     def take(self, draft: Draft, text: str, known: Known) -> Draft:  # noqa: ARG002

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from hermes_setup.answers.answers import Answers, User
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.user import User
 from hermes_setup.questions.addresses import AllowedAddresses
 from hermes_setup.questions.certificate import Authority, Email, OtherAuthority
 from hermes_setup.questions.domain import DomainName, Redirect, tell_ascii

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import Domain, worldwide
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.networks import is_public
 from hermes_setup.errors import WrongInput
 from hermes_setup.questions.draft import Draft, Known
 from hermes_setup.questions.prompt import Asker, Prompt, says_yes
@@ -27,7 +28,7 @@ class DomainName(Question):
 
     def prompt(self, draft: Draft, known: Known) -> Prompt:  # noqa: ARG002
         """This server's own name is proposed where it could be one."""
-        outer = [each for each in known.addresses if worldwide(each)]  # not Docker's own, nor a private network's
+        outer = [each for each in known.addresses if is_public(each)]  # not Docker's own, nor a private network's
         here = " or ".join((outer or known.addresses)[:2])
         about = "The name that you will open in the browser, like hermes.example.com."
         if known.moving:

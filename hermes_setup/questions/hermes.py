@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import Backend
+from hermes_setup.answers.backend import Backend
 from hermes_setup.questions.draft import Draft, Known
 from hermes_setup.questions.prompt import BACK, Asker, Back, Choice, Prompt, chosen, picked, says_yes, settled
 from hermes_setup.questions.question import Question

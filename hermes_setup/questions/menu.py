@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from hermes_setup.answers.answers import Answers, User
-from hermes_setup.answers.fields import Backend, ca_name
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.backend import Backend
+from hermes_setup.answers.issuer import ca_name
 from hermes_setup.answers.platforms import Endpoint
+from hermes_setup.answers.user import User
 from hermes_setup.errors import WrongInput
 from hermes_setup.phrases import listed
 from hermes_setup.questions import addresses, hermes, webhooks

@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Sequence
 
 from hermes_setup import passwords
-from hermes_setup.answers.answers import Answers, User
-from hermes_setup.answers.fields import parse_user
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.user import User, parse_user
 from hermes_setup.errors import WrongInput
 from hermes_setup.questions.draft import Draft, Known
 from hermes_setup.questions.prompt import Asker, Back, Choice, Prompt, chosen, refused, says_yes, settled

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hermes_setup.answers.answers import Answers, Webhooks
-from hermes_setup.answers.fields import Domain, webhooks_host
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.platforms import Endpoint, parse_endpoints
+from hermes_setup.answers.webhooks import Webhooks, webhooks_host
 from hermes_setup.errors import WrongInput
 from hermes_setup.questions.draft import Draft, Known
 from hermes_setup.questions.prompt import BACK, Asker, Back, Choice, Prompt, chosen, picked, settled

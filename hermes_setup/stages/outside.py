@@ -13,7 +13,8 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import LETSENCRYPT, Domain
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.issuer import LETSENCRYPT
 from hermes_setup.engine.changes import Change, Probe, Stamp
 from hermes_setup.engine.findings import Finding, block, warn
 from hermes_setup.errors import CommandFailed
@@ -42,7 +43,7 @@ class Outside:
 
     def inspect(self, answers: Answers, host: Host) -> Facts:
         """Reads which certificate there is, and the notes of earlier looks."""
-        if not answers.issuer.public:
+        if not answers.issuer.production:
             return Facts(False, (), "")
         served = serving.certificate_for(answers, host)
         return Facts(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import DEFAULT_BACKEND, Backend
+from hermes_setup.answers.backend import DEFAULT_BACKEND, Backend
 from hermes_setup.answers.platforms import PLATFORMS, Endpoint
 from hermes_setup.engine.changes import Change
 from hermes_setup.engine.findings import Finding, block, note, warn

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import LETSENCRYPT_STAGING
+from hermes_setup.answers.issuer import LETSENCRYPT_STAGING
 
 
 def count_of(count: int, thing: str) -> str:

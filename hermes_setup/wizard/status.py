@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hermes_setup import phrases
-from hermes_setup.answers import fields
 from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.issuer import ca_name
 from hermes_setup.questions.domain import redirect_row
 from hermes_setup.questions.webhooks import webhooks_row
 from hermes_setup.stages.addresses import stage as addresses
@@ -35,7 +35,7 @@ def _certificate(answers: Answers, facts: certificate.Facts, renew: renewal.Fact
     shown = facts.served.x509 if facts.served else None
     if shown is None:
         return "none yet"
-    issuer = "signed by this server itself" if answers.issuer.self_signed else fields.ca_name(answers.issuer.directory)
+    issuer = "signed by this server itself" if answers.issuer.self_signed else ca_name(answers.issuer.directory)
     days = (shown.not_after - facts.now).days
     left = (
         f"{days} days left (until {shown.not_after:%Y-%m-%d})"

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import DEFAULT_BACKEND
+from hermes_setup.answers.backend import DEFAULT_BACKEND
 from hermes_setup.engine.findings import Finding, Severity
 from hermes_setup.host import Host
 from hermes_setup.stages.dns.lookup import public_address

@@ -8,8 +8,10 @@ import time
 import pytest
 
 from conftest import BOTH, DOMAIN
-from hermes_setup.answers.answers import Answers, User
-from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.issuer import Issuer
+from hermes_setup.answers.user import User
 from hermes_setup.engine.changes import Place, Run
 from hermes_setup.nginx import render
 from hermes_setup.stages.certificate.stage import Certificate

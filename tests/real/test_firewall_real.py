@@ -28,7 +28,8 @@ signal.pause()
 STAGE = """
 import json, sys
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import Domain, Issuer
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.issuer import Issuer
 from hermes_setup.engine.events import Doing, Seen
 from hermes_setup.engine.loop import run
 from hermes_setup.engine.stage import Step

@@ -18,7 +18,7 @@ ORDER = ("list", "add", "passwd", "remove", "sign-out")
 
 def need_name(do: str, name: str) -> str:
     """The user's name. Raises WrongInput where it is missing or not allowed."""
-    from hermes_setup.answers.fields import parse_user
+    from hermes_setup.answers.user import parse_user
 
     if not name:
         raise WrongInput("The user's name is missing.", hint=f"hermes-setup users {do} NAME")

@@ -71,10 +71,7 @@ def _add_list(arguments: argparse.Namespace, session: Session) -> Outcome:
     if existing:
         say(f"Already there, and left as they are: {listed(existing)}.")
     hashes, made_up = _hashes(new, arguments, session)
-    answers = stored
-    for name, hashed in hashes.items():
-        answers = answers.with_hash(name, hashed)
-    return users.change(answers, session, made_up)
+    return users.change(stored.with_hashes(hashes), session, made_up)
 
 
 def _need_terminal_for_passwords(new: Sequence[ListedUser], arguments: argparse.Namespace, session: Session) -> None:

@@ -13,7 +13,8 @@ import re
 from collections.abc import Sequence
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import Domain, networks, permits
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.networks import networks, permits
 from hermes_setup.engine.changes import Change
 from hermes_setup.engine.findings import Finding, block, note
 from hermes_setup.host import File, Host, Records

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import LETSENCRYPT, Domain
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.issuer import LETSENCRYPT
 from hermes_setup.host import File, Folder, Host
 from hermes_setup.nginx import tree
 from hermes_setup.stages.certificate.x509 import X509, public_key, read

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 from urllib.parse import urlsplit
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import Domain
+from hermes_setup.answers.domain import Domain
 from hermes_setup.host import File, Host
 
 LOG = "/var/log/letsencrypt/letsencrypt.log"

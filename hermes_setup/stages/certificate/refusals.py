@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from hermes_setup.answers.fields import Domain
+from hermes_setup.answers.domain import Domain
 from hermes_setup.errors import CommandFailed, HermesSetupError
 from hermes_setup.stages.certificate.lineages import FOLDER
 from hermes_setup.stages.certificate.rate_limits import LOG, retry_after

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hermes_setup.answers.fields import Domain
+from hermes_setup.answers.domain import Domain
 from hermes_setup.host import Absent, Host
 
 FOLDER = "/etc/ssl/hermes-setup"

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import ca_name
+from hermes_setup.answers.issuer import ca_name
 from hermes_setup.host import Host
 from hermes_setup.parallel import Task
 from hermes_setup.stages.certificate import lineages, self_signed, x509
@@ -61,7 +61,7 @@ def certificate_for(answers: Answers, host: Host) -> Served | None:
             folder = f"{self_signed.FOLDER}/{answers.domain}/{self_signed.next_number(host, answers.domain)}"
         else:
             folder = f"{FOLDER}/live/{lineages.cert_name(host, answers)}"
-        return Served(f"{folder}/fullchain.pem", f"{folder}/privkey.pem", answers.issuer.public)
+        return Served(f"{folder}/fullchain.pem", f"{folder}/privkey.pem", answers.issuer.production)
     return next(iter([*good, *candidates]), None)
 
 

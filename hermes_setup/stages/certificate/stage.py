@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import ca_name
+from hermes_setup.answers.issuer import ca_name
 from hermes_setup.engine.changes import Change, Place, Run
 from hermes_setup.engine.findings import Finding, block, warn
 from hermes_setup.host import Folder, Host
@@ -64,7 +64,7 @@ class Certificate:
             programs=certbot.binaries(host),
             limited_until=rate_limits.limited_until(host, answers) if from_ca else None,
             number=self_signed.next_number(host, answers.domain),
-            failed_attempts=rate_limits.failed_attempts(host, answers) if from_ca and answers.issuer.public else 0,
+            failed_attempts=rate_limits.failed_attempts(host, answers) if from_ca and answers.issuer.production else 0,
             damaged=lineages.damaged(host, answers.domain),
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from hermes_setup.answers.fields import Domain
+from hermes_setup.answers.domain import Domain
 from hermes_setup.host import File, Host
 from hermes_setup.nginx import tree
 from hermes_setup.values import dataclass, field

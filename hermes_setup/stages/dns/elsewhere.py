@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hermes_setup.answers.fields import worldwide
+from hermes_setup.answers.networks import is_public
 from hermes_setup.engine.findings import Finding, Severity
 from hermes_setup.phrases import all_of, any_of, uncapitalized
 from hermes_setup.stages.dns.cloudflare import is_cloudflares
@@ -52,7 +52,7 @@ def misdirected(view: View) -> tuple[Finding, ...]:
     wrong = [value for value in view.values if not view.mine(value)]
     good = tuple(value for value in view.values if view.mine(value))
     proxied = tuple(value for value in wrong if is_cloudflares(value))
-    inner = tuple(value for value in wrong if not worldwide(value))
+    inner = tuple(value for value in wrong if not is_public(value))
     rest = [value for value in wrong if value not in proxied and value not in inner]
     found: list[Finding] = []
     if proxied:
@@ -145,7 +145,7 @@ def private_address(view: View, inner: tuple[str, ...]) -> Finding:
 def unknown_address(view: View, wrong: tuple[str, ...]) -> Finding:
     """It may be right: the server stands behind an address translation that could not be seen through."""
     private = all_of(
-        [each for each in view.facts.here if ip_version(each) == ip_version(wrong[0]) and not worldwide(each)]
+        [each for each in view.facts.here if ip_version(each) == ip_version(wrong[0]) and not is_public(each)]
     )
     here = f"only private addresses ({private})" if private else "no address that could be seen"
     told = ", ".join(f'"{value}"' for value in wrong)

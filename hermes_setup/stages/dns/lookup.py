@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from hermes_setup.answers.fields import worldwide
+from hermes_setup.answers.networks import is_public
 from hermes_setup.host import Host, Records
 from hermes_setup.stages.dns.caa import refusal
 from hermes_setup.stages.dns.facts import DEFINITE, Facts, Family, Trust, worst
@@ -265,7 +265,7 @@ class Look:
             if not ours and self.here:
                 continue
             pointed = [value for value in self._values() if ip_version(value) == version]
-            if any(worldwide(each) for each in ours) and all(value in ours for value in pointed):
+            if any(is_public(each) for each in ours) and all(value in ours for value in pointed):
                 continue
             if self._seen_from_outside(version) or self.elapsed >= LATE:
                 continue
@@ -277,7 +277,7 @@ class Look:
         for mirror in MIRRORS[version]:
             said = self.known.get(Question(*mirror))
             found += [each for value in (said.values if said else ()) if (each := canonical(value.strip('"')))]
-        return tuple(dict.fromkeys(each for each in found if ip_version(each) == version and worldwide(each)))
+        return tuple(dict.fromkeys(each for each in found if ip_version(each) == version and is_public(each)))
 
     def _outside(self) -> tuple[str, ...]:
         return (*self._seen_from_outside(4), *self._seen_from_outside(6))
@@ -365,7 +365,7 @@ def _ask(
 
 def public_address(host: Host) -> str:
     """An address of this machine's interfaces that the internet can reach, IPv4 if possible; "" behind NAT."""
-    return next((each for each in host.addresses() if worldwide(each)), "")
+    return next((each for each in host.addresses() if is_public(each)), "")
 
 
 def _upwards(name: str) -> list[str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import worldwide
+from hermes_setup.answers.networks import is_public
 from hermes_setup.engine.changes import Change
 from hermes_setup.engine.findings import Finding
 from hermes_setup.host import Absent, File, Host, Records
@@ -39,7 +39,7 @@ def by_resolver_alone(answers: Answers, host: Host) -> tuple[Facts, ...]:
     flag it refuses, and then more is asked, too.
     """
     here = tuple(canonical(address) or address for address in host.addresses())
-    ours = {*(answers.public_addresses or (each for each in here if worldwide(each)))}
+    ours = {*(answers.public_addresses or (each for each in here if is_public(each)))}
     files = [host.look(path) for path in ("/etc/hosts", "/etc/hostname", "/proc/sys/kernel/hostname")]
     words = {
         word.lower()

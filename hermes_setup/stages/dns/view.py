@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import LETSENCRYPT, LETSENCRYPT_STAGING, worldwide
+from hermes_setup.answers.issuer import LETSENCRYPT, LETSENCRYPT_STAGING
+from hermes_setup.answers.networks import is_public
 from hermes_setup.engine.findings import Finding, Severity
 from hermes_setup.host import Records
 from hermes_setup.phrases import all_of, duration
@@ -26,7 +27,7 @@ class View:
         self.warns = Severity.NOTE if self.trust == "self-signed" else Severity.WARN
         self.families = (facts.a, facts.aaaa)
         inner = facts.here if self.trust != "letsencrypt" else ()
-        outer = tuple(address for address in facts.here if worldwide(address))
+        outer = tuple(address for address in facts.here if is_public(address))
         self.ours = tuple(dict.fromkeys(self.told or (*outer, *facts.outside, *inner)))
         self.lagging, self.values = self.weighed()
 
@@ -78,17 +79,17 @@ class View:
 
     def candidates(self) -> tuple[str, ...]:
         """The addresses to put into records: one a family, if possible one that the internet can reach."""
-        usable = sorted(self.ours, key=lambda each: not worldwide(each))
+        usable = sorted(self.ours, key=lambda each: not is_public(each))
         return tuple(each for v in (4, 6) for each in [a for a in usable if ip_version(a) == v][:1])
 
     def has(self, version: int) -> bool:
         """True when this server has an address of that family which others can reach."""
-        outer = (each for each in self.facts.here if worldwide(each))
+        outer = (each for each in self.facts.here if is_public(each))
         return any(ip_version(each) == version for each in (*outer, *self.candidates()))
 
     def may_be_nat(self, version: int) -> bool:
         """True when this server may have a public address of that family which nobody could tell."""
-        if self.told or any(ip_version(each) == version and worldwide(each) for each in self.ours):
+        if self.told or any(ip_version(each) == version and is_public(each) for each in self.ours):
             return False
         # Address translation is rare for IPv6, and a private IPv6 address common: every VPN gives one.
         private = version == 4 and any(ip_version(each) == 4 for each in self.facts.here)
@@ -104,7 +105,7 @@ class View:
     def corrections(self, wrong: tuple[str, ...]) -> str:
         """For each family in the records: the record to set, or to delete where this server has no such address."""
         parts: list[str] = []
-        known = {ip_version(each): each for each in self.candidates() if worldwide(each) or self.trust != "letsencrypt"}
+        known = {ip_version(each): each for each in self.candidates() if is_public(each) or self.trust != "letsencrypt"}
         for version in (4, 6):
             bad = tuple(each for each in wrong if ip_version(each) == version)
             if not bad:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from hermes_setup.answers.fields import Backend
+from hermes_setup.answers.backend import Backend
 from hermes_setup.host import Host, Request, Response
 from hermes_setup.values import dataclass
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hermes_setup.answers.fields import DEFAULT_BACKEND, Backend
+from hermes_setup.answers.backend import DEFAULT_BACKEND, Backend
 from hermes_setup.host import Host, Listener, Response
 from hermes_setup.nginx import tree
 from hermes_setup.parallel import in_parallel

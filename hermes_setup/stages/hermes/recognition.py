@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from hermes_setup.answers.fields import Backend
+from hermes_setup.answers.backend import Backend
 from hermes_setup.host import Host, Response
 from hermes_setup.stages.hermes import api
 from hermes_setup.stages.hermes.api import Status

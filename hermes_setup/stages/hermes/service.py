@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from hermes_setup.answers.fields import Backend
+from hermes_setup.answers.backend import Backend
 from hermes_setup.engine.changes import Change, Place, Run, Until
 from hermes_setup.host import Absent, File, Host, Link
 from hermes_setup.nginx.render import Renderer

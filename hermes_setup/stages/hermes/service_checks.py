@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from hermes_setup.answers.fields import Backend
+from hermes_setup.answers.backend import Backend
 from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.stages.hermes.installations import SHARED, Installation
 from hermes_setup.stages.hermes.service import Facts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import DEFAULT_BACKEND
+from hermes_setup.answers.backend import DEFAULT_BACKEND
 from hermes_setup.engine.changes import Change
 from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.host import Host

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from hermes_setup.answers.fields import DEFAULT_BACKEND, Backend
+from hermes_setup.answers.backend import DEFAULT_BACKEND, Backend
 from hermes_setup.host import File, Folder, Host, Link, Node
 from hermes_setup.nginx import tree
 from hermes_setup.nginx.render import Renderer

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import Domain
+from hermes_setup.answers.domain import Domain
 from hermes_setup.engine.findings import Finding, warn
 from hermes_setup.host import Host
 from hermes_setup.parallel import in_parallel

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import Issuer, ca_name
+from hermes_setup.answers.issuer import Issuer, ca_name
 from hermes_setup.engine.findings import Finding, warn
 from hermes_setup.errors import CommandFailed
 from hermes_setup.host import ABSENT, File, Host, System

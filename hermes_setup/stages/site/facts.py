@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hermes_setup.answers.fields import Backend, Domain
+from hermes_setup.answers.backend import Backend
+from hermes_setup.answers.domain import Domain
 from hermes_setup.host import File, Folder, Host, Listener, Node
 from hermes_setup.nginx import tree
 from hermes_setup.nginx.tree import Config

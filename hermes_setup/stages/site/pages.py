@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hermes_setup.answers.fields import Backend
+from hermes_setup.answers.backend import Backend
 from hermes_setup.nginx.render import Renderer
 
 

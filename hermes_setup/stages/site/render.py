@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import Domain
+from hermes_setup.answers.domain import Domain
 from hermes_setup.nginx import quoting
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.stages.certificate.lineages import WEBROOT

@@ -10,7 +10,7 @@ import posixpath
 from collections.abc import Sequence
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import DEFAULT_BACKEND, Backend
+from hermes_setup.answers.backend import DEFAULT_BACKEND, Backend
 from hermes_setup.digests import certificate_fingerprint
 from hermes_setup.engine.changes import Change, Probe
 from hermes_setup.engine.findings import Finding

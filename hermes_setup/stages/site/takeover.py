@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.fields import Domain
+from hermes_setup.answers.domain import Domain
 from hermes_setup.engine.findings import Finding, block, note
 from hermes_setup.host import ABSENT, Absent, File
 from hermes_setup.nginx import tree

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from hermes_setup.answers.answers import Answers, Webhooks
-from hermes_setup.answers.fields import Backend
+from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.backend import Backend
+from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.host import Host
 from hermes_setup.nginx import tree
 from hermes_setup.stages.site.facts import Facts, WebhooksPlace

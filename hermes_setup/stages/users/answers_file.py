@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 
-from hermes_setup.answers.answers import User
 from hermes_setup.answers.file import UserEntry
+from hermes_setup.answers.user import User
 from hermes_setup.errors import WrongInput
 from hermes_setup.passwords import check_password, hash_password, is_hash, make_password, verify_password
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-from hermes_setup.answers.answers import User
+from hermes_setup.answers.user import User
 from hermes_setup.errors import HermesSetupError
 from hermes_setup.host import File, Host, Special
 from hermes_setup.state.line_dates import LineDate

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from hermes_setup.answers.fields import parse_user
+from hermes_setup.answers.user import parse_user
 from hermes_setup.errors import WrongInput
 from hermes_setup.passwords import check_password, is_hash, verify_password
 from hermes_setup.phrases import listed
