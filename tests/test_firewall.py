@@ -15,7 +15,7 @@ from hermes_setup.engine.changes import Place, Run
 from hermes_setup.engine.events import Doing
 from hermes_setup.engine.findings import Severity
 from hermes_setup.engine.loop import run
-from hermes_setup.engine.undoing import NoJournal
+from hermes_setup.engine.rollback import NoJournal
 from hermes_setup.host import File, Node, Ran
 from hermes_setup.stages.firewall import (
     firewalld,
@@ -27,7 +27,7 @@ from hermes_setup.stages.firewall import (
     nftables_ruleset,
     ufw,
 )
-from hermes_setup.stages.firewall.facts import closed_ports
+from hermes_setup.stages.firewall.filters import closed_ports
 from hermes_setup.stages.firewall.packets import Packet, default_route_interfaces
 from hermes_setup.stages.firewall.rules import Chain, Matches, Rule, evaluate
 from hermes_setup.stages.firewall.stage import Firewall

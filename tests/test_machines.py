@@ -25,7 +25,7 @@ from hermes_setup.host import ABSENT, File, Folder, Link, Ran, Request, Special,
 from hermes_setup.system.local import Local
 from hermes_setup.system.overlay import Nothing, Overlay
 from hermes_setup.system.processes import LARGEST_OUTPUT
-from hermes_setup.system.rehearsal import Rehearsal
+from hermes_setup.system.rehearsal.rehearsal import Rehearsal
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 US = grp.getgrgid(os.getgid()).gr_name

@@ -17,8 +17,8 @@ from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.issuer import Issuer
 from hermes_setup.answers.user import User
 from hermes_setup.engine.loop import run
+from hermes_setup.engine.rollback import NoJournal, put_back
 from hermes_setup.engine.stage import Step
-from hermes_setup.engine.undoing import NoJournal, put_back
 from hermes_setup.host import ABSENT, File, Folder, Link, Ran, Request, Response
 from hermes_setup.nginx import tree
 from hermes_setup.passwords import make_token

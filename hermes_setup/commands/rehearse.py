@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hermes_setup.arguments import Parser
     from hermes_setup.engine.stage import Step
     from hermes_setup.session import Outcome, Session
-    from hermes_setup.system.rehearsal import Rehearsal, Scenario
+    from hermes_setup.system.rehearsal.rehearsal import Rehearsal, Scenario
     from hermes_setup.ui.screen import Screen
 
 HELP = "the whole job for real, on a throwaway copy of this server"
@@ -78,9 +78,9 @@ def rehearse(answers: Answers, steps: Sequence[Step], dashboards: Sequence[tuple
 
     from hermes_setup.engine.loop import Blocked, StageFailed
     from hermes_setup.engine.loop import run as engine_run
-    from hermes_setup.engine.undoing import NoJournal
+    from hermes_setup.engine.rollback import NoJournal
     from hermes_setup.session import Outcome
-    from hermes_setup.system.rehearsal import Rehearsal
+    from hermes_setup.system.rehearsal.rehearsal import Rehearsal
     from hermes_setup.ui.end import show_error
 
     started = time.monotonic()
@@ -125,7 +125,7 @@ def _scenario(answers: Answers, dashboards: Sequence[tuple[str, int]]) -> Scenar
     """What the copy is to be set up for."""
     from hermes_setup.answers.backend import DEFAULT_BACKEND
     from hermes_setup.system.local import Local
-    from hermes_setup.system.rehearsal import Scenario
+    from hermes_setup.system.rehearsal.rehearsal import Scenario
 
     stand_in = answers.backend or DEFAULT_BACKEND
     here = Local().addresses()

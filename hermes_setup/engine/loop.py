@@ -18,8 +18,8 @@ from hermes_setup.engine.cached import CachedHost
 from hermes_setup.engine.changes import Change, Place, Probe, Run, Stamp
 from hermes_setup.engine.events import Did, Doing, Event, Finished, Seen, Started
 from hermes_setup.engine.findings import Finding, Severity
+from hermes_setup.engine.rollback import Undoing, put_back
 from hermes_setup.engine.stage import Step
-from hermes_setup.engine.undoing import Undoing, put_back
 from hermes_setup.errors import HermesSetupError
 from hermes_setup.host import Host, System
 from hermes_setup.parallel import in_parallel

@@ -40,7 +40,7 @@ def run(argv: Sequence[str], session: Session) -> Outcome:
     if session.interactive and os.geteuid() == 0:
         say(f"hermes-setup {__version__}")  # at once: what a question needs takes a moment to load
     from hermes_setup.errors import WrongInput
-    from hermes_setup.wizard import setup
+    from hermes_setup.wizard import first_visit
 
     if not session.interactive:
         raise WrongInput(
@@ -58,9 +58,9 @@ def run(argv: Sequence[str], session: Session) -> Outcome:
         )
     stored = session.state.answers()
     if stored is None:
-        return setup.first(session)
+        return first_visit.first(session)
     if session.state.first_setup_unfinished():
-        return setup.resume(stored, session)
-    from hermes_setup.wizard import menu
+        return first_visit.resume(stored, session)
+    from hermes_setup.wizard import second_visit
 
-    return menu.run(stored, session)
+    return second_visit.run(stored, session)

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 from hermes_setup.engine.changes import Run
-from hermes_setup.stages.firewall.openings import Opening, Report
 from hermes_setup.stages.firewall.packets import Packet, match_destination, match_interface
+from hermes_setup.stages.firewall.report import Opening, Report
 from hermes_setup.stages.firewall.rules import Chain, Matches, Rule, Verdict, evaluate
 from hermes_setup.values import dataclass
 

@@ -11,7 +11,8 @@ import threading
 from hermes_setup.errors import HermesSetupError
 from hermes_setup.host import Listener
 from hermes_setup.system.local import Local
-from hermes_setup.system.rehearsal import Machine, Scenario, files, network
+from hermes_setup.system.rehearsal import files, network
+from hermes_setup.system.rehearsal.rehearsal import Machine, Scenario
 
 
 class Copy(Local):

@@ -17,8 +17,9 @@ from hermes_setup.errors import CommandFailed, HermesSetupError
 from hermes_setup.host import Listener
 from hermes_setup.system.local import Local
 from hermes_setup.system.processes import PATH
-from hermes_setup.system.rehearsal import Machine, Scenario, internet, python, standins
+from hermes_setup.system.rehearsal import internet, standins
 from hermes_setup.system.rehearsal.files import BUNDLE, OWN, RESOLV_CONF, read, replace, run_all, write
+from hermes_setup.system.rehearsal.rehearsal import Machine, Scenario, python
 
 # A process that is called cron and does nothing: what starts renewals on the real machine is looked for by that name.
 CRON = "import signal; open('/proc/self/comm', 'w').write('cron'); signal.pause()"

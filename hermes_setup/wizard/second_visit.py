@@ -13,7 +13,7 @@ from hermes_setup.stages.users import cookies, htpasswd
 from hermes_setup.ui.talk import say
 from hermes_setup.wizard import status
 from hermes_setup.wizard.blocked import until_not_blocked
-from hermes_setup.wizard.setup import setup_job
+from hermes_setup.wizard.first_visit import setup_job
 
 
 def run(stored: Answers, session: Session) -> Outcome:
