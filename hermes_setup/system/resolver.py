@@ -73,12 +73,12 @@ def _query(name: str, kind: str, server: str, port: int, deadline: float) -> Rec
         return _records(answer, server)
     except (TimeoutError, dns.exception.Timeout):
         return Records("timeout", server=server)
-    except (OSError, ValueError, dns.exception.DNSException):
+    except (OSError, EOFError, ValueError, dns.exception.DNSException):
         return Records("error", server=server)
 
 
 def _exchange(query: dns.message.Message, server: str, port: int, deadline: float) -> dns.message.Message:
-    """The server's answer: by UDP, or by TCP where it does not fit. Raises TimeoutError, OSError, DNSException."""
+    """The server's answer: by UDP, or by TCP where it does not fit. Raises what networks and malformed messages raise."""
     import dns.message
     import dns.query
 
@@ -99,19 +99,24 @@ def _by_udp(query: dns.message.Message, server: str, port: int, deadline: float)
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
         sock.setblocking(False)
         sock.connect(address)
+        wire = query.to_wire()
         wait = SEND_AGAIN
         while True:  # the same query is sent again: an answer to any of them counts
+            expiration = time.time() + min(wait, _left(deadline))  # the wall clock, as dns.query has it
             with contextlib.suppress(dns.exception.Timeout):
-                return dns.query.udp(
-                    query,
-                    server,
-                    min(wait, _left(deadline)),
-                    port,
+                # No destination: only the connected server is heard, and 0.0.0.0 or fe80::1%eth0 answer by another name.
+                dns.query.send_udp(sock, wire, None, expiration)
+                received = dns.query.receive_udp(
+                    sock,
+                    None,
+                    expiration,
                     ignore_trailing=True,
                     raise_on_truncation=True,
-                    sock=sock,
                     ignore_errors=True,
+                    query=query,
                 )
+                answer: dns.message.Message = received[0]
+                return answer
             wait *= 2
 
 
