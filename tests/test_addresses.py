@@ -28,11 +28,10 @@ from hermes_setup.questions.addresses import typed_list
 from hermes_setup.questions.draft import Draft
 from hermes_setup.questions.menu import Intent, Visit, menu
 from hermes_setup.questions.prompt import BACK, Back
-from hermes_setup.stages.addresses import ssh
-from hermes_setup.stages.addresses import stage as addresses
+from hermes_setup.stages.addresses import ssh, trusted_proxies
 from hermes_setup.stages.addresses.ssh import SshSession
 from hermes_setup.stages.addresses.stage import NOTHING, Addresses, Facts
-from hermes_setup.stages.dns.cloudflare import proxy_ranges
+from hermes_setup.stages.dns.cloudflare import networks
 from hermes_setup.stages.proof import BYPASS_HEADER, BrowserVisit
 from hermes_setup.system.overlay import Nothing, Overlay
 from hermes_setup.values import replace
@@ -280,39 +279,51 @@ def test_what_is_said_on_purpose_for_one_run_blocks_nothing() -> None:
 @pytest.mark.parametrize(
     ("answers", "facts", "codes"),
     [
-        (ANSWERS, replace(NOTHING, session=HERE, trusted=("0.0.0.0/0",)), []),
-        (listed(*BOTH), replace(NOTHING, session=HERE, sixes=("2001:db8::10",)), []),
+        (ANSWERS, replace(NOTHING, session=HERE, trusted_proxies=("0.0.0.0/0",)), []),
+        (listed(*BOTH), replace(NOTHING, session=HERE, ipv6=("2001:db8::10",)), []),
         (listed("198.51.100.7"), NOTHING, []),
         (listed("198.51.100.7"), replace(NOTHING, session=HERE), [("addresses.lockout", BLOCK)]),
         (listed("198.51.100.7"), replace(NOTHING, session=GUESS), [("addresses.not-this-one", NOTE)]),
         # in force already: the doctor does not block where its owner travels; another list does
         (
             listed("198.51.100.7"),
-            replace(NOTHING, session=HERE, loaded=("198.51.100.7",)),
+            replace(NOTHING, session=HERE, current=("198.51.100.7",)),
             [("addresses.not-this-one", NOTE)],
         ),
         (
             listed("198.51.100.7"),
-            replace(NOTHING, session=HERE, loaded=("198.51.100.8",)),
+            replace(NOTHING, session=HERE, current=("198.51.100.8",)),
             [("addresses.lockout", BLOCK)],
         ),
-        (listed("203.0.113.9"), replace(NOTHING, sixes=("2001:db8::10",)), [("addresses.one-family", NOTE)]),
+        (listed("203.0.113.9"), replace(NOTHING, ipv6=("2001:db8::10",)), [("addresses.one-family", NOTE)]),
         (listed("2001:db8::/32"), NOTHING, [("addresses.one-family", NOTE)]),
-        (listed("2001:db8::/32"), replace(NOTHING, sixes=("2001:db8::10",)), []),
+        (listed("2001:db8::/32"), replace(NOTHING, ipv6=("2001:db8::10",)), []),
         (listed("0.0.0.0/0", "::/0"), NOTHING, [("addresses.everybody", NOTE)]),
-        (listed(*BOTH), replace(NOTHING, proxied=FLARE), [("addresses.cloudflare", NOTE)]),
+        (listed(*BOTH), replace(NOTHING, cloudflare=FLARE), [("addresses.cloudflare", NOTE)]),
         # Cloudflare's visitors come over both families, whatever the server has
         (
             listed("203.0.113.9"),
-            replace(NOTHING, proxied=FLARE),
+            replace(NOTHING, cloudflare=FLARE),
             [("addresses.cloudflare", NOTE), ("addresses.one-family", NOTE)],
         ),
-        (listed(*BOTH), replace(NOTHING, trusted=("10.0.0.1", "unix:", "lb.example")), [("addresses.proxy", NOTE)]),
-        (listed(*BOTH), replace(NOTHING, trusted=("10.0.0.1", "::/0")), [("addresses.spoofable", BLOCK)]),
-        (listed(*BOTH), replace(NOTHING, balanced="/etc/nginx/x"), [("addresses.behind-a-proxy", BLOCK)]),
-        (listed(*BOTH), replace(NOTHING, balanced="/etc/nginx/x", trusted=("10.0.0.1",)), [("addresses.proxy", NOTE)]),
+        (
+            listed(*BOTH),
+            replace(NOTHING, trusted_proxies=("10.0.0.1", "unix:", "lb.example")),
+            [("addresses.proxy", NOTE)],
+        ),
+        (listed(*BOTH), replace(NOTHING, trusted_proxies=("10.0.0.1", "::/0")), [("addresses.spoofable", BLOCK)]),
+        (listed(*BOTH), replace(NOTHING, behind_balancer="/etc/nginx/x"), [("addresses.behind-a-proxy", BLOCK)]),
+        (
+            listed(*BOTH),
+            replace(NOTHING, behind_balancer="/etc/nginx/x", trusted_proxies=("10.0.0.1",)),
+            [("addresses.proxy", NOTE)],
+        ),
         # our own setting takes the place of the inherited one
-        (listed(*BOTH), replace(NOTHING, proxied=FLARE, trusted=("0.0.0.0/0",)), [("addresses.cloudflare", NOTE)]),
+        (
+            listed(*BOTH),
+            replace(NOTHING, cloudflare=FLARE, trusted_proxies=("0.0.0.0/0",)),
+            [("addresses.cloudflare", NOTE)],
+        ),
     ],
 )
 def test_what_is_found(answers: Answers, facts: Facts, codes: list[tuple[str, Severity]]) -> None:
@@ -335,42 +346,46 @@ def hooked(*allow: str, own: bool = False, dashboard: tuple[str, ...] = ()) -> A
 @pytest.mark.parametrize(
     ("answers", "facts", "codes"),
     [
-        (hooked(), replace(NOTHING, trusted=("0.0.0.0/0",)), []),
+        (hooked(), replace(NOTHING, trusted_proxies=("0.0.0.0/0",)), []),
         (hooked(*BOTH), replace(NOTHING, session=HERE), []),
-        (hooked(*BOTH), replace(NOTHING, trusted=("0.0.0.0/0",)), [("addresses.spoofable", BLOCK)]),
-        (hooked(*BOTH), replace(NOTHING, trusted=("10.0.0.1",)), [("addresses.proxy", NOTE)]),
-        (hooked(*BOTH), replace(NOTHING, balanced="/etc/nginx/x"), [("addresses.behind-a-proxy", BLOCK)]),
-        (hooked(*BOTH), replace(NOTHING, hooks_proxied=FLARE), [("addresses.cloudflare", NOTE)]),
+        (hooked(*BOTH), replace(NOTHING, trusted_proxies=("0.0.0.0/0",)), [("addresses.spoofable", BLOCK)]),
+        (hooked(*BOTH), replace(NOTHING, trusted_proxies=("10.0.0.1",)), [("addresses.proxy", NOTE)]),
+        (hooked(*BOTH), replace(NOTHING, behind_balancer="/etc/nginx/x"), [("addresses.behind-a-proxy", BLOCK)]),
+        (hooked(*BOTH), replace(NOTHING, webhooks_cloudflare=FLARE), [("addresses.cloudflare", NOTE)]),
         # the dashboard's name is not where these senders come
         (
             hooked(*BOTH, own=True),
-            replace(NOTHING, proxied=FLARE, trusted=("::/0",)),
+            replace(NOTHING, cloudflare=FLARE, trusted_proxies=("::/0",)),
             [("addresses.spoofable", BLOCK)],
         ),
         (hooked("0.0.0.0/0", "::/0"), NOTHING, [("addresses.everybody", NOTE)]),
-        (hooked("192.30.252.0/22"), replace(NOTHING, hooks_sixes=("2001:db8::10",)), [("addresses.one-family", NOTE)]),
+        (
+            hooked("192.30.252.0/22"),
+            replace(NOTHING, webhooks_ipv6=("2001:db8::10",)),
+            [("addresses.one-family", NOTE)],
+        ),
         (hooked("2001:db8::/32"), NOTHING, [("addresses.one-family", NOTE)]),
         # a sender is a server: its address stays
-        (hooked("2001:db8::7"), replace(NOTHING, hooks_sixes=("2001:db8::10",)), []),
+        (hooked("2001:db8::7"), replace(NOTHING, webhooks_ipv6=("2001:db8::10",)), []),
         # two lists: what both have is said once, what each has of its own is said of each
         (
             hooked(*BOTH, own=True, dashboard=BOTH),
-            replace(NOTHING, trusted=("0.0.0.0/0",)),
+            replace(NOTHING, trusted_proxies=("0.0.0.0/0",)),
             [("addresses.spoofable", BLOCK)],
         ),
         (
             hooked(*BOTH, dashboard=BOTH),
-            replace(NOTHING, proxied=FLARE, hooks_proxied=FLARE),
+            replace(NOTHING, cloudflare=FLARE, webhooks_cloudflare=FLARE),
             [("addresses.cloudflare", NOTE)],
         ),
         (
             hooked(*BOTH, own=True, dashboard=BOTH),
-            replace(NOTHING, proxied=FLARE, hooks_proxied=FLARE),
+            replace(NOTHING, cloudflare=FLARE, webhooks_cloudflare=FLARE),
             [("addresses.cloudflare", NOTE), ("addresses.cloudflare", NOTE)],
         ),
         (
             hooked(*BOTH, own=True, dashboard=BOTH),
-            replace(NOTHING, proxied=FLARE, trusted=("0.0.0.0/0",)),
+            replace(NOTHING, cloudflare=FLARE, trusted_proxies=("0.0.0.0/0",)),
             [("addresses.cloudflare", NOTE), ("addresses.spoofable", BLOCK)],
         ),
     ],
@@ -393,7 +408,7 @@ def test_the_webhooks_list_is_judged_by_the_name_they_are_served_under(
     ],
 )
 def test_a_single_ipv6_address_is_told_to_change(allow: tuple[str, ...], words: tuple[str, ...]) -> None:
-    found = Addresses().check(listed(*allow, "203.0.113.9"), replace(NOTHING, sixes=("2001:db8::10",)))
+    found = Addresses().check(listed(*allow, "203.0.113.9"), replace(NOTHING, ipv6=("2001:db8::10",)))
     assert [(each.code, each.severity) for each in found] == ([("addresses.single-ipv6", NOTE)] if words else [])
     assert all(word in f"{found[0].what} {found[0].do}" for word in words)
 
@@ -445,10 +460,10 @@ def test_cloudflare_is_believed_while_the_name_points_there(
     records: dict[str, Records], site: str, believed: bool
 ) -> None:
     machine = Names(records)
-    ranges = addresses.real_ip(listed("203.0.113.9"), machine, site)
-    assert ranges == (tuple(map(str, proxy_ranges())) if believed else ())
-    assert len(proxy_ranges()) > 20
-    assert not any(net.prefixlen < 12 for net in proxy_ranges())
+    ranges = trusted_proxies.for_dashboard(listed("203.0.113.9"), machine, site)
+    assert ranges == (tuple(map(str, networks())) if believed else ())
+    assert len(networks()) > 20
+    assert not any(net.prefixlen < 12 for net in networks())
 
 
 SITES = THROUGH + THROUGH.replace("hermes.", "hooks.")
@@ -473,16 +488,16 @@ def test_each_server_believes_cloudflare_for_its_own_list_and_name(
     answers: Answers, records: dict[str, Records], site: str, believed: tuple[bool, bool]
 ) -> None:
     machine = Names(records)
-    found = addresses.real_ip(answers, machine, site), addresses.hooks_real_ip(answers, machine, site)
-    assert found == tuple(tuple(map(str, proxy_ranges())) if each else () for each in believed)
+    found = trusted_proxies.for_dashboard(answers, machine, site), trusted_proxies.for_webhooks(answers, machine, site)
+    assert found == tuple(tuple(map(str, networks())) if each else () for each in believed)
 
 
 def test_the_facts_of_the_webhooks_name() -> None:
     machine = Names({"hooks.example.com A": ORANGE, "hermes.example.com AAAA": Records("ok", ("2001:db8::10",))})
     facts = Addresses().inspect(hooked(*BOTH, own=True), machine)
-    assert facts == replace(NOTHING, hooks_proxied=("104.16.1.1",))
+    assert facts == replace(NOTHING, webhooks_cloudflare=("104.16.1.1",))
     assert set(machine.asked) == {"hooks.example.com"}
-    assert Addresses().inspect(hooked(*BOTH), machine) == replace(NOTHING, hooks_sixes=("2001:db8::10",))
+    assert Addresses().inspect(hooked(*BOTH), machine) == replace(NOTHING, webhooks_ipv6=("2001:db8::10",))
 
 
 def test_the_ranges_are_in_one_file_with_its_date() -> None:
@@ -494,10 +509,10 @@ def test_the_ranges_are_in_one_file_with_its_date() -> None:
 
 def test_nobody_is_asked_without_a_list_or_for_a_private_name() -> None:
     machine = Names({"A": ORANGE})
-    assert addresses.real_ip(ANSWERS, machine, "") == ()
+    assert trusted_proxies.for_dashboard(ANSWERS, machine, "") == ()
     assert Addresses().inspect(ANSWERS, machine) == NOTHING
     private = replace(listed("203.0.113.9"), domain=Domain.parse("hermes.localhost"))
-    assert addresses.real_ip(private, machine, "") == ()
+    assert trusted_proxies.for_dashboard(private, machine, "") == ()
     assert machine.asked == []
 
 

@@ -17,11 +17,14 @@ from hermes_setup.answers.platforms import parse_endpoints
 from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.engine.findings import Finding, Severity
 from hermes_setup.host import ABSENT, File, Link, Node, Ran, Records
-from hermes_setup.stages.dns import cloudflare, lookup
+from hermes_setup.stages.dns import cloudflare
 from hermes_setup.stages.dns.caa import refusal
 from hermes_setup.stages.dns.facts import Facts, Family
-from hermes_setup.stages.dns.lookup import Look, Question
-from hermes_setup.stages.dns.stage import Dns, by_resolver_alone
+from hermes_setup.stages.dns.queries import resolvers
+from hermes_setup.stages.dns.queries.plan import QueryPlan
+from hermes_setup.stages.dns.queries.query import Query
+from hermes_setup.stages.dns.quick import facts_if_all_is_well
+from hermes_setup.stages.dns.stage import Dns
 from hermes_setup.system.overlay import Nothing
 from hermes_setup.values import replace
 
@@ -33,8 +36,8 @@ CLOUD4, CLOUD6 = "104.16.1.1", "2606:4700::6810:101"
 LE, STAGING, SELF, ACME = "letsencrypt", "letsencrypt-staging", "self-signed", "https://ca.internal/dir"
 
 
-def answers(certificate: str = LE, *, name: str = NAME, told: Sequence[str] = ()) -> Answers:
-    return Answers(Domain.parse(name), Issuer.parse(certificate), (), public_addresses=tuple(told))
+def answers(certificate: str = LE, *, name: str = NAME, given: Sequence[str] = ()) -> Answers:
+    return Answers(Domain.parse(name), Issuer.parse(certificate), (), public_addresses=tuple(given))
 
 
 def ok(*values: str, ttl: int = 300, server: str = "") -> Records:
@@ -50,7 +53,7 @@ def family(kind: str, said: Records, own: Records | None = None, public: Sequenc
 
 
 def seen(a: Records = NODATA, aaaa: Records = NODATA, **more: object) -> Facts:
-    given: dict[str, object] = {"here": (V4, V6), **more}
+    given: dict[str, object] = {"interfaces": (V4, V6), **more}
     return Facts(a=family("A", a), aaaa=family("AAAA", aaaa), **given)  # type: ignore[arg-type]
 
 
@@ -74,27 +77,31 @@ NAT = ("10.0.0.5",)
         pytest.param(seen(ok(V4), ok(V6)), [], id="both right"),
         pytest.param(seen(ok(V4)), [], id="only A, right"),
         pytest.param(seen(NODATA, ok(V6)), [], id="only AAAA, right"),
-        pytest.param(seen(NODATA, ok(V6), here=(V6,)), [], id="a server with IPv6 only"),
-        pytest.param(seen(ok(V4), here=NAT, outside=V4_ONLY), [], id="behind NAT, the outside view fits"),
+        pytest.param(seen(NODATA, ok(V6), interfaces=(V6,)), [], id="a server with IPv6 only"),
+        pytest.param(seen(ok(V4), interfaces=NAT, outside=V4_ONLY), [], id="behind NAT, the outside view fits"),
         pytest.param(seen(GONE, GONE), ["dns.missing"], id="no such name"),
         pytest.param(seen(), ["dns.missing"], id="a name without addresses"),
         pytest.param(seen(ok(ELSE4)), ["dns.foreign"], id="another server"),
         pytest.param(seen(ok(ELSE4), ok(ELSE6)), ["dns.foreign"], id="another server, both families: one finding"),
-        pytest.param(seen(ok(ELSE4), ok(ELSE6), here=V4_ONLY), ["dns.foreign"], id="another server, and no IPv6 here"),
+        pytest.param(
+            seen(ok(ELSE4), ok(ELSE6), interfaces=V4_ONLY), ["dns.foreign"], id="another server, and no IPv6 here"
+        ),
         pytest.param(seen(ok(V4, ELSE4)), ["dns.one-wrong"], id="one of two A records"),
         pytest.param(seen(ok(V4), ok(ELSE6)), ["dns.one-wrong"], id="A right, AAAA wrong"),
         pytest.param(seen(ok(ELSE4), ok(V6)), ["dns.one-wrong"], id="AAAA right, A wrong"),
-        pytest.param(seen(ok(V4), ok(ELSE6), here=V4_ONLY), ["dns.no-ipv6-here"], id="AAAA, no IPv6 here"),
-        pytest.param(seen(NODATA, ok(ELSE6), here=V4_ONLY), ["dns.no-ipv6-here"], id="only AAAA, no IPv6 here"),
-        pytest.param(seen(ok(V4), ok(ELSE6), here=(V4, "fd7a::1")), ["dns.no-ipv6-here"], id="a VPN's IPv6 is none"),
+        pytest.param(seen(ok(V4), ok(ELSE6), interfaces=V4_ONLY), ["dns.no-ipv6-here"], id="AAAA, no IPv6 here"),
+        pytest.param(seen(NODATA, ok(ELSE6), interfaces=V4_ONLY), ["dns.no-ipv6-here"], id="only AAAA, no IPv6 here"),
+        pytest.param(
+            seen(ok(V4), ok(ELSE6), interfaces=(V4, "fd7a::1")), ["dns.no-ipv6-here"], id="a VPN's IPv6 is none"
+        ),
         pytest.param(seen(ok(CLOUD4, "104.16.2.1"), ok(CLOUD6)), ["dns.cloudflare"], id="Cloudflare: one finding"),
-        pytest.param(seen(ok(CLOUD4), here=NAT), ["dns.cloudflare"], id="Cloudflare, address unknown"),
-        pytest.param(seen(ok("10.0.0.5"), here=NAT, outside=V4_ONLY), ["dns.private"], id="a private address"),
+        pytest.param(seen(ok(CLOUD4), interfaces=NAT), ["dns.cloudflare"], id="Cloudflare, address unknown"),
+        pytest.param(seen(ok("10.0.0.5"), interfaces=NAT, outside=V4_ONLY), ["dns.private"], id="a private address"),
         pytest.param(seen(ok("127.0.0.1")), ["dns.private"], id="loopback"),
         pytest.param(seen(ok("100.64.1.1")), ["dns.private"], id="a carrier's shared space"),
-        pytest.param(seen(ok(V4), here=NAT), ["dns.unknown-address"], id="NAT, no outside view"),
-        pytest.param(seen(ok(V4), here=()), ["dns.unknown-address"], id="no address at all"),
-        pytest.param(seen(ok(ELSE4), here=NAT, outside=V4_ONLY), ["dns.foreign"], id="NAT, and another server"),
+        pytest.param(seen(ok(V4), interfaces=NAT), ["dns.unknown-address"], id="NAT, no outside view"),
+        pytest.param(seen(ok(V4), interfaces=()), ["dns.unknown-address"], id="no address at all"),
+        pytest.param(seen(ok(ELSE4), interfaces=NAT, outside=V4_ONLY), ["dns.foreign"], id="NAT, and another server"),
         pytest.param(seen(SERVFAIL, SERVFAIL), ["dns.servfail"], id="both SERVFAIL: one finding"),
         pytest.param(seen(REFUSED, REFUSED), ["dns.refused"], id="both REFUSED"),
         pytest.param(seen(SILENT, SILENT), ["dns.timeout"], id="both silent"),
@@ -119,21 +126,21 @@ def test_what_is_found(facts: Facts, expected: list[str]) -> None:
     ("facts", "lines"),
     [
         pytest.param(seen(), [f"{NAME}.  A  {V4}", f"{NAME}.  AAAA  {V6}"], id="missing, both families"),
-        pytest.param(seen(here=(V6,)), [f"{NAME}.  AAAA  {V6}"], id="missing, IPv6 only"),
-        pytest.param(seen(here=NAT, outside=V4_ONLY), [f"{NAME}.  A  {V4}"], id="missing, NAT"),
+        pytest.param(seen(interfaces=(V6,)), [f"{NAME}.  AAAA  {V6}"], id="missing, IPv6 only"),
+        pytest.param(seen(interfaces=NAT, outside=V4_ONLY), [f"{NAME}.  A  {V4}"], id="missing, NAT"),
         pytest.param(seen(ok(ELSE4)), [f"{NAME}.  A  {V4}", ELSE4], id="foreign"),
         pytest.param(
-            seen(ok(ELSE4), here=(V6,)), [f"{NAME}.  AAAA  {V6}", f"delete the A record {ELSE4}"], id="v4 to v6"
+            seen(ok(ELSE4), interfaces=(V6,)), [f"{NAME}.  AAAA  {V6}", f"delete the A record {ELSE4}"], id="v4 to v6"
         ),
         pytest.param(
-            seen(ok(V4), ok(ELSE6), here=V4_ONLY),
+            seen(ok(V4), ok(ELSE6), interfaces=V4_ONLY),
             [f"delete the AAAA record {ELSE6}", "or give the server that address"],
             id="no IPv6 here",
         ),
         pytest.param(seen(ok(V4, ELSE4)), [f"delete the A record {ELSE4}"], id="one of two"),
         pytest.param(seen(ok(V4), ok(ELSE6)), [f"{NAME}.  AAAA  {V6}", f"delete the AAAA record {ELSE6}"], id="AAAA"),
         pytest.param(seen(ok(CLOUD4)), ["DNS only", "Full (strict)", V4], id="Cloudflare"),
-        pytest.param(seen(ok(ELSE4), here=NAT), [f'public_addresses = ["{ELSE4}"]'], id="unknown"),
+        pytest.param(seen(ok(ELSE4), interfaces=NAT), [f'public_addresses = ["{ELSE4}"]'], id="unknown"),
         pytest.param(
             seen(ok(ELSE4), chain=("old.example.net",)), [f"{NAME}.  CNAME  old.example.net."], id="an alias in the way"
         ),
@@ -151,7 +158,7 @@ def test_the_exact_record_to_set_is_given(facts: Facts, lines: list[str]) -> Non
 
 
 def test_a_family_that_is_right_is_not_told_to_change() -> None:
-    for facts in (seen(ok(V4), ok(ELSE6)), seen(ok(V4, ELSE4), ok(V6)), seen(ok(V4), ok(ELSE6), here=V4_ONLY)):
+    for facts in (seen(ok(V4), ok(ELSE6)), seen(ok(V4, ELSE4), ok(V6)), seen(ok(V4), ok(ELSE6), interfaces=V4_ONLY)):
         [finding] = check(facts)
         assert f"A  {V4}" not in finding.do.replace("AAAA", "")
 
@@ -190,20 +197,20 @@ def test_cloudflare_only_warns_once_there_is_a_certificate() -> None:
 
 
 def test_what_the_user_says_overrules_what_is_seen() -> None:
-    assert check(seen(ok(ELSE4)), told=[ELSE4]) == []
-    assert codes(check(seen(ok(V4)), told=[ELSE4])) == ["dns.foreign"]
-    assert codes(check(seen(ok(ELSE4), here=NAT), told=[V4])) == ["dns.foreign"]
-    assert codes(check(seen(ok(ELSE4), here=NAT), told=[V6])) == ["dns.foreign"]
+    assert check(seen(ok(ELSE4)), given=[ELSE4]) == []
+    assert codes(check(seen(ok(V4)), given=[ELSE4])) == ["dns.foreign"]
+    assert codes(check(seen(ok(ELSE4), interfaces=NAT), given=[V4])) == ["dns.foreign"]
+    assert codes(check(seen(ok(ELSE4), interfaces=NAT), given=[V6])) == ["dns.foreign"]
 
 
 @pytest.mark.parametrize("address", ["10.0.0.5", "127.0.0.1", "127.0.1.1"])
 def test_for_a_private_ca_every_address_of_this_machine_counts(address: str) -> None:
-    assert check(seen(ok(address), here=NAT), ACME) == []
-    assert codes(check(seen(ok(address), here=NAT))) == ["dns.private"]
+    assert check(seen(ok(address), interfaces=NAT), ACME) == []
+    assert codes(check(seen(ok(address), interfaces=NAT))) == ["dns.private"]
 
 
 @pytest.mark.parametrize(
-    ("certificate", "locally", "severity"),
+    ("certificate", "getent", "severity"),
     [
         (ACME, ("10.0.0.5",), Severity.WARN),
         (ACME, ("127.0.1.1",), Severity.WARN),
@@ -214,9 +221,9 @@ def test_for_a_private_ca_every_address_of_this_machine_counts(address: str) -> 
     ],
 )
 def test_a_name_from_etc_hosts_will_do_for_a_private_ca(
-    certificate: str, locally: tuple[str, ...], severity: Severity
+    certificate: str, getent: tuple[str, ...], severity: Severity
 ) -> None:
-    [finding] = check(seen(GONE, GONE, here=NAT, locally=locally), certificate)
+    [finding] = check(seen(GONE, GONE, interfaces=NAT, getent=getent), certificate)
     assert (finding.code, finding.severity) == ("dns.missing", severity)
 
 
@@ -228,7 +235,7 @@ def test_names_that_cannot_be_public_are_told_so() -> None:
 def zone_says(a: dict[str, Records], own: Records = NODATA, aaaa: Records = NODATA) -> Facts:
     zone = tuple(replace(said, server=server) for server, said in a.items())
     six = tuple(replace(aaaa, server=server) for server in a)
-    return Facts(a=Family("A", zone, (), own), aaaa=Family("AAAA", six, (), aaaa), here=(V4, V6))
+    return Facts(a=Family("A", zone, (), own), aaaa=Family("AAAA", six, (), aaaa), interfaces=(V4, V6))
 
 
 @pytest.mark.parametrize(
@@ -271,12 +278,12 @@ def test_an_old_answer_says_how_long_it_stays() -> None:
 
 def test_a_view_of_the_name_inside_the_own_network_is_not_old() -> None:
     facts = zone_says({NS1: ok(V4)}, ok("10.0.0.5"))
-    assert check(replace(facts, here=("10.0.0.5",), outside=(V4,))) == []
+    assert check(replace(facts, interfaces=("10.0.0.5",), outside=(V4,))) == []
 
 
 def test_signatures_that_resolvers_reject_are_told_although_the_zone_answers() -> None:
     bad = Family("A", (ok(V4, server=NS1),), (SERVFAIL, SILENT), SERVFAIL)
-    facts = Facts(a=bad, aaaa=family("AAAA", NODATA), here=(V4,))
+    facts = Facts(a=bad, aaaa=family("AAAA", NODATA), interfaces=(V4,))
     [finding] = check(facts)
     assert finding.code == "dns.servfail"
     assert "DS" in finding.do
@@ -341,23 +348,23 @@ class World(Nothing):
     zone: dict[tuple[str, str], Records] = field(default_factory=dict)
     cached: dict[tuple[str, str], Records] = field(default_factory=dict)
     at: dict[str, Callable[[str, str], Records | None]] = field(default_factory=dict)  # servers that differ
-    here: tuple[str, ...] = (V4, V6)
+    interfaces: tuple[str, ...] = (V4, V6)
     mirror: str = ""
     hosts: str = ""
     own: Records | None = None  # how the machine's own resolver fails
     public: Records | None = SILENT  # how public resolvers do
-    asked: list[Question] = field(default_factory=list)
+    asked: list[Query] = field(default_factory=list)
     files: dict[str, Node] = field(default_factory=dict)
 
     def look(self, path: str) -> Node:
         return self.files.get(path) or super().look(path)
 
     def addresses(self) -> tuple[str, ...]:
-        return self.here
+        return self.interfaces
 
     def ask(self, argv: Sequence[str], *, seconds: float = 4.0) -> Ran:
         assert list(argv[:2]) == ["getent", "ahosts"]
-        self.asked.append(Question(argv[2], "ahosts"))
+        self.asked.append(Query(argv[2], "ahosts"))
         return Ran(0, self.hosts, "") if self.hosts else Ran(2, "", "")
 
     def known(self, name: str, kind: str) -> Records:
@@ -366,7 +373,7 @@ class World(Nothing):
         return NODATA if any(name == n or n.endswith("." + name) for n, _ in self.zone) else GONE
 
     def dns(self, name: str, kind: str, *, server: str = "", seconds: float = 3.0) -> Records:
-        self.asked.append(Question(name, kind, server))
+        self.asked.append(Query(name, kind, server))
         return replace(self._dns(name, kind, server), server=server)
 
     def _dns(self, name: str, kind: str, server: str) -> Records:
@@ -378,7 +385,7 @@ class World(Nothing):
             return ok(f'"{self.mirror}"' if kind == "TXT" else self.mirror)
         if server == "":
             return self.own or self.cached.get((name, kind)) or self.resolve(name, kind)
-        if server in lookup.PUBLIC:
+        if server in resolvers.PUBLIC:
             return self.public or self.resolve(name, kind)
         return self.known(name, kind)
 
@@ -415,14 +422,14 @@ def silent_here(_name: str, _kind: str) -> Records:
     return SILENT
 
 
-def test_a_right_name_is_found_right_with_few_questions() -> None:
+def test_a_right_name_is_found_right_with_few_queries() -> None:
     machine = world()
     assert findings(machine) == []
-    servers = [question.server for question in machine.asked]
+    servers = [query.server for query in machine.asked]
     assert set(servers) == {"", NS1, NS2}, "neither public resolvers nor the view from outside"
     assert sorted(q.kind for q in machine.asked if q.server == NS1) == ["A", "AAAA"]
     assert len(machine.asked) == len(set(machine.asked)) <= 20
-    assert Question("com", "NS") not in machine.asked
+    assert Query("com", "NS") not in machine.asked
 
 
 @pytest.mark.parametrize(
@@ -431,11 +438,13 @@ def test_a_right_name_is_found_right_with_few_questions() -> None:
         pytest.param(world((), ()), LE, ["dns.missing"], id="missing"),
         pytest.param(World(), LE, ["dns.missing"], id="nothing of the domain exists"),
         pytest.param(world((ELSE4,), ()), LE, ["dns.foreign"], id="foreign"),
-        pytest.param(world((V4,), (), here=NAT, mirror=V4), LE, [], id="NAT"),
-        pytest.param(world((ELSE4,), (), here=NAT, mirror=V4), LE, ["dns.foreign"], id="NAT, foreign"),
-        pytest.param(world((V4,), (), here=NAT), LE, ["dns.unknown-address"], id="NAT that cannot be seen through"),
-        pytest.param(world((), (V6,), here=(V6,)), LE, [], id="IPv6 only"),
-        pytest.param(world((V4,), (ELSE6,), here=(V4,)), LE, ["dns.no-ipv6-here"], id="no IPv6"),
+        pytest.param(world((V4,), (), interfaces=NAT, mirror=V4), LE, [], id="NAT"),
+        pytest.param(world((ELSE4,), (), interfaces=NAT, mirror=V4), LE, ["dns.foreign"], id="NAT, foreign"),
+        pytest.param(
+            world((V4,), (), interfaces=NAT), LE, ["dns.unknown-address"], id="NAT that cannot be seen through"
+        ),
+        pytest.param(world((), (V6,), interfaces=(V6,)), LE, [], id="IPv6 only"),
+        pytest.param(world((V4,), (ELSE6,), interfaces=(V4,)), LE, ["dns.no-ipv6-here"], id="no IPv6"),
         pytest.param(world(cached={(NAME, "A"): ok(ELSE4)}), LE, ["dns.stale-cache"], id="stale"),
         pytest.param(
             world(cached={(NAME, "A"): GONE, (NAME, "AAAA"): GONE}), LE, ["dns.stale-cache"], id="stale nothing"
@@ -462,8 +471,10 @@ def test_a_right_name_is_found_right_with_few_questions() -> None:
             ["dns.timeout"],
             id="no network",
         ),
-        pytest.param(world((), (), hosts="10.0.0.5 STREAM hermes\n", here=NAT), ACME, ["dns.missing"], id="/etc/hosts"),
-        pytest.param(world(("10.0.0.5",), (), here=NAT), ACME, [], id="a private CA and name"),
+        pytest.param(
+            world((), (), hosts="10.0.0.5 STREAM hermes\n", interfaces=NAT), ACME, ["dns.missing"], id="/etc/hosts"
+        ),
+        pytest.param(world(("10.0.0.5",), (), interfaces=NAT), ACME, [], id="a private CA and name"),
         pytest.param(world((), ()), SELF, ["dns.missing"], id="self-signed"),
     ],
 )
@@ -483,7 +494,7 @@ def test_a_localhost_name_is_never_asked_for() -> None:
 def test_a_private_ca_may_sign_for_a_localhost_name() -> None:
     machine = world(hosts="::1  STREAM hermes.localhost\n::1  DGRAM\n127.0.0.1 STREAM\n")
     assert [f.severity for f in findings(machine, ACME, name="hermes.localhost")] == [Severity.WARN]
-    assert machine.asked == [Question("hermes.localhost", "ahosts")]
+    assert machine.asked == [Query("hermes.localhost", "ahosts")]
 
 
 def test_an_alias_is_followed_into_another_zone_past_the_cache() -> None:
@@ -497,7 +508,7 @@ def test_an_alias_is_followed_into_another_zone_past_the_cache() -> None:
     machine.cached = {(NAME, "CNAME"): GONE, (NAME, "A"): GONE, (NAME, "AAAA"): GONE}  # from before it was made
     [finding] = findings(machine)
     assert finding.code == "dns.foreign"
-    assert Question("box.provider.net", "A", "192.0.2.53") in machine.asked
+    assert Query("box.provider.net", "A", "192.0.2.53") in machine.asked
     assert "CNAME  box.provider.net." in finding.do
     machine.zone["box.provider.net", "A"] = ok(V4)
     assert codes(findings(machine)) == ["dns.stale-cache"]
@@ -525,13 +536,13 @@ def test_the_nearest_caa_set_counts_and_a_failure_nearer_still_refuses() -> None
 
 
 def test_what_the_user_says_makes_the_view_from_outside_needless() -> None:
-    machine = world((ELSE4,), (), here=NAT, mirror=V4)
-    assert findings(machine, told=[ELSE4]) == []
-    assert not [question for question in machine.asked if question.name == "myip.opendns.com"]
+    machine = world((ELSE4,), (), interfaces=NAT, mirror=V4)
+    assert findings(machine, given=[ELSE4]) == []
+    assert not [query for query in machine.asked if query.name == "myip.opendns.com"]
 
 
 def test_both_mirrors_are_asked_and_a_broken_one_does_no_harm() -> None:
-    machine = world((V4,), (), here=NAT, mirror=V4, at={"208.67.222.222": lambda *_: ok("127.0.0.1", "nonsense")})
+    machine = world((V4,), (), interfaces=NAT, mirror=V4, at={"208.67.222.222": lambda *_: ok("127.0.0.1", "nonsense")})
     assert findings(machine) == []
 
 
@@ -558,23 +569,23 @@ def test_it_changes_nothing() -> None:
 class Blocking(World):
     """Whatever `blocks` says never comes back."""
 
-    blocks: Callable[[Question], bool] = lambda _question: True
+    blocks: Callable[[Query], bool] = lambda _query: True
     never: threading.Event = field(default_factory=threading.Event)
 
     def dns(self, name: str, kind: str, *, server: str = "", seconds: float = 3.0) -> Records:
-        if self.blocks(Question(name, kind, server)):
-            self.asked.append(Question(name, kind, server))
+        if self.blocks(Query(name, kind, server)):
+            self.asked.append(Query(name, kind, server))
             self.never.wait()
         return super().dns(name, kind, server=server, seconds=seconds)
 
 
-def blocking(blocks: Callable[[Question], bool], **more: object) -> Blocking:
+def blocking(blocks: Callable[[Query], bool], **more: object) -> Blocking:
     return Blocking(blocks=blocks, **{**world(**more).__dict__})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("certificate", [LE, SELF, ACME])
 def test_a_network_that_swallows_everything_is_left_at_the_deadline(certificate: str) -> None:
-    machine = blocking(lambda _question: True)
+    machine = blocking(lambda _query: True)
     began = time.monotonic()
     assert codes(findings(machine, certificate, seconds=0.3)) == ["dns.timeout"]
     assert time.monotonic() - began < 2
@@ -592,7 +603,7 @@ def test_a_network_that_swallows_everything_is_left_at_the_deadline(certificate:
         pytest.param(lambda q: q.kind == "AAAA" and q.name == NAME, ["dns.timeout"], id="AAAA"),
     ],
 )
-def test_silence_of_some_is_made_up_for_by_others(blocks: Callable[[Question], bool], expected: list[str]) -> None:
+def test_silence_of_some_is_made_up_for_by_others(blocks: Callable[[Query], bool], expected: list[str]) -> None:
     machine = blocking(blocks, public=None)
     assert codes(findings(machine, seconds=0.8)) == expected
     machine.never.set()
@@ -600,29 +611,31 @@ def test_silence_of_some_is_made_up_for_by_others(blocks: Callable[[Question], b
 
 def test_silent_name_servers_beside_one_that_answered_are_not_waited_for() -> None:
     known = {
-        Question("example.com", "NS"): ok("ns1.example.net.", "ns2.example.net."),
-        Question("ns1.example.net", "A"): ok(NS1),
-        Question("ns2.example.net", "A"): ok(NS2),
-        Question(NAME, "A", NS1): ok(V4),
-        Question(NAME, "AAAA", NS1): ok(V6),
+        Query("example.com", "NS"): ok("ns1.example.net.", "ns2.example.net."),
+        Query("ns1.example.net", "A"): ok(NS1),
+        Query("ns2.example.net", "A"): ok(NS2),
+        Query(NAME, "A", NS1): ok(V4),
+        Query(NAME, "AAAA", NS1): ok(V6),
     }
-    known |= {Question(name, "NS"): NODATA for name in (NAME, "com")}
-    early = Look(NAME, "acme", (V4, V6), told=False, known=known, elapsed=0.1)
-    assert Question(NAME, "A", NS2) in early.wanted()
-    assert Question(NAME, "A", NS2) not in replace(early, elapsed=0.4).wanted()
+    known |= {Query(name, "NS"): NODATA for name in (NAME, "com")}
+    early = QueryPlan(NAME, "acme", (V4, V6), addresses_given=False, known=known, elapsed=0.1)
+    assert Query(NAME, "A", NS2) in early.wanted()
+    assert Query(NAME, "A", NS2) not in replace(early, elapsed=0.4).wanted()
 
 
 def test_public_resolvers_that_are_silent_beside_a_failure_of_our_own_are_not_waited_for() -> None:
-    late = Look(NAME, "letsencrypt", (V4,), told=True, known={Question("example.com", "NS"): SERVFAIL}, elapsed=0.3)
-    assert Question("example.com", "NS", "1.1.1.1") in late.wanted()
-    assert Question("example.com", "NS", "1.1.1.1") not in replace(late, elapsed=0.7).wanted()
+    late = QueryPlan(
+        NAME, "letsencrypt", (V4,), addresses_given=True, known={Query("example.com", "NS"): SERVFAIL}, elapsed=0.3
+    )
+    assert Query("example.com", "NS", "1.1.1.1") in late.wanted()
+    assert Query("example.com", "NS", "1.1.1.1") not in replace(late, elapsed=0.7).wanted()
 
 
 @pytest.mark.parametrize("certificate", [SELF, ACME])
 def test_public_resolvers_are_not_asked_about_names_of_a_private_network(certificate: str) -> None:
     machine = world((), ())
     findings(machine, certificate)
-    assert not {question.server for question in machine.asked} & set(lookup.PUBLIC)
+    assert not {query.server for query in machine.asked} & set(resolvers.PUBLIC)
 
 
 def test_a_mistake_in_the_host_is_not_swallowed() -> None:
@@ -632,7 +645,7 @@ def test_a_mistake_in_the_host_is_not_swallowed() -> None:
 
 
 def test_cloudflares_ranges_are_read() -> None:
-    ranges = cloudflare.proxy_ranges()
+    ranges = cloudflare.networks()
     assert len(ranges) == 22
     assert {net.version for net in ranges} == {4, 6}
 
@@ -640,13 +653,13 @@ def test_cloudflares_ranges_are_read() -> None:
 # -- in all ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_outage_of_dns_does_not_keep_the_owner_of_a_certificate_from_mending_the_site() -> None:
+def test_an_outage_of_dns_does_not_keep_the_owner_of_a_certificate_from_fixing_the_site() -> None:
     failed = seen(Records("timeout"), Records("timeout"))
     assert [found.severity for found in check(failed)] == [Severity.BLOCK]
     assert [found.severity for found in check(replace(failed, certificate=True))] == [Severity.WARN]
 
 
-def test_each_name_of_the_certificate_has_to_lead_here() -> None:
+def test_each_name_of_the_certificate_has_to_point_here() -> None:
     wish = replace(answers(), webhooks=Webhooks(parse_endpoints(["sms"]), Domain.parse("hooks.example.com")))
     machine = world()
     found = list(Dns().check(wish, Dns().inspect(wish, machine)))
@@ -656,22 +669,22 @@ def test_each_name_of_the_certificate_has_to_lead_here() -> None:
     assert list(Dns().check(wish, Dns().inspect(wish, machine))) == []
 
 
-# ---- a glance, where nothing is to be asked for ----
+# -- the quick look -------------------------------------------------------------------------------------------------
 
 
 class Settled(Server):
     """A server with a good certificate whose own resolver says `ahosts` (lines of getent's)."""
 
     def __init__(
-        self, ahosts: str = f"{V4}  STREAM {NAME}\n{V4}  DGRAM\n{V6}  STREAM\n", here: Sequence[str] = (V4, V6)
+        self, ahosts: str = f"{V4}  STREAM {NAME}\n{V4}  DGRAM\n{V6}  STREAM\n", interfaces: Sequence[str] = (V4, V6)
     ) -> None:
         super().__init__()
         self.lineage()
         self.put("/var/lib/hermes-setup/stamps/renewal", File(b"0123"))
-        self.ahosts, self.here = ahosts, tuple(here)
+        self.ahosts, self.interfaces = ahosts, tuple(interfaces)
 
     def addresses(self) -> tuple[str, ...]:
-        return self.here
+        return self.interfaces
 
     def ask(self, argv: Sequence[str], *, seconds: float = 4.0) -> Ran:
         if argv[0] == "getent":
@@ -681,13 +694,13 @@ class Settled(Server):
         return super().ask(argv, seconds=seconds)
 
 
-def test_a_glance_is_enough_where_the_certificate_is_good_and_the_name_leads_here() -> None:
-    found = by_resolver_alone(answers(), Settled())
-    assert [(facts.a.truth.values, facts.aaaa.truth.values) for facts in found] == [((V4,), (V6,))]
+def test_the_quick_look_is_enough_where_the_certificate_is_good_and_the_name_points_here() -> None:
+    found = facts_if_all_is_well(answers(), Settled())
+    assert [(facts.a.actual.values, facts.aaaa.actual.values) for facts in found] == [((V4,), (V6,))]
     assert Dns().check(answers(), found) == []
     assert Dns(quick=True).inspect(answers(), Settled()) == found
-    only4 = by_resolver_alone(answers(), Settled(ahosts=f"{V4} STREAM\n"))
-    assert only4[0].aaaa.truth == Records("nodata")
+    only4 = facts_if_all_is_well(answers(), Settled(ahosts=f"{V4} STREAM\n"))
+    assert only4[0].aaaa.actual == Records("nodata")
     assert Dns().check(answers(), only4) == []
 
 
@@ -697,29 +710,29 @@ def test_a_glance_is_enough_where_the_certificate_is_good_and_the_name_leads_her
         (Settled(ahosts=f"{V4} STREAM\n{ELSE6} STREAM\n"), answers()),
         (Settled(ahosts=f"{ELSE4} STREAM\n"), answers()),
         (Settled(ahosts=""), answers()),
-        (Settled(here=("10.0.0.5",), ahosts="10.0.0.5 STREAM\n"), answers()),
-        (Settled(ahosts=f"{V4} STREAM\n"), answers(told=(ELSE4,))),
+        (Settled(interfaces=("10.0.0.5",), ahosts="10.0.0.5 STREAM\n"), answers()),
+        (Settled(ahosts=f"{V4} STREAM\n"), answers(given=(ELSE4,))),
         (Settled(), answers(STAGING)),  # the CA is to be asked
         (Settled(), replace(answers(), webhooks=Webhooks(parse_endpoints(["sms"]), Domain.parse("hooks.example.com")))),
     ],
     ids=["one wrong", "foreign", "gone", "behind NAT", "told otherwise", "another CA", "a name that is not in it"],
 )
-def test_more_is_asked_where_a_glance_does_not_find_all_well(server: Settled, wish: Answers) -> None:
-    assert by_resolver_alone(wish, server) == ()
+def test_more_is_asked_where_the_quick_look_does_not_find_all_well(server: Settled, wish: Answers) -> None:
+    assert facts_if_all_is_well(wish, server) == ()
 
 
 @pytest.mark.parametrize("path", ["/etc/hosts", "/etc/hostname", "/proc/sys/kernel/hostname"])
 def test_a_name_that_stands_in_a_file_here_is_asked_for_outside(path: str) -> None:
     server = Settled()
     server.put(path, File(f"127.0.1.1 {NAME.upper()} hermes\n".encode()))
-    assert by_resolver_alone(answers(), server) == ()
+    assert facts_if_all_is_well(answers(), server) == ()
 
 
 @pytest.mark.parametrize("left", [0.3, 0.05, -0.1])
-def test_a_certificate_that_should_be_renewed_is_no_reason_for_a_glance(left: float) -> None:
+def test_a_certificate_that_should_be_renewed_is_no_case_for_the_quick_look(left: float) -> None:
     server = Settled()
     server.lineage(left=left)
-    assert by_resolver_alone(answers(), server) == ()
+    assert facts_if_all_is_well(answers(), server) == ()
 
 
 @pytest.mark.parametrize(
@@ -731,7 +744,7 @@ def test_a_certificate_that_should_be_renewed_is_no_reason_for_a_glance(left: fl
     ],
     ids=["no certificate", "never rehearsed", "rehearsal failed"],
 )
-def test_where_the_ca_is_to_be_asked_a_glance_is_not_enough(path: str, node: Node) -> None:
+def test_where_the_ca_is_to_be_asked_the_quick_look_is_not_enough(path: str, node: Node) -> None:
     server = Settled()
     server.put(path, node)
-    assert by_resolver_alone(answers(), server) == ()
+    assert facts_if_all_is_well(answers(), server) == ()

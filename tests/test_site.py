@@ -23,10 +23,12 @@ from hermes_setup.host import ABSENT, File, Folder, Link, Listener, Records
 from hermes_setup.nginx import syntax, tree
 from hermes_setup.nginx.tree import Listen
 from hermes_setup.nginx.tree import Server as Block
-from hermes_setup.stages.addresses import stage as addresses
+from hermes_setup.stages.addresses import trusted_proxies
+from hermes_setup.stages.addresses.lists import allowed_in
+from hermes_setup.stages.addresses.stage import SITE
 from hermes_setup.stages.certificate.serving import Served
 from hermes_setup.stages.certificate.x509 import X509
-from hermes_setup.stages.dns.cloudflare import proxy_ranges
+from hermes_setup.stages.dns.cloudflare import networks
 from hermes_setup.stages.proof import Proof
 from hermes_setup.stages.site.facts import SITE_FILE, Facts, WebhooksPlace
 from hermes_setup.stages.site.stage import Site
@@ -93,7 +95,7 @@ CASES = {
     "https-1.26-allow": SECURE,
     "https-1.18-allow-from-here-too": replace(SECURE, version=(1, 18, 0), openssl=(3, 0, 2)),
     "https-1.22-allow-behind-cloudflare": replace(
-        SECURE, version=(1, 22, 1), openssl=(3, 0, 15), real_ip=tuple(map(str, proxy_ranges()))
+        SECURE, version=(1, 22, 1), openssl=(3, 0, 15), real_ip=tuple(map(str, networks()))
     ),
     "https-1.26-webhooks": SECURE,
     "https-1.26-webhooks-waiting-for-their-name": replace(SECURE, served=replace(SERVED, x509=CERTIFICATE)),
@@ -197,9 +199,9 @@ def test_it_listens_where_the_neighbours_leave_room(facts: Facts, listens: list[
 
 @pytest.mark.parametrize("name", ALLOW)
 def test_the_list_can_be_read_back_from_the_site(name: str) -> None:
-    assert addresses.listed(rendered(CASES[name], allow=ALLOW[name])) == ALLOW[name]
-    assert addresses.listed(rendered(CASES[name])) == ()
-    assert addresses.SITE == SITE_FILE
+    assert allowed_in(rendered(CASES[name], allow=ALLOW[name])) == ALLOW[name]
+    assert allowed_in(rendered(CASES[name])) == ()
+    assert SITE == SITE_FILE
 
 
 def test_without_a_list_no_proxy_is_trusted_and_no_visitor_is_refused() -> None:
@@ -220,14 +222,14 @@ class Silent(Nothing):
 def test_each_server_believes_cloudflare_where_its_own_name_is_proxied_and_that_can_be_read_back(
     dashboard: bool, own: bool
 ) -> None:
-    ranges = tuple(map(str, proxy_ranges()))
+    ranges = tuple(map(str, networks()))
     listed: dict[str, Any] = {"allow": ("203.0.113.5",), "webhooks": replace(OWN, allow=("192.30.252.0/22",))}
     served = replace(SECURE, real_ip=ranges if dashboard else (), webhooks_real_ip=ranges if own else ())
     text = rendered(served, **listed)
     assert text.count("real_ip_header CF-Connecting-IP;") == dashboard + own
     answers = replace(ANSWERS, **listed)
-    assert addresses.real_ip(answers, Silent(), text) == served.real_ip
-    assert addresses.hooks_real_ip(answers, Silent(), text) == served.webhooks_real_ip
+    assert trusted_proxies.for_dashboard(answers, Silent(), text) == served.real_ip
+    assert trusted_proxies.for_webhooks(answers, Silent(), text) == served.webhooks_real_ip
 
 
 def test_the_plan_says_what_changes_in_the_list() -> None:
@@ -463,7 +465,7 @@ def test_webhooks_stay_where_they_are_until_their_new_name_is_in_the_certificate
         waiting = written(server, wanted)
         assert hears(waiting) == heard
         assert asks(waiting) == {DASHBOARD, HOOKS, *heard}
-        assert addresses.listed(waiting) == wanted.allow, "all else is as it is wanted now"
+        assert allowed_in(waiting) == wanted.allow, "all else is as it is wanted now"
     server.lineage(names=[DASHBOARD, HOOKS])
     done = written(server, wanted)
     assert hears(done) == {HOOKS}

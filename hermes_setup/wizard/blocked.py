@@ -8,6 +8,7 @@ from hermes_setup.engine.loop import Blocked
 from hermes_setup.job import Job, carry_out, passwords_not_lost, show_passwords
 from hermes_setup.questions.proceed import what_now
 from hermes_setup.session import Outcome, Session
+from hermes_setup.stages.dns.waiting import only_dns_blocks
 from hermes_setup.wizard import waiting
 
 
@@ -32,7 +33,7 @@ def _what_now(blocked: Blocked, job: Job, session: Session) -> Outcome | None:
     """What the user wants; None: to check again."""
     screen = session.fresh_screen()
     screen.findings(blocked.findings)
-    can_wait = waiting.only_dns_blocks(blocked.findings)
+    can_wait = only_dns_blocks(blocked.findings)
     if can_wait:
         screen.say(waiting.ssh_tunnel(job.answers, session.host, os.environ.get("SUDO_USER", "root")))
     other_domain = job.whole_setup and any(finding.code.startswith("dns.") for finding in blocked.findings)

@@ -103,12 +103,12 @@ def _carry_out(intent: menu.Intent, session: Session) -> Outcome:
 def _change_addresses(answers: Answers, session: Session) -> Outcome:
     """The dashboard opens to these addresses, once the user agreed; users stay as they are."""
     from hermes_setup.commands.users import say_open_connections
-    from hermes_setup.stages.addresses.stage import told
+    from hermes_setup.stages.addresses.lists import in_a_line
 
     steps = for_addresses(session.renderer, lockout=session.options.lockout)
     outcome = until_not_blocked(Job(answers, steps, asked=True, whole_setup=False), session)
     if outcome in (Outcome.DONE, Outcome.NOTHING_TO_DO):
-        say(f"The dashboard opens to: {told(answers.allow) or 'every address'}.")
+        say(f"The dashboard opens to: {in_a_line(answers.allow) or 'every address'}.")
     if outcome is Outcome.DONE:
         say_open_connections(session)
     return outcome

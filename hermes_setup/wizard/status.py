@@ -10,7 +10,7 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.issuer import ca_name
 from hermes_setup.questions.domain import redirect_row
 from hermes_setup.questions.webhooks import webhooks_row
-from hermes_setup.stages.addresses import stage as addresses
+from hermes_setup.stages.addresses.lists import in_a_line
 from hermes_setup.stages.certificate import stage as certificate
 from hermes_setup.stages.hermes import stage as backend
 from hermes_setup.stages.renewal import stage as renewal
@@ -25,7 +25,7 @@ def lines(answers: Answers, facts: Iterable[Any], users: Mapping[str, str]) -> l
     if cert:
         found.append(("Certificate", _certificate(answers, cert, renew)))
     found.append(("Users", _users(answers, list(users))))
-    found.append(("Open to", addresses.told(answers.allow) or "every address, with a password"))
+    found.append(("Open to", in_a_line(answers.allow) or "every address, with a password"))
     if hermes:
         found.append(("Hermes", _hermes(hermes)))
     return [*found, *webhooks_row(answers), *redirect_row(answers)]

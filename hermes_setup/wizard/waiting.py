@@ -7,25 +7,17 @@ import os
 import select
 import sys
 import time
-from collections.abc import Sequence
 
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.backend import DEFAULT_BACKEND
-from hermes_setup.engine.findings import Finding, Severity
 from hermes_setup.host import Host
-from hermes_setup.stages.dns.lookup import public_address
-from hermes_setup.stages.dns.stage import Dns
+from hermes_setup.stages.dns.own_addresses import public_address
+from hermes_setup.stages.dns.waiting import still_blocking
 from hermes_setup.stages.hermes import dashboards
 from hermes_setup.ui.screen import Screen
 
 SECONDS = 30.0
 """Between two checks. They ask the zone's own name servers, so no cache is in between."""
-
-
-def only_dns_blocks(findings: Sequence[Finding]) -> bool:
-    """True where only DNS blocks: once a record is set elsewhere, it does not any more."""
-    blocks = [finding for finding in findings if finding.severity is Severity.BLOCK]
-    return bool(blocks) and all(finding.code.startswith("dns.") for finding in blocks)
 
 
 def ssh_tunnel(answers: Answers, host: Host, login: str) -> str:
@@ -50,8 +42,7 @@ def wait(answers: Answers, host: Host, screen: Screen, seconds: float = SECONDS)
     )
     last = ""
     while True:
-        facts = Dns().inspect(answers, host)
-        blocks = [each for each in Dns().check(answers, facts) if each.severity is Severity.BLOCK]
+        blocks = still_blocking(answers, host)
         if not blocks:
             _redraw_line(screen, "")
             screen.say(f"There it is: {answers.domain.label} points to this server.", "bold")

@@ -38,45 +38,45 @@ class SshSession:
 
 
 @dataclass(frozen=True)
-class _End:
+class _Endpoint:
     address: str
     port: int
 
 
 def find(host: Host) -> SshSession | None:
     """The session, None where there is none: a console, cron, a container; or where nobody can tell which it is."""
-    named = next((pair for pid in ancestor_pids(host) if (pair := _told(host, pid))), None)
+    named = next((pair for pid in ancestor_pids(host) if (pair := _connection_in_environment(host, pid))), None)
     if named is None:
         return None
     there, here = named
     open_now = tuple(_connections(host))
     if named in open_now:
-        return _outside(there.address, sure=True)
+        return _session(there.address, sure=True)
     others = {remote.address for remote, local in open_now if local.port == here.port}
-    others = {address for address in others if _outside(address, sure=False)}
+    others = {address for address in others if _session(address, sure=False)}
     if len(others) > 1:
         return None
-    return _outside(next(iter(others), there.address), sure=False)
+    return _session(next(iter(others), there.address), sure=False)
 
 
-def _outside(address: str, *, sure: bool) -> SshSession | None:
+def _session(address: str, *, sure: bool) -> SshSession | None:
     """None for what no browser elsewhere can come from."""
     seen = ipaddress.ip_address(address)
     return None if seen.is_loopback or seen.is_link_local or seen.is_unspecified else SshSession(address, sure)
 
 
-def _told(host: Host, pid: str) -> tuple[_End, _End] | None:
-    """(there, here) as a process was told by sshd."""
+def _connection_in_environment(host: Host, pid: str) -> tuple[_Endpoint, _Endpoint] | None:
+    """(there, here) of the connection that sshd named to a process."""
     words = environment(host, pid).get("SSH_CONNECTION", "").split()
     if len(words) != 4:
         return None
-    there, here = _end(words[0], words[1]), _end(words[2], words[3])
+    there, here = _endpoint(words[0], words[1]), _endpoint(words[2], words[3])
     return (there, here) if there and here else None
 
 
-def _end(address: str, port: str) -> _End | None:
+def _endpoint(address: str, port: str) -> _Endpoint | None:
     try:
-        return _End(_short(ipaddress.ip_address(address.partition("%")[0])), int(port))
+        return _Endpoint(_short(ipaddress.ip_address(address.partition("%")[0])), int(port))
     except ValueError:
         return None
 
@@ -86,19 +86,19 @@ def _short(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
     return str(mapped or address)
 
 
-def _connections(host: Host) -> Iterator[tuple[_End, _End]]:
+def _connections(host: Host) -> Iterator[tuple[_Endpoint, _Endpoint]]:
     """(there, here) of every TCP connection that is open."""
     for table in ("tcp", "tcp6"):
         node = host.look(f"/proc/net/{table}")
         for line in node.content.decode(errors="replace").splitlines()[1:] if isinstance(node, File) else ():
             fields = line.split()
             if len(fields) > 3 and fields[3] == ESTABLISHED:
-                yield _kernels(fields[2]), _kernels(fields[1])
+                yield _from_proc(fields[2]), _from_proc(fields[1])
 
 
-def _kernels(text: str) -> _End:
-    """The kernel prints 32-bit words in its own byte order."""
+def _from_proc(text: str) -> _Endpoint:
+    """As the kernel prints it: 32-bit words in its own byte order."""
     words, _, port = text.partition(":")
     each = [bytes.fromhex(words[at : at + 8]) for at in range(0, len(words), 8)]
     raw = b"".join(word[::-1] if sys.byteorder == "little" else word for word in each)
-    return _End(_short(ipaddress.ip_address(raw)), int(port, 16))
+    return _Endpoint(_short(ipaddress.ip_address(raw)), int(port, 16))

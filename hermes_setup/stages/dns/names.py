@@ -14,14 +14,20 @@ def ip_version(address: str) -> int:
     return 6 if ":" in address else 4
 
 
-def canonical(text: str) -> str:
-    """The address in its short form, "" for what is none."""
+def short_form(text: str) -> str:
+    """The address in its short form, "" for text that is not an address."""
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
         return ""
 
 
-def inner_name(name: str, ends: Iterable[str]) -> bool:
+def is_or_below(name: str, endings: Iterable[str]) -> bool:
     """True for a name that is one of these, or below one of them."""
-    return any(name == end or name.endswith(f".{end}") for end in ends)
+    return any(name == ending or name.endswith(f".{ending}") for ending in endings)
+
+
+def upwards(name: str) -> list[str]:
+    """The name and all that are above it, the root left out."""
+    labels = name.split(".")
+    return [".".join(labels[start:]) for start in range(len(labels))]

@@ -15,7 +15,7 @@ from hermes_setup.stages.certificate import lineages
 from hermes_setup.stages.certificate.lineages import Lineage
 from hermes_setup.stages.certificate.serving import Served
 from hermes_setup.stages.certificate.x509 import X509
-from hermes_setup.stages.dns.facts import DEFINITE
+from hermes_setup.stages.dns import records
 from hermes_setup.stages.renewal.rehearsal import reissue_command
 from hermes_setup.values import dataclass, replace
 
@@ -41,12 +41,8 @@ def certificates(served: Iterable[tuple[Domain, Served | None]], host: Host) -> 
     if not names:
         return ()
 
-    def has_no_address(name: str) -> bool:
-        """True when DNS says so. (An answer that fails says nothing.)"""
-        answers = [host.dns(name, kind) for kind in ("A", "AAAA")]
-        return all(answer.status in DEFINITE and not answer.values for answer in answers)
-
-    unresolved = {name for name, none in zip(names, in_parallel(has_no_address, names), strict=True) if none}
+    missing = in_parallel(lambda name: records.has_no_address(host, name), names)
+    unresolved = {name for name, none in zip(names, missing, strict=True) if none}
     return tuple(
         replace(each, unresolved=tuple(name for name in each.x509.names if name in unresolved)) for each in found
     )

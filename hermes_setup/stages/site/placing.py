@@ -12,7 +12,7 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.engine.changes import Place
 from hermes_setup.host import ABSENT, Absent, File, Folder, Link, Node
 from hermes_setup.nginx import tree
-from hermes_setup.stages.addresses import stage as addresses
+from hermes_setup.stages.addresses.lists import allowed_in, in_a_line
 from hermes_setup.stages.certificate.lineages import CHALLENGES
 from hermes_setup.stages.site import takeover
 from hermes_setup.stages.site.facts import PENDING, SITE_FILE, Facts
@@ -109,8 +109,8 @@ def _summary(answers: Answers, facts: Facts) -> str:
         return "answer the certificate's challenge, and show a waiting page for everything else"
     found = "serve Hermes over HTTPS"
     if answers.allow:
-        found += f", to these addresses only: {addresses.told(answers.allow)}"
-    elif addresses.listed(facts.text):
+        found += f", to these addresses only: {in_a_line(answers.allow)}"
+    elif allowed_in(facts.text):
         found += ", to all addresses again"
     if answers.webhooks:
         found += f"; webhooks: {', '.join(map(str, answers.webhooks.endpoints))}"

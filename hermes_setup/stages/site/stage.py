@@ -18,7 +18,7 @@ from hermes_setup.host import Absent, File, Folder, Host, Node, Request
 from hermes_setup.nginx import processes, tree, trial
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.nginx.tree import Config
-from hermes_setup.stages.addresses import stage as addresses
+from hermes_setup.stages.addresses import trusted_proxies
 from hermes_setup.stages.certificate.lineages import CHALLENGES, WEBROOT
 from hermes_setup.stages.certificate.serving import certificate_for
 from hermes_setup.stages.hermes import dashboards
@@ -77,8 +77,8 @@ class Site:
             served=served,
             gate_text=_text(host.look(GATE_FILE), "surrogateescape"),
             loaded=_text(host.look(stamps.NGINX), "replace"),
-            real_ip=addresses.real_ip(answers, host, text),
-            webhooks_real_ip=addresses.hooks_real_ip(answers, host, text),
+            real_ip=trusted_proxies.for_dashboard(answers, host, text),
+            webhooks_real_ip=trusted_proxies.for_webhooks(answers, host, text),
             redirects=tuple((name, certificate_for(answers.about(name), host)) for name in answers.redirects),
             webhooks_now=place_now(host, text),
             closed_folders=_closed_folders(host),

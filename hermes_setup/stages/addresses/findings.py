@@ -1,0 +1,165 @@
+"""What the checks say of a list of allowed addresses."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+from hermes_setup.answers.networks import networks, permits
+from hermes_setup.engine.findings import Finding, block, note
+from hermes_setup.stages.addresses.lists import AllowList, in_a_line
+from hermes_setup.stages.addresses.ssh import SshSession
+
+UNIQUE_LOCAL = ipaddress.ip_network("fc00::/7")  # RFC 4193
+
+
+def session_left_out(allow: Sequence[str], session: SshSession | None, *, allowed: bool) -> list[Finding]:
+    """The address of this ssh session is not in the dashboard's list. `allowed`: that is no reason to stop."""
+    if session is None or permits(allow, session.address):
+        return []
+    what = f"{session.address}, where this ssh session comes from, is not among the allowed addresses."
+    if not session.sure or allowed:
+        return [
+            note(
+                "addresses.not-this-one",
+                what,
+                "A browser there gets a page that names its address, and no dashboard.",
+                f'If that is not meant: sudo hermes-setup, "Allowed addresses", or allow = ["{session.network}", ...]',
+            )
+        ]
+    return [
+        block(
+            "addresses.lockout",
+            what,
+            "A browser there would be turned away, and that is most likely yours.",
+            f'Add it: allow = ["{session.network}", ...]. Leave it out on purpose: the same command with --allow-lockout',
+        )
+    ]
+
+
+def proxies(each: AllowList, trusted_proxies: Sequence[str], behind_balancer: str) -> list[Finding]:
+    """Who stands between the visitor and nginx, and whether nginx sees the visitor's own address."""
+    if each.cloudflare:
+        return [_cloudflare(each)]
+    everybody = [text for text in trusted_proxies if _is_everybody(text)]
+    if everybody:
+        return [
+            block(
+                "addresses.spoofable",
+                f"nginx takes everybody's word about where they come from (set_real_ip_from {everybody[0]}).",
+                "Whoever sends the right header could pretend to be an allowed "
+                f"{'sender of webhooks' if each.of_webhooks else 'address'}.",
+                "Name only your proxy's addresses there. Find it: sudo nginx -T | grep -n set_real_ip_from",
+            )
+        ]
+    if trusted_proxies:
+        return [
+            note(
+                "addresses.proxy",
+                f"nginx takes the visitor's address from {', '.join(trusted_proxies[:3])} (set_real_ip_from).",
+                f"That is how it was set here for all sites, and the list of {each.clients} goes by it.",
+                "Nothing, if that is your proxy. Else take it out: sudo nginx -T | grep -n set_real_ip_from",
+            )
+        ]
+    if behind_balancer:
+        return [
+            block(
+                "addresses.behind-a-proxy",
+                f"A load balancer stands before port 443 here ({behind_balancer} has proxy_protocol).",
+                f"For nginx all {each.clients} come from the balancer, so the list would let in everybody or nobody.",
+                "Say whose word counts, in nginx's http block: set_real_ip_from THE-BALANCER; real_ip_header "
+                "proxy_protocol; or leave allow out.",
+            )
+        ]
+    return []
+
+
+def _cloudflare(each: AllowList) -> Finding:
+    client = "sender" if each.of_webhooks else "visitor"
+    return note(
+        "addresses.cloudflare",
+        f"{each.name.label} points to Cloudflare's proxy, so nginx takes the {client}'s address from Cloudflare.",
+        "It believes nobody else: only connections from the ranges that Cloudflare publishes.",
+        "Nothing. To be sure, have a test sent: sudo tail /var/log/nginx/hermes-access.log names the sender's address."
+        if each.of_webhooks
+        else "Nothing. To be sure, open the page from elsewhere: it names the address that was seen.",
+        ", ".join(each.cloudflare),
+    )
+
+
+def everybody_allowed(each: AllowList) -> list[Finding]:
+    """The list has all of a family in it."""
+    versions = sorted({network.version for network in networks(each.allow) if network.prefixlen == 0})
+    if not versions:
+        return []
+    return [
+        note(
+            "addresses.everybody",
+            f"{each.title} hold all of {' and '.join(f'IPv{version}' for version in versions)}.",
+            "So only what the platforms themselves check guards them there."
+            if each.of_webhooks
+            else "So only the password guards the dashboard there.",
+            "If that is not meant, take it out of the list.",
+        )
+    ]
+
+
+def one_family_only(each: AllowList) -> list[Finding]:
+    """The list has only one family, and the name can be reached (or can only be reached) over the other."""
+    listed = {network.version for network in networks(each.allow)}
+    has_ipv6 = each.ipv6 or each.cloudflare  # Cloudflare's proxy listens on both
+    found: list[Finding] = []
+    if not has_ipv6 and 4 not in listed:
+        found.append(
+            note(
+                "addresses.one-family",
+                f"{each.title} are all IPv6, and {each.name.label} has no IPv6 address (AAAA record).",
+                f"So {each.client}s come over IPv4, and all of them are turned away.",
+                "Add the senders' IPv4 networks to [webhooks] allow, or set an AAAA record."
+                if each.of_webhooks
+                else "Add your IPv4 address (the page that turns you away names it), or set an AAAA record.",
+            )
+        )
+    if has_ipv6 and 6 not in listed:
+        found.append(
+            note(
+                "addresses.one-family",
+                f"{each.title} are all IPv4, and {each.name.label} can be reached over IPv6, too.",
+                f"A {each.client} that has IPv6 comes with that address first, and is turned away.",
+                "Add the senders' IPv6 networks to [webhooks] allow, or delete the AAAA record."
+                if each.of_webhooks
+                else "Add your IPv6 network (a /64, as the page that turns you away names it), or delete the AAAA record.",
+                ", ".join(each.ipv6),
+            )
+        )
+    return found
+
+
+def single_ipv6(allow: Sequence[str]) -> list[Finding]:
+    """A note about IPv6 addresses that stand alone in the dashboard's list. Those of a VPN (RFC 4193) stay as they are."""
+    single = [network for network in networks(allow) if network.version == 6 and network.prefixlen == 128]
+    addresses = [
+        network.network_address
+        for network in single
+        if not network.is_loopback and network.network_address not in UNIQUE_LOCAL
+    ]
+    if not addresses:
+        return []
+    wider = dict.fromkeys(str(ipaddress.ip_network((address, 64), strict=False)) for address in addresses)
+    verb = "are single IPv6 addresses" if len(addresses) > 1 else "is a single IPv6 address"
+    return [
+        note(
+            "addresses.single-ipv6",
+            f"{in_a_line([str(address) for address in addresses])} {verb}.",
+            "Phones and computers change the second half of theirs each day or so, and are turned away from then on.",
+            f"Nothing, if it is a server's. Else allow the network that it is in: {in_a_line(list(wider))}",
+        )
+    ]
+
+
+def _is_everybody(text: str) -> bool:
+    """True for a network of all addresses; host names and unix: are somebody's."""
+    try:
+        return ipaddress.ip_network(text, strict=False).prefixlen == 0
+    except ValueError:
+        return False

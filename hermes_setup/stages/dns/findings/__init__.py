@@ -1,0 +1,1 @@
+"""What the checks say of one name, a file for each subject."""

@@ -1,0 +1,46 @@
+"""There is no record, or only this machine knows it."""
+
+from __future__ import annotations
+
+from hermes_setup.engine.findings import Finding
+from hermes_setup.phrases import all_of, uncapitalized
+from hermes_setup.stages.dns.findings.corrections import delete_alias_first, records_to_set
+from hermes_setup.stages.dns.findings.name_check import NameCheck
+from hermes_setup.stages.dns.names import NOT_PUBLIC, is_or_below
+
+
+def missing(check: NameCheck) -> Finding:
+    """The name, or an address behind it, does not exist."""
+    only_here = tuple(address for address in check.facts.getent if check.is_ours(address))
+    if check.issuer != "letsencrypt" and only_here:
+        return check.finding(
+            "dns.missing",
+            check.warn,
+            f"Only this machine knows {check.label} (as {all_of(only_here)}); the DNS has no address for it.",
+            "It stands in /etc/hosts or in a resolver of your own network. Others, the certificate authority among "
+            "them, must be able to look it up too.",
+            "Nothing to do if your certificate authority and your browsers know the name; else "
+            f"{uncapitalized(records_to_set(check))}",
+        )
+    if is_or_below(check.name, NOT_PUBLIC):
+        return check.finding(
+            "dns.missing",
+            check.block,
+            f"{check.label} has no address in the public DNS, and can have none.",
+            f"Names that end in .{check.name.rpartition('.')[2]} exist only inside one network or machine; no public "
+            "certificate authority signs for them.",
+            'Take a name of a domain that you own; or choose the certificate "self-signed".',
+        )
+    nxdomain = check.facts.a.actual.status == "nxdomain"
+    what = f"{check.label} does not exist in the DNS." if nxdomain else f"{check.label} has no address in the DNS."
+    if check.facts.chain:
+        what = f"{check.label} is an alias (CNAME) for {check.facts.chain[-1]}, which has no address."
+    return check.finding(
+        "dns.missing",
+        check.block,
+        what,
+        "Without an A or AAAA record nobody finds this server, and no certificate can be had for the name."
+        if check.issuer != "self-signed"
+        else "Browsers find this server under the name only where it is entered by hand, as in their /etc/hosts.",
+        f"{records_to_set(check)}{delete_alias_first(check)}\nThen wait a few minutes and run this again.",
+    )

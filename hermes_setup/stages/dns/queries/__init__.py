@@ -1,0 +1,1 @@
+"""The look-ups: what is asked of whom, in which order, and until when."""
