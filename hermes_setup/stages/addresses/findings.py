@@ -23,22 +23,22 @@ def session_left_out(allow: Sequence[str], session: SshSession | None, *, allowe
             note(
                 "addresses.not-this-one",
                 what,
-                "A browser there gets a page that names its address, and no dashboard.",
-                f'If that is not meant: sudo hermes-setup, "Allowed addresses", or allow = ["{session.network}", ...]',
+                "A browser there gets a page that shows its address, not the dashboard.",
+                f'If that isn\'t intended: sudo hermes-setup, "Allowed addresses", or allow = ["{session.network}", ...]',
             )
         ]
     return [
         block(
             "addresses.lockout",
             what,
-            "A browser there would be turned away, and that is most likely yours.",
-            f'Add it: allow = ["{session.network}", ...]. Leave it out on purpose: the same command with --allow-lockout',
+            "A browser there, most likely yours, would be turned away.",
+            f'Add it: allow = ["{session.network}", ...]. To leave it out on purpose: the same command with --allow-lockout',
         )
     ]
 
 
 def proxies(each: AllowList, trusted_proxies: Sequence[str], behind_balancer: str) -> list[Finding]:
-    """Who stands between the visitor and nginx, and whether nginx sees the visitor's own address."""
+    """What is between the visitor and nginx, and whether nginx sees the visitor's own address."""
     if each.cloudflare:
         return [_cloudflare(each)]
     everybody = [text for text in trusted_proxies if _is_everybody(text)]
@@ -46,10 +46,10 @@ def proxies(each: AllowList, trusted_proxies: Sequence[str], behind_balancer: st
         return [
             block(
                 "addresses.spoofable",
-                f"nginx takes everybody's word about where they come from (set_real_ip_from {everybody[0]}).",
-                "Whoever sends the right header could pretend to be an allowed "
+                f"nginx lets anyone say which address they come from (set_real_ip_from {everybody[0]}).",
+                "Anyone who sends the right header could pretend to be an allowed "
                 f"{'sender of webhooks' if each.of_webhooks else 'address'}.",
-                "Name only your proxy's addresses there. Find it: sudo nginx -T | grep -n set_real_ip_from",
+                "List only your proxy's addresses there. Find it: sudo nginx -T | grep -n set_real_ip_from",
             )
         ]
     if trusted_proxies:
@@ -57,17 +57,17 @@ def proxies(each: AllowList, trusted_proxies: Sequence[str], behind_balancer: st
             note(
                 "addresses.proxy",
                 f"nginx takes the visitor's address from {', '.join(trusted_proxies[:3])} (set_real_ip_from).",
-                f"That is how it was set here for all sites, and the list of {each.clients} goes by it.",
-                "Nothing, if that is your proxy. Else take it out: sudo nginx -T | grep -n set_real_ip_from",
+                f"That is set for all sites on this server, and the list for {each.clients} relies on it.",
+                "Nothing, if that is your proxy. Otherwise remove it: sudo nginx -T | grep -n set_real_ip_from",
             )
         ]
     if behind_balancer:
         return [
             block(
                 "addresses.behind-a-proxy",
-                f"A load balancer stands before port 443 here ({behind_balancer} has proxy_protocol).",
-                f"For nginx all {each.clients} come from the balancer, so the list would let in everybody or nobody.",
-                "Say whose word counts, in nginx's http block: set_real_ip_from THE-BALANCER; real_ip_header "
+                f"Port 443 is behind a load balancer here ({behind_balancer} has proxy_protocol).",
+                f"To nginx, all {each.clients} come from the balancer, so the list would let in everyone or no one.",
+                "Tell nginx which proxy to trust, in its http block: set_real_ip_from THE-BALANCER; real_ip_header "
                 "proxy_protocol; or leave allow out.",
             )
         ]
@@ -79,10 +79,10 @@ def _cloudflare(each: AllowList) -> Finding:
     return note(
         "addresses.cloudflare",
         f"{each.name.label} points to Cloudflare's proxy, so nginx takes the {client}'s address from Cloudflare.",
-        "It believes nobody else: only connections from the ranges that Cloudflare publishes.",
-        "Nothing. To be sure, have a test sent: sudo tail /var/log/nginx/hermes-access.log names the sender's address."
+        "It trusts no one else: only connections from the networks that Cloudflare publishes.",
+        "Nothing. To be sure, have a test sent: sudo tail /var/log/nginx/hermes-access.log shows the sender's address."
         if each.of_webhooks
-        else "Nothing. To be sure, open the page from elsewhere: it names the address that was seen.",
+        else "Nothing. To be sure, open the page from another network: it shows the address that nginx saw.",
         ", ".join(each.cloudflare),
     )
 
@@ -95,11 +95,11 @@ def everybody_allowed(each: AllowList) -> list[Finding]:
     return [
         note(
             "addresses.everybody",
-            f"{each.title} hold all of {' and '.join(f'IPv{version}' for version in versions)}.",
-            "So only what the platforms themselves check guards them there."
+            f"{each.title} include all of {' and '.join(f'IPv{version}' for version in versions)}.",
+            "So only the platforms' own checks protect them there."
             if each.of_webhooks
-            else "So only the password guards the dashboard there.",
-            "If that is not meant, take it out of the list.",
+            else "So only the password protects the dashboard there.",
+            "If that isn't intended, remove it from the list.",
         )
     ]
 
@@ -113,22 +113,22 @@ def one_family_only(each: AllowList) -> list[Finding]:
         found.append(
             note(
                 "addresses.one-family",
-                f"{each.title} are all IPv6, and {each.name.label} has no IPv6 address (AAAA record).",
-                f"So {each.client}s come over IPv4, and all of them are turned away.",
+                f"{each.title} are all IPv6, but {each.name.label} has no IPv6 address (AAAA record).",
+                f"So {each.client}s connect over IPv4, and all of them are turned away.",
                 "Add the senders' IPv4 networks to [webhooks] allow, or set an AAAA record."
                 if each.of_webhooks
-                else "Add your IPv4 address (the page that turns you away names it), or set an AAAA record.",
+                else "Add your IPv4 address (the page that turns you away shows it), or set an AAAA record.",
             )
         )
     if has_ipv6 and 6 not in listed:
         found.append(
             note(
                 "addresses.one-family",
-                f"{each.title} are all IPv4, and {each.name.label} can be reached over IPv6, too.",
-                f"A {each.client} that has IPv6 comes with that address first, and is turned away.",
+                f"{each.title} are all IPv4, but {each.name.label} can also be reached over IPv6.",
+                f"A {each.client} with IPv6 uses that first, and is turned away.",
                 "Add the senders' IPv6 networks to [webhooks] allow, or delete the AAAA record."
                 if each.of_webhooks
-                else "Add your IPv6 network (a /64, as the page that turns you away names it), or delete the AAAA record.",
+                else "Add your IPv6 network (a /64; the page that turns you away shows it), or delete the AAAA record.",
                 ", ".join(each.ipv6),
             )
         )
@@ -151,8 +151,8 @@ def single_ipv6(allow: Sequence[str]) -> list[Finding]:
         note(
             "addresses.single-ipv6",
             f"{in_a_line([str(address) for address in addresses])} {verb}.",
-            "Phones and computers change the second half of theirs each day or so, and are turned away from then on.",
-            f"Nothing, if it is a server's. Else allow the network that it is in: {in_a_line(list(wider))}",
+            "Phones and computers change the second half of theirs about once a day, and are then turned away.",
+            f"Nothing, if it is a server's. Otherwise allow the network that it is in: {in_a_line(list(wider))}",
         )
     ]
 

@@ -22,11 +22,11 @@ def not_permitted(check: NameCheck) -> tuple[Finding, ...]:
             check.finding(
                 "dns.caa-servfail",
                 check.block,
-                f"Whether Let's Encrypt may sign for {check.label} could not be looked up: CAA of {at}: {how}.",
-                "CAA records say which certificate authorities may sign. When they cannot be looked up, Let's Encrypt "
-                "must refuse, even if there are none.",
-                f"Tell your DNS provider that its name servers must answer questions of type CAA for {at} (an empty "
-                "answer is enough). Broken DNSSEC shows like this, too.",
+                f"The CAA records of {at} could not be looked up ({how}), so Let's Encrypt won't sign for {check.label}.",
+                "CAA records say which certificate authorities may sign. If they can't be looked up, Let's Encrypt must "
+                "refuse, even if there are none.",
+                f"Tell your DNS provider that its name servers must answer CAA queries for {at} (an empty answer is enough). "
+                "Broken DNSSEC can look like this, too.",
                 evidence,
             ),
         )
@@ -40,21 +40,21 @@ def not_permitted(check: NameCheck) -> tuple[Finding, ...]:
             check.finding(
                 "dns.caa",
                 Severity.NOTE,
-                f"The CAA record of {at} lets only one account at Let's Encrypt sign (accounturi).",
-                "Whether this server's account is that one shows when the certificate is ordered.",
+                f"The CAA record of {at} lets only one Let's Encrypt account sign (accounturi).",
+                "Whether that is this server's account shows when the certificate is ordered.",
                 f"If the order is refused, add at your DNS provider:  {record}{own}",
                 evidence,
             ),
         )
     what, do = {
         "issuer": ("names other certificate authorities", f"Add at your DNS provider:  {record}{own}"),
-        "nobody": ("lets no certificate authority sign", f"Replace it at your DNS provider by:  {record}{own}"),
+        "nobody": ("lets no certificate authority sign", f"Replace it at your DNS provider with:  {record}{own}"),
         "method": (
-            "lets Let's Encrypt sign, but not by the way used here (http-01)",
-            f'Add at your DNS provider:  {at}.  CAA  0 issue "letsencrypt.org; validationmethods=http-01"\nor widen the record that is there.',
+            "lets Let's Encrypt sign, but not by the method used here (http-01)",
+            f'Add at your DNS provider:  {at}.  CAA  0 issue "letsencrypt.org; validationmethods=http-01"\nor add http-01 to the record that is there.',
         ),
         "critical": (
-            "holds a property marked critical which Let's Encrypt does not know",
+            "has a property marked critical that Let's Encrypt doesn't know",
             f"Delete that record at your DNS provider ({all_of(reply.values)}).",
         ),
     }[refusal]
@@ -63,7 +63,7 @@ def not_permitted(check: NameCheck) -> tuple[Finding, ...]:
             "dns.caa",
             check.block,
             f"Let's Encrypt may not sign for {check.label}: the CAA record of {at} {what}.",
-            "CAA records say which certificate authorities may sign for a domain and everything below it; the others "
+            "CAA records say which certificate authorities may sign for a domain and everything below it. All others "
             "must refuse.",
             f"{do}\nThen wait a few minutes and run this again.",
             evidence,

@@ -12,7 +12,7 @@ def records_to_set(check: NameCheck) -> str:
     """For a name that has none."""
     records = [_record(check.name, address) for address in check.preferred()]
     if not records:
-        records = [f"{check.name}.  A  (this server's public address: your provider's panel shows it)"]
+        records = [f"{check.name}.  A  (this server's public address, shown in your hosting provider's panel)"]
     return "Set at your DNS provider:  " + "\nand  ".join(records)
 
 
@@ -53,24 +53,25 @@ def deletion(name: str, addresses: tuple[str, ...]) -> str:
 
 
 def delete_alias_first(check: NameCheck) -> str:
-    """That the alias has to go, where there is one."""
+    """To delete the alias, where there is one."""
     if not check.facts.chain:
         return ""
-    return f"\nDelete the record  {check.name}.  CNAME  {check.facts.chain[0]}.  first: a name has either a CNAME or addresses."
+    record = f"{check.name}.  CNAME  {check.facts.chain[0]}."
+    return f"\nFirst delete the record  {record}  A name can't have a CNAME and addresses."
 
 
 def then_run_again(check: NameCheck) -> str:
     """What comes after a change of the records."""
     ttl = max((family.actual.ttl for family in check.families if family.actual.values), default=0)
-    caches = f"; caches keep the old record for up to {duration(ttl)}" if ttl else ""
-    return f"\nThen run this again{caches}."
+    caches = f" Caches may keep the old record for up to {duration(ttl)}." if ttl else ""
+    return f"\nThen run this again.{caches}"
 
 
 def if_it_is_ours(check: NameCheck) -> str:
     """How to say that the program is wrong."""
     if check.given:
         return ""
-    return '\nIf an address in the record does lead to this server, list all of its addresses in the answers file:  public_addresses = ["..."]'
+    return '\nIf this server does have such an address, list all of its addresses in the answers file:  public_addresses = ["..."]'
 
 
 def _record(name: str, address: str) -> str:

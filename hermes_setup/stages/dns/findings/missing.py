@@ -16,31 +16,31 @@ def missing(check: NameCheck) -> Finding:
         return check.finding(
             "dns.missing",
             check.warn,
-            f"Only this machine knows {check.label} (as {all_of(only_here)}); the DNS has no address for it.",
-            "It stands in /etc/hosts or in a resolver of your own network. Others, the certificate authority among "
-            "them, must be able to look it up too.",
-            "Nothing to do if your certificate authority and your browsers know the name; else "
+            f"{check.label} has no address in DNS. Only this machine knows it (as {all_of(only_here)}).",
+            "It comes from /etc/hosts or from a resolver of your own network. Others must be able to look it up too, "
+            "including the certificate authority.",
+            "Nothing, if your certificate authority and your browsers know the name. Otherwise "
             f"{uncapitalized(records_to_set(check))}",
         )
     if is_or_below(check.name, NOT_PUBLIC):
         return check.finding(
             "dns.missing",
             check.block,
-            f"{check.label} has no address in the public DNS, and can have none.",
-            f"Names that end in .{check.name.rpartition('.')[2]} exist only inside one network or machine; no public "
-            "certificate authority signs for them.",
-            'Take a name of a domain that you own; or choose the certificate "self-signed".',
+            f"{check.label} has no address in public DNS, and it can't have one.",
+            f"Names that end in .{check.name.rpartition('.')[2]} exist only inside one network or machine. No public "
+            "certificate authority signs certificates for them.",
+            'Use a name in a domain that you own, or choose the certificate "self-signed".',
         )
     nxdomain = check.facts.a.actual.status == "nxdomain"
-    what = f"{check.label} does not exist in the DNS." if nxdomain else f"{check.label} has no address in the DNS."
+    what = f"{check.label} does not exist in DNS." if nxdomain else f"{check.label} has no address in DNS."
     if check.facts.chain:
         what = f"{check.label} is an alias (CNAME) for {check.facts.chain[-1]}, which has no address."
     return check.finding(
         "dns.missing",
         check.block,
         what,
-        "Without an A or AAAA record nobody finds this server, and no certificate can be had for the name."
+        "Without an A or AAAA record, no one finds this server by that name, and the name can't get a certificate."
         if check.issuer != "self-signed"
-        else "Browsers find this server under the name only where it is entered by hand, as in their /etc/hosts.",
+        else "Browsers find this server by that name only where it was entered by hand, for example in /etc/hosts.",
         f"{records_to_set(check)}{delete_alias_first(check)}\nThen wait a few minutes and run this again.",
     )

@@ -10,26 +10,27 @@ from hermes_setup.stages.dns.findings.name_check import NameCheck
 
 
 def servers_disagree(check: NameCheck) -> tuple[Finding, ...]:
-    """Some of the zone's servers have the right addresses, and others have not."""
+    """Some of the zone's servers have the right addresses, and others do not."""
     if not check.outdated_servers:
         return ()
     old = [reply for family in check.families for reply in family.zone if reply.server in check.outdated_servers]
     others = {value for reply in old for value in reply.values if not check.is_ours(value)}
-    says = all_of(sorted(others)) or "no address"
+    verb = "says" if len(check.outdated_servers) == 1 else "say"
+    says = f"{all_of(check.outdated_servers)} still {verb} {all_of(sorted(others)) or 'no address'}"
     return (
         check.finding(
             "dns.inconsistent",
             check.warn,
-            f"The name servers of {check.zone_name()} do not agree on {check.label}: {all_of(check.outdated_servers)} still says {says}.",
-            "Mostly a change that has not reached all of them yet. Whoever asks the one that lags behind does not find "
-            "this server; the certificate authority may be among them.",
-            "Wait some minutes and run this again. If it stays so, tell your DNS provider that its name servers differ.",
+            f"The name servers of {check.zone_name()} don't agree on {check.label}: {says}.",
+            "Usually a change that hasn't reached all of them yet. Anyone who asks an outdated one doesn't find this server, "
+            "and that may include the certificate authority.",
+            "Wait a few minutes and run this again. If it stays that way, tell your DNS provider that its name servers differ.",
         ),
     )
 
 
 def outdated_cache(check: NameCheck) -> tuple[Finding, ...]:
-    """The zone is right, and this machine's own resolver does not know yet."""
+    """The zone is right, and this machine's own resolver still has the old answer."""
     old: list[Records] = []
     for family in check.families:
         zone_knows = any(reply.status in DEFINITE for reply in family.zone)
@@ -47,7 +48,7 @@ def outdated_cache(check: NameCheck) -> tuple[Finding, ...]:
             "dns.stale-cache",
             check.warn,
             f"This machine's own resolver still has an old answer for {check.label}: {all_of(values) or 'no such name'}.",
-            f"The name servers of the domain already have the right one. Caches keep the old one for up to {duration(ttl)} more.",
-            "Nothing to do: the certificate authority asks the name servers themselves. Your browser may need as long.",
+            f"The domain's name servers already have the right one. Caches keep the old one for up to {duration(ttl)} more.",
+            "Nothing: the certificate authority asks the name servers directly. Your browser may have to wait as long.",
         ),
     )

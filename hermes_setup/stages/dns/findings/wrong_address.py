@@ -36,7 +36,7 @@ def wrong_addresses(check: NameCheck) -> tuple[Finding, ...]:
 
 
 def foreign(check: NameCheck, wrong: tuple[str, ...]) -> Finding:
-    """All of them lead elsewhere."""
+    """None of them is this server's."""
     return check.finding(
         "dns.foreign",
         check.block,
@@ -47,16 +47,16 @@ def foreign(check: NameCheck, wrong: tuple[str, ...]) -> Finding:
 
 
 def one_wrong(check: NameCheck, right: tuple[str, ...], wrong: tuple[str, ...]) -> Finding:
-    """Some lead here and some do not."""
+    """Some are this server's and some are not."""
     if all(ip_version(each) == 6 for each in wrong) and any(ip_version(each) == 4 for each in right):
         why = (
             "The certificate authority and most browsers try IPv6 (the AAAA record) first, so they reach another "
             "machine although the A record is right."
         )
     elif all(ip_version(each) == 4 for each in wrong) and all(ip_version(each) == 6 for each in right):
-        why = "Whoever has no IPv6 reaches another machine."
+        why = "Visitors without IPv6 reach another machine."
     else:
-        why = "Each visit takes one of the addresses by chance, the certificate authority's too, and may reach another machine."
+        why = "Visitors and the certificate authority use one of the addresses at random, so they may reach another machine."
     return check.finding(
         "dns.one-wrong",
         check.block,
@@ -73,24 +73,24 @@ def no_ipv6(check: NameCheck, wrong: tuple[str, ...]) -> Finding:
         "dns.no-ipv6-here",
         check.block,
         f"{check.label} has an IPv6 address ({all_of(wrong)}), but this server has no IPv6.",
-        "The certificate authority and most browsers try IPv6 (the AAAA record) first, and reach nothing or another "
+        "The certificate authority and most browsers try IPv6 (the AAAA record) first, so they reach nothing, or another "
         "machine.",
-        f"At your DNS provider, {deletion(check.name, wrong)}, or give the server {address} (most providers have a switch for "
-        f"IPv6).{then_run_again(check)}",
+        f"At your DNS provider, {deletion(check.name, wrong)}, or give the server {address} (most hosting "
+        f"providers have a switch for IPv6).{then_run_again(check)}",
     )
 
 
 def behind_cloudflare(check: NameCheck, proxied: tuple[str, ...]) -> Finding:
-    """Cloudflare's proxy stands between."""
+    """Cloudflare's proxy is in between."""
     return check.finding(
         "dns.cloudflare",
         check.block_without_certificate,
-        f"{check.label} points to Cloudflare's proxy ({all_of(proxied)}), not straight to this server.",
-        "Then the certificate authority asks Cloudflare instead of this server; and with Cloudflare's SSL mode "
-        '"Flexible" the browser is sent in circles.',
+        f"{check.label} points to Cloudflare's proxy ({all_of(proxied)}), not directly to this server.",
+        "The certificate authority would ask Cloudflare instead of this server. And with Cloudflare's SSL mode "
+        '"Flexible", browsers end up in a redirect loop.',
         f"In Cloudflare's panel, under DNS, set the record of {check.name} to this server's address "
-        f"({any_of(check.preferred()) or 'see your provider'}) and switch its cloud from orange (Proxied) to grey (DNS only). "
-        'When the set-up is done you may switch it back, with SSL/TLS mode "Full (strict)", never "Flexible".',
+        f"({any_of(check.preferred()) or 'see your hosting provider'}) and switch its cloud from orange (Proxied) to gray (DNS only). "
+        'After the setup you can switch it back, with SSL/TLS mode "Full (strict)", never "Flexible".',
     )
 
 
@@ -99,25 +99,25 @@ def private_address(check: NameCheck, private: tuple[str, ...]) -> Finding:
     return check.finding(
         "dns.private",
         check.block,
-        f"{check.label} points to {all_of(private)}, which is only valid inside a private network.",
-        "From the internet nobody can reach such an address, the certificate authority included.",
+        f"{check.label} points to {all_of(private)}, which only works inside a private network.",
+        "No one can reach such an address from the internet, including the certificate authority.",
         f"{corrections(check, private)}{then_run_again(check)}",
     )
 
 
 def unknown_address(check: NameCheck, wrong: tuple[str, ...]) -> Finding:
-    """It may be right: the server stands behind an address translation that could not be seen through."""
+    """It may be right: the server is behind address translation (NAT), and its public address could not be found out."""
     private = all_of(
         [each for each in check.facts.interfaces if ip_version(each) == ip_version(wrong[0]) and not is_public(each)]
     )
-    here = f"only private addresses ({private})" if private else "no address that could be seen"
+    here = f"only private addresses ({private})" if private else "no visible address"
     quoted = ", ".join(f'"{value}"' for value in wrong)
     return check.finding(
         "dns.unknown-address",
         check.block,
-        f"{check.label} points to {all_of(wrong)}; whether that is this server could not be found out.",
-        f"This server has {here}, so it stands behind address translation (NAT), as in many clouds, and the look from "
-        "outside, which would have shown its public address, was not answered.",
-        f"Compare with the public address in your provider's panel. If it is {any_of(wrong)}, put this into the answers "
-        f"file:  public_addresses = [{quoted}]\nIf it is not: set the record to the address that the panel shows.",
+        f"{check.label} points to {all_of(wrong)}, and it is not known whether that is this server.",
+        f"This server has {here}, so it is behind address translation (NAT), as in many clouds. The check from outside, "
+        "which would have shown its public address, got no answer.",
+        f"Compare it with the public address in your hosting provider's panel. If it is {any_of(wrong)}, put this into the answers "
+        f"file:  public_addresses = [{quoted}]\nIf it isn't, set the record to the address in the panel.",
     )
