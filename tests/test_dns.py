@@ -15,16 +15,18 @@ from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.issuer import Issuer
 from hermes_setup.answers.platforms import parse_endpoints
 from hermes_setup.answers.webhooks import Webhooks
-from hermes_setup.engine.findings import Finding, Severity
+from hermes_setup.engine.findings import Finding, Severity, block, note
 from hermes_setup.host import ABSENT, File, Link, Node, Ran, Records
-from hermes_setup.stages.dns import cloudflare
+from hermes_setup.stages.dns import cloudflare, records
 from hermes_setup.stages.dns.caa import refusal
 from hermes_setup.stages.dns.facts import Facts, Family
+from hermes_setup.stages.dns.own_addresses import public_address
 from hermes_setup.stages.dns.queries import resolvers
 from hermes_setup.stages.dns.queries.plan import QueryPlan
 from hermes_setup.stages.dns.queries.query import Query
 from hermes_setup.stages.dns.quick import facts_if_all_is_well
 from hermes_setup.stages.dns.stage import Dns
+from hermes_setup.stages.dns.waiting import only_dns_blocks, still_blocking
 from hermes_setup.system.overlay import Nothing
 from hermes_setup.values import replace
 
@@ -667,6 +669,47 @@ def test_each_name_of_the_certificate_has_to_point_here() -> None:
     assert found[0].what.startswith("hooks.example.com does not exist")
     machine.zone[("hooks.example.com", "A")] = ok(V4)
     assert list(Dns().check(wish, Dns().inspect(wish, machine))) == []
+
+
+# -- what others ask ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("a", "aaaa", "proxied", "no_address"),
+    [
+        (ok(V4), NODATA, (), False),
+        (ok(V4, CLOUD4), ok(CLOUD6), (CLOUD4, CLOUD6), False),
+        (ok(CLOUD4), SILENT, (CLOUD4,), False),
+        (ok(V4), SILENT, None, False),
+        (NODATA, GONE, (), True),
+        (NODATA, SERVFAIL, None, False),
+    ],
+)
+def test_the_records_of_a_name(a: Records, aaaa: Records, proxied: tuple[str, ...] | None, no_address: bool) -> None:
+    machine = World(cached={(NAME, "A"): a, (NAME, "AAAA"): aaaa})
+    found = records.of(machine, [NAME, NAME, "hermes.local"])
+    assert found == {NAME: records.NameRecords(a, aaaa), "hermes.local": records.NameRecords()}
+    assert found[NAME].cloudflare == proxied
+    assert sorted(machine.asked) == [Query(NAME, "A"), Query(NAME, "AAAA")], "once, and never for private names"
+    assert records.has_no_address(machine, NAME) is no_address
+
+
+def test_the_public_address_is_one_that_the_internet_can_reach() -> None:
+    assert public_address(World(interfaces=("10.0.0.5", V4, V6))) == V4
+    assert public_address(World(interfaces=NAT)) == ""
+
+
+def test_a_wait_helps_where_only_dns_blocks_and_ends_when_it_does_not() -> None:
+    machine = world((), ())
+    blocking = still_blocking(answers(), machine)
+    assert codes(blocking) == ["dns.missing"]
+    assert only_dns_blocks(blocking)
+    assert only_dns_blocks([*blocking, note("ports.x", "", "", "")])
+    assert not only_dns_blocks([*blocking, block("ports.x", "", "", "")])
+    assert not only_dns_blocks([])
+    machine.zone[(NAME, "A")] = ok(V4)
+    machine.cached = {(NAME, "A"): GONE}  # the resolver's cache only warns
+    assert still_blocking(answers(), machine) == []
 
 
 # -- the quick look -------------------------------------------------------------------------------------------------

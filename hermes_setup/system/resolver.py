@@ -1,4 +1,4 @@
-"""Queries to name servers, one at a time: what was said, or in which way nothing was.
+"""Queries to name servers, one at a time: what the server answered, or how the look-up failed.
 
 The UDP socket is ours, because a *connected* one reports at once that no one is there (ICMP errors, udp(7)), and in a dead
 network that is the difference between now and the deadline. Everything else is dnspython's.
@@ -39,9 +39,9 @@ def lookup(  # noqa: PLR0913 - name and kind, the rest by its name
     servers = own_servers(resolv_conf)
     for number, each in enumerate(servers):
         share = (deadline - time.monotonic()) / (len(servers) - number)
-        said = _query(name, kind, each, port, time.monotonic() + share)
-        last = Records(said.status, said.values, said.ttl)
-        if said.status in DEFINITE:
+        reply = _query(name, kind, each, port, time.monotonic() + share)
+        last = Records(reply.status, reply.values, reply.ttl)
+        if reply.status in DEFINITE:
             break
     return last
 

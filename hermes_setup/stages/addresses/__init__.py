@@ -1,1 +1,1 @@
-"""Which addresses the dashboard opens to."""
+"""The addresses that may open the dashboard, or send webhooks."""

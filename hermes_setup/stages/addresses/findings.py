@@ -41,12 +41,12 @@ def proxies(each: AllowList, trusted_proxies: Sequence[str], behind_balancer: st
     """What is between the visitor and nginx, and whether nginx sees the visitor's own address."""
     if each.cloudflare:
         return [_cloudflare(each)]
-    everybody = [text for text in trusted_proxies if _is_everybody(text)]
-    if everybody:
+    everyone = [text for text in trusted_proxies if _is_everyone(text)]
+    if everyone:
         return [
             block(
                 "addresses.spoofable",
-                f"nginx lets anyone say which address they come from (set_real_ip_from {everybody[0]}).",
+                f"nginx lets anyone say which address they come from (set_real_ip_from {everyone[0]}).",
                 "Anyone who sends the right header could pretend to be an allowed "
                 f"{'sender of webhooks' if each.of_webhooks else 'address'}.",
                 "List only your proxy's addresses there. Find it: sudo nginx -T | grep -n set_real_ip_from",
@@ -87,7 +87,7 @@ def _cloudflare(each: AllowList) -> Finding:
     )
 
 
-def everybody_allowed(each: AllowList) -> list[Finding]:
+def everyone_allowed(each: AllowList) -> list[Finding]:
     """The list has all of a family in it."""
     versions = sorted({network.version for network in networks(each.allow) if network.prefixlen == 0})
     if not versions:
@@ -136,7 +136,7 @@ def one_family_only(each: AllowList) -> list[Finding]:
 
 
 def single_ipv6(allow: Sequence[str]) -> list[Finding]:
-    """A note about IPv6 addresses that stand alone in the dashboard's list. Those of a VPN (RFC 4193) stay as they are."""
+    """A note about single IPv6 addresses in the dashboard's list. Those of a VPN (RFC 4193) do not change."""
     single = [network for network in networks(allow) if network.version == 6 and network.prefixlen == 128]
     addresses = [
         network.network_address
@@ -157,8 +157,8 @@ def single_ipv6(allow: Sequence[str]) -> list[Finding]:
     ]
 
 
-def _is_everybody(text: str) -> bool:
-    """True for a network of all addresses; host names and unix: are somebody's."""
+def _is_everyone(text: str) -> bool:
+    """True for a network of all addresses; host names and unix: are not."""
     try:
         return ipaddress.ip_network(text, strict=False).prefixlen == 0
     except ValueError:

@@ -44,7 +44,7 @@ class _Endpoint:
 
 
 def find(host: Host) -> SshSession | None:
-    """The session, None where there is none: a console, cron, a container; or where nobody can tell which it is."""
+    """The session, None where there is none: a console, cron, a container; or where it is not clear which one it is."""
     named = next((pair for pid in ancestor_pids(host) if (pair := _connection_in_environment(host, pid))), None)
     if named is None:
         return None

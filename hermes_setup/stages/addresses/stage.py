@@ -1,7 +1,7 @@
 """The addresses that may open the dashboard, or send webhooks. The lists are part of the site; here they are checked.
 
-Three things make a trap of a list: it leaves out the one who is making it, nginx does not see the visitor's own address,
-or the visitor comes over the other family. The webhooks' list is judged by the name under which they are served.
+Three things make a list a trap: it leaves out the person who is making it, nginx does not see the visitor's own address,
+or the visitor connects over the other family. The webhooks' list is checked for the name under which they are served.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ SITE = "/etc/nginx/sites-available/hermes"
 
 @dataclass(frozen=True)
 class Facts:
-    """What decides whether the list does what its maker means."""
+    """What decides whether the lists do what they are meant to."""
 
     session: SshSession | None
     current: tuple[str, ...]  # the dashboard's list in the site that is there now
     cloudflare: tuple[str, ...]  # the name's addresses that are Cloudflare's
     ipv6: tuple[str, ...]  # the name's IPv6 addresses
-    trusted_proxies: tuple[str, ...]  # whose word about a visitor's address nginx takes in all sites
-    behind_balancer: str  # a file whose server is told addresses by a load balancer, "" for none
+    trusted_proxies: tuple[str, ...]  # from which nginx takes a visitor's address, in all sites
+    behind_balancer: str  # a file whose server block gets addresses from a load balancer (proxy_protocol), "" for none
     webhooks_cloudflare: tuple[str, ...] = ()  # of the name under which the webhooks are served, where they have a list
     webhooks_ipv6: tuple[str, ...] = ()
 
@@ -75,7 +75,7 @@ class Addresses:
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
-        """The lists turn nobody away by accident, and let nobody in by a forged address."""
+        """The lists turn no one away by accident, and let no one in by a forged address."""
         lists = _lists(answers, facts)
         found: list[Finding] = []
         if answers.allow:
@@ -88,7 +88,7 @@ class Addresses:
                 of_proxies = findings.proxies(each, facts.trusted_proxies, facts.behind_balancer)
                 found += [finding for finding in of_proxies if (finding.code, finding.what) not in known]
         for each in lists:
-            found += [*findings.everybody_allowed(each), *findings.one_family_only(each)]
+            found += [*findings.everyone_allowed(each), *findings.one_family_only(each)]
         return [*found, *findings.single_ipv6(answers.allow)]
 
     def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:  # noqa: ARG002 - a stage's shape

@@ -1,7 +1,8 @@
 """Which proxies nginx takes a visitor's address from: Cloudflare's, while the name points there.
 
 nginx compares the address of the connection, which behind a proxy is the proxy's own (docs: ngx_http_realip_module,
-CF-Connecting-IP). While DNS does not answer, all stays as it was: a list that forgets its proxy for a moment turns everybody away.
+CF-Connecting-IP). While DNS does not answer, all stays as it was: a list that
+forgets its proxy for a moment turns everyone away.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from hermes_setup.stages.dns import cloudflare, records
 
 
 def for_dashboard(answers: Answers, host: Host, site: str) -> tuple[str, ...]:
-    """The networks for the dashboard's server block; () where no list goes by a visitor's address. `site`: its text now."""
+    """The networks for the dashboard's server block; () where no list needs a visitor's address. `site`: its text now."""
     listed = answers.allow or webhooks_domain(answers) == answers.domain
     return _networks(answers.domain, host, site) if listed else ()
 

@@ -1,1 +1,1 @@
-"""The DNS records of the names, and whether they lead to this server."""
+"""The DNS records of the names, and whether they point to this server."""

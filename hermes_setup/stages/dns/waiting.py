@@ -11,13 +11,13 @@ from hermes_setup.stages.dns.stage import Dns
 
 
 def only_dns_blocks(findings: Sequence[Finding]) -> bool:
-    """True when only DNS blocks: once somebody sets a record elsewhere, it does not any more."""
+    """True when only DNS blocks: that ends by itself once a record is set elsewhere."""
     blocks = [finding for finding in findings if finding.severity is Severity.BLOCK]
     return bool(blocks) and all(finding.code.startswith("dns.") for finding in blocks)
 
 
 def still_blocking(answers: Answers, host: Host) -> list[Finding]:
-    """What of DNS blocks now. The zone's own name servers are asked, so no cache stands between."""
+    """What of DNS blocks now. The zone's own name servers are asked, past every cache."""
     dns = Dns()
     findings = dns.check(answers, dns.inspect(answers, host))
     return [finding for finding in findings if finding.severity is Severity.BLOCK]

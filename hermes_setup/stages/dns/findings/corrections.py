@@ -36,7 +36,7 @@ def corrections(check: NameCheck, wrong: tuple[str, ...]) -> str:
 
 
 def _correction(check: NameCheck, wrong: tuple[str, ...], usable: str | None) -> str:
-    """For one family: `usable` is the address of this server that may stand in a record."""
+    """For one family: `usable` is the address of this server to put into a record, if there is one."""
     version = ip_version(wrong[0])
     right = any(check.is_ours(each) and ip_version(each) == version for each in check.addresses)
     if usable and usable not in check.addresses and not right:

@@ -35,8 +35,8 @@ class NameCheck:
     def _compare_servers(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The name servers that still have old records, and the addresses that count.
 
-        Where some servers give only addresses of ours and others do not, the right ones are the newer ones: nobody sets
-        a record to this server by mistake.
+        Where some servers give only addresses of ours and others do not, the right ones are the newer ones: no one
+        sets a record to this server by mistake.
         """
         by_server: dict[str, list[Records]] = {}
         for family in self.families:
@@ -70,7 +70,7 @@ class NameCheck:
         return any(ip_version(address) == version for address in (*public, *self.preferred()))
 
     def may_be_nat(self, version: int) -> bool:
-        """True when this server may have a public address of that family which nobody could tell."""
+        """True when this server may have a public address of that family that could not be found out."""
         if self.given or any(ip_version(address) == version and is_public(address) for address in self.ours):
             return False
         # Address translation is rare for IPv6, and a private IPv6 address common: every VPN gives one.
@@ -78,7 +78,7 @@ class NameCheck:
         return private or not self.facts.interfaces
 
     def zone_name(self) -> str:
-        """A name for the domain as a whole, good enough for talk."""
+        """The domain as a whole, for messages: the name without its first label, unless that leaves a top-level domain."""
         return ".".join(self.name.split(".")[-2:]) if self.name.count(".") == 1 else self.name.partition(".")[2]
 
     def finding(self, code: str, severity: Severity, what: str, why: str, do: str, evidence: str = "") -> Finding:  # noqa: PLR0913, PLR0917 - the fields of a Finding

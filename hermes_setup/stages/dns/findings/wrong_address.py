@@ -60,7 +60,7 @@ def one_wrong(check: NameCheck, right: tuple[str, ...], wrong: tuple[str, ...]) 
     return check.finding(
         "dns.one-wrong",
         check.block,
-        f"{check.label} points to this server ({all_of(right)}), but also to {all_of(wrong)}, which is not this server.",
+        f"{check.label} points to this server ({all_of(right)}), but also to another machine ({all_of(wrong)}).",
         why,
         f"{corrections(check, wrong)}{then_run_again(check)}{if_it_is_ours(check)}",
     )
@@ -99,7 +99,7 @@ def private_address(check: NameCheck, private: tuple[str, ...]) -> Finding:
     return check.finding(
         "dns.private",
         check.block,
-        f"{check.label} points to {all_of(private)}, which only works inside a private network.",
+        f"{check.label} points to {all_of(private)}, only valid inside a private network.",
         "No one can reach such an address from the internet, including the certificate authority.",
         f"{corrections(check, private)}{then_run_again(check)}",
     )

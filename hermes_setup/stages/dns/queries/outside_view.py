@@ -1,4 +1,4 @@
-"""This server's addresses as others see them: names whose records are the address of whoever asks."""
+"""This server's addresses as others see them: names whose records are the address that asks for them."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def ask_all(host: Host, plan: QueryPlan, seconds: float) -> QueryPlan:
     """The plan with every reply that it wanted, or with those that came within `seconds`.
 
     Each query has a thread of its own, which is left behind when the time is over: it ends by the look-up's own
-    deadline, and keeps nobody from leaving the program.
+    deadline, and does not keep the program from ending.
     """
     inbox: Inbox = queue.SimpleQueue()
     known: dict[Query, Records] = {}
