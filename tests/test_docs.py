@@ -18,7 +18,6 @@ from hermes_setup.answers.file import KEYS, USER_KEYS, read_table
 from hermes_setup.host import ABSENT, File
 from hermes_setup.nginx import quoting
 from hermes_setup.stages.certificate import lineages, self_signed
-from hermes_setup.stages.certificate import stage as certificate
 from hermes_setup.stages.hermes import unit
 from hermes_setup.stages.renewal import hook
 from hermes_setup.stages.site import facts, placing
@@ -217,7 +216,7 @@ def test_each_path_that_is_written_is_on_the_page_of_files(path: str) -> None:
 @pytest.mark.parametrize(
     ("words", "where"),
     [
-        (f"{certificate.DAYS} days", "docs/reference/files.md"),
+        (f"{self_signed.DAYS} days", "docs/reference/files.md"),
         (f"{passwords.ROUNDS:,}", "docs/explanation/performance.md"),
         (f"{passwords.SHORTEST} characters", "docs/reference/answers.md"),
         (f"{passwords.LONGEST} bytes", "docs/reference/answers.md"),

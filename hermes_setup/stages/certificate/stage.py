@@ -7,16 +7,13 @@ from datetime import datetime
 
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.issuer import ca_name
-from hermes_setup.engine.changes import Change, Place, Run
+from hermes_setup.engine.changes import Change, Run
 from hermes_setup.engine.findings import Finding, block, warn
-from hermes_setup.host import Folder, Host
+from hermes_setup.host import Host
 from hermes_setup.stages.certificate import certbot, lineages, rate_limits, refusals, self_signed, serving
 from hermes_setup.stages.certificate.lineages import Lineage
 from hermes_setup.stages.certificate.serving import Served
 from hermes_setup.values import dataclass
-
-DAYS = 825
-"""Lifetime of a self-signed certificate: the longest that Apple's systems accept (support.apple.com/103769)."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ class Certificate:
             return ()
         reason = f" ({'; '.join(facts.reasons)})" if facts.reasons else ""
         if answers.issuer.self_signed:
-            return _make_self_signed(answers, facts, reason)
+            return self_signed.make(answers, facts.number, serving.fact_name(answers), reason)
         more: list[str] = []
         if facts.replaces:
             # certbot asks before it changes the names of a lineage, unless told to (main.py, _ask_user_to_confirm_new_names)
@@ -204,20 +201,3 @@ def _certbot(facts: Facts) -> list[Finding]:
         for name in facts.damaged
     ]
     return found
-
-
-def _make_self_signed(answers: Answers, facts: Facts, reason: str) -> Sequence[Change]:
-    folder = f"{self_signed.FOLDER}/{answers.domain}/{facts.number}"
-    # The name is in subjectAltName only: a common name holds 64 characters at most (X.520), a domain 253.
-    names = ",".join(f"DNS:{name}" for name in answers.names)
-    argv = (
-        *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-sha256"),
-        *("-days", str(DAYS), "-subj", "/O=hermes-setup/CN=self-signed", "-addext", f"subjectAltName={names}"),
-        *("-addext", "basicConstraints=critical,CA:FALSE", "-addext", "extendedKeyUsage=serverAuth"),
-        *("-keyout", f"{folder}/privkey.pem", "-out", f"{folder}/fullchain.pem"),
-    )
-    why = f"make a self-signed certificate for {DAYS} days{reason}"
-    return (
-        Place(folder, Folder(0o700), "for the new certificate and its key"),
-        Run(argv, why, gives=serving.fact_name(answers), irreversible=True, seconds=60),
-    )
