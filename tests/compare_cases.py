@@ -25,6 +25,10 @@ EXPECTED: Mapping[str, str] = {
     # unused or effects; or notes:PATH, sites:NAME.
     "conversations/menu, check/1:*": '"Check everything" leads back to the menu',
     "conversations/menu of a blocked machine: show, stop/1:*": '"Check everything" leads back to the menu',
+    "conversations/apply, asked/1:*": '"<" at the first question asks it again, it does not end with 255',
+    "conversations/users remove bob, name/1:*": '"<" at the first question asks it again, it does not end with 255',
+    "conversations/users remove bob, name/notes:(log)": '"<" at the first question asks it again, it does not end with 255',
+    "conversations/menu, certificate/1:screen": "gone back to, a question offers what was chosen",
 }
 
 GOOD = "correct horse battery"
