@@ -16,9 +16,9 @@ from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.file import read_table, to_toml
 from hermes_setup.answers.issuer import Issuer
 from hermes_setup.answers.networks import parse_allow, parse_network, permits
-from hermes_setup.answers.platforms import parse_endpoints
 from hermes_setup.answers.table import from_json, to_json
 from hermes_setup.answers.user import User
+from hermes_setup.answers.webhook_platforms import parse_endpoints
 from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.engine.findings import Severity
 from hermes_setup.errors import WrongInput

@@ -13,9 +13,9 @@ from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.file import read_table, to_toml
 from hermes_setup.answers.issuer import Issuer, parse_email
 from hermes_setup.answers.merge import merged
-from hermes_setup.answers.platforms import parse_endpoints
 from hermes_setup.answers.table import FIELDS, NOTES, from_json, to_json
 from hermes_setup.answers.user import User, parse_user
+from hermes_setup.answers.webhook_platforms import parse_endpoints
 from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.errors import WrongInput
 from hermes_setup.values import replace

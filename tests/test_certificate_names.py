@@ -8,8 +8,8 @@ from certificates import NAME, Server
 from certificates import answers as wish
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.domain import Domain
-from hermes_setup.answers.platforms import parse_endpoints
 from hermes_setup.answers.user import User
+from hermes_setup.answers.webhook_platforms import parse_endpoints
 from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.stages.certificate import serving
 from hermes_setup.stages.certificate.stage import Certificate

@@ -13,7 +13,7 @@ from certificates import Server
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.issuer import Issuer
-from hermes_setup.answers.platforms import parse_endpoints
+from hermes_setup.answers.webhook_platforms import parse_endpoints
 from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.engine.findings import Finding, Severity, block, note
 from hermes_setup.host import ABSENT, File, Link, Node, Ran, Records

@@ -11,8 +11,8 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.backend import Backend
 from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.issuer import Issuer
-from hermes_setup.answers.platforms import parse_endpoints
 from hermes_setup.answers.user import User
+from hermes_setup.answers.webhook_platforms import parse_endpoints
 from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.questions.menu import Intent, Visit, menu
 from hermes_setup.questions.prompt import BACK, Back

@@ -9,7 +9,7 @@ import pytest
 from certificates import NAME, Server
 from certificates import answers as wish
 from hermes_setup.answers.domain import Domain
-from hermes_setup.answers.platforms import parse_endpoints
+from hermes_setup.answers.webhook_platforms import parse_endpoints
 from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.host import File, Request, Response
 from hermes_setup.stages.proof import BrowserVisit

@@ -13,8 +13,8 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.backend import Backend
 from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.issuer import Issuer
-from hermes_setup.answers.platforms import parse_endpoints
 from hermes_setup.answers.user import User
+from hermes_setup.answers.webhook_platforms import parse_endpoints
 from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.errors import WrongInput
 from hermes_setup.questions.conversation import ALL, next_question, review, walk

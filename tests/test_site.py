@@ -14,8 +14,8 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.backend import DEFAULT_BACKEND, Backend
 from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.issuer import Issuer
-from hermes_setup.answers.platforms import parse_endpoints
 from hermes_setup.answers.user import User
+from hermes_setup.answers.webhook_platforms import parse_endpoints
 from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.engine.changes import Change, Place, Probe, Run, Stamp
 from hermes_setup.engine.findings import Severity

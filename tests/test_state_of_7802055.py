@@ -16,8 +16,8 @@ from hermes_setup.answers.backend import Backend
 from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.file import read_table, to_toml
 from hermes_setup.answers.issuer import Issuer
-from hermes_setup.answers.platforms import PLATFORMS, Endpoint
 from hermes_setup.answers.user import User
+from hermes_setup.answers.webhook_platforms import PLATFORMS, Endpoint
 from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.digests import digest
 from hermes_setup.engine.changes import Change, Place, Run, Stamp

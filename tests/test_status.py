@@ -10,8 +10,8 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.backend import Backend as Place
 from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.issuer import Issuer
-from hermes_setup.answers.platforms import parse_endpoints
 from hermes_setup.answers.user import User
+from hermes_setup.answers.webhook_platforms import parse_endpoints
 from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.host import ABSENT, Listener
 from hermes_setup.questions.conversation import review

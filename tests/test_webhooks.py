@@ -11,7 +11,7 @@ from certificates import answers as wish
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.backend import Backend
 from hermes_setup.answers.domain import Domain
-from hermes_setup.answers.platforms import parse_endpoints
+from hermes_setup.answers.webhook_platforms import parse_endpoints
 from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.engine.findings import Severity
 from hermes_setup.host import Listener, Ran, Request, Response

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from hermes_setup.answers.platforms import DASHBOARD_PORT
+from hermes_setup.answers.webhook_platforms import DASHBOARD_PORT
 from hermes_setup.errors import WrongInput
 from hermes_setup.values import dataclass
 

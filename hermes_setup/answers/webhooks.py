@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hermes_setup.answers.domain import Domain
-from hermes_setup.answers.platforms import Endpoint
+from hermes_setup.answers.webhook_platforms import Endpoint
 from hermes_setup.errors import WrongInput
 from hermes_setup.values import dataclass
 

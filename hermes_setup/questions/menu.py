@@ -13,8 +13,8 @@ from typing import Literal
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.backend import Backend
 from hermes_setup.answers.issuer import ca_name
-from hermes_setup.answers.platforms import Endpoint
 from hermes_setup.answers.user import User
+from hermes_setup.answers.webhook_platforms import Endpoint
 from hermes_setup.errors import WrongInput
 from hermes_setup.phrases import listed
 from hermes_setup.questions import addresses, hermes, webhooks

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.domain import Domain
-from hermes_setup.answers.platforms import Endpoint, parse_endpoints
+from hermes_setup.answers.webhook_platforms import Endpoint, parse_endpoints
 from hermes_setup.answers.webhooks import Webhooks, webhooks_host
 from hermes_setup.errors import WrongInput
 from hermes_setup.questions.draft import Draft, Known

@@ -7,7 +7,7 @@ from typing import Literal
 
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.backend import DEFAULT_BACKEND, Backend
-from hermes_setup.answers.platforms import PLATFORMS, Endpoint
+from hermes_setup.answers.webhook_platforms import PLATFORMS, Endpoint
 from hermes_setup.engine.changes import Change
 from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.host import Host, Listener, Request
