@@ -1,4 +1,4 @@
-"""The words of a command, read by argparse; what is wrong with them is told with what to type instead."""
+"""The words of a command, read by argparse. An error says what is wrong, and what to type instead."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Parser(argparse.ArgumentParser):
             self.takes_files.append(action)
 
     def word(self, name: str, text: str) -> None:
-        """A word that may be missing: then it is "". Who needs it says so in words of its own."""
+        """A word that may be missing: then it is "". A command that needs it says so itself."""
         self.words.append(name)
         self.add_argument(name, metavar=name.upper(), nargs="?", default="", help=text)
 
     def read(self, argv: list[str]) -> argparse.Namespace:
-        """The arguments. Raises WrongInput; what stands behind "--" is no flag, whatever it begins with."""
+        """The arguments. What comes after "--" is not a flag, even if it starts with "-". Raises WrongInput."""
         cut = argv.index("--") if "--" in argv else len(argv)
         try:
             found, more = self.parse_known_intermixed_args(argv[:cut])

@@ -84,7 +84,7 @@ class Listener:
 
 @dataclass(frozen=True)
 class Ran:
-    """How a command ended. 127: there is no such command; 124: it gave no answer in time (as timeout(1) has it)."""
+    """How a command ended. 127: there is no such command; 124: it did not end in time (as in timeout(1))."""
 
     code: int
     out: str
@@ -98,7 +98,7 @@ class Ran:
 
 @dataclass(frozen=True)
 class Records:
-    """What DNS said. `status` is "ok", "nodata", "nxdomain", "servfail", "refused", "timeout" or "error".
+    """What DNS answered. `status` is "ok", "nodata", "nxdomain", "servfail", "refused", "timeout" or "error".
 
     `values` are in presentation form (addresses, `0 issue "letsencrypt.org"`, names with a final dot); `ttl` in seconds;
     `server` is the address that answered, "" for the machine's own resolver.
@@ -115,7 +115,7 @@ class Request:
     """One HTTP request to one address: connect to `address`:`port`, with `name` as SNI and (unless given) as Host.
 
     `tls` without `verify` accepts any certificate: the page is our own, and whether browsers trust its certificate is
-    asked elsewhere. Redirects are not followed.
+    checked elsewhere. Redirects are not followed.
     """
 
     address: str
@@ -131,13 +131,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """What was answered. `status` 0: nothing, and `error` says why ("refused", "timeout", or the system's words)."""
+    """What was answered. `status` 0: nothing was, and `error` says why ("refused", "timeout", or the system's words)."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     body: bytes = field(default=b"", repr=False)
     error: str = ""
-    certificate: bytes = field(default=b"", repr=False)  # DER, as the server showed it; b"" without TLS
+    certificate: bytes = field(default=b"", repr=False)  # DER, as the server sent it; b"" without TLS
 
     def header(self, name: str) -> str:
         """The first header of that name (any case), "" where there is none."""
@@ -157,7 +157,7 @@ class Files(Protocol):
 
 
 class Host(Files, Protocol):
-    """Reads. None of these changes anything on the machine; each ends by its deadline."""
+    """Reads. None of these changes anything on the machine; each ends within its deadline."""
 
     def ask(self, argv: Sequence[str], *, seconds: float = 4.0) -> Ran:
         """Run a command that only reads, with an empty stdin and LC_ALL=C.UTF-8."""
@@ -189,10 +189,10 @@ class Host(Files, Protocol):
 
 
 class System(Host, Protocol):
-    """Reads and writes. Only the engine and the changes it applies get hold of one."""
+    """Reads and writes. Only the engine and the changes it applies are given one."""
 
     def put(self, path: str, node: Node) -> None:
-        """Make path hold exactly that node, durably, and at no moment half of it (write beside, fsync, rename).
+        """The path holds exactly that node, durably, and never half of it (write beside, fsync, rename).
 
         Missing folders above it are made (root, 0755). Raises HermesSetupError where the machine refuses.
         """
@@ -207,13 +207,13 @@ class System(Host, Protocol):
         env: Mapping[str, str] | None = None,
         seconds: float = 600.0,
     ) -> Ran:
-        """Run a command that changes something; raises CommandFailed on any status but 0."""
+        """The command, which changes something, was run. Raises CommandFailed on any status but 0."""
         ...
 
     def wait(self, condition: Callable[[], bool], *, seconds: float) -> bool:
-        """True as soon as the condition holds; False when it still does not after that long."""
+        """True as soon as the condition holds, False if it does not within that time."""
         ...
 
     def touches(self) -> bool:
-        """True when what is done here really happens; False where it only stays in memory."""
+        """True where what is done here really happens, False where it stays in memory."""
         ...

@@ -112,12 +112,12 @@ def _failed(error: Exception, session: Session) -> int:
 
 def _open_streams() -> None:
     """stdin and stderr are there, if the caller closed them; data on stdout is UTF-8."""
-    if sys.stdin is None:  # nobody is there, and nothing can be read
+    if sys.stdin is None:  # no one is there, and nothing can be read
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - until the end
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - likewise
     if reconfigure := getattr(sys.stdout, "reconfigure", None):
-        # whatever the terminal's locale; but names in files that others wrote may be none
+        # whatever the terminal's locale; but names in files that others wrote may not be UTF-8
         reconfigure(encoding="utf-8", errors="surrogateescape")
 
 

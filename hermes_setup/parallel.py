@@ -1,6 +1,6 @@
-"""Several looks at once: each in a thread of its own, and all of them waited for.
+"""Several calls at once, each in a thread of its own.
 
-Not concurrent.futures: that brings logging and a search for who else runs, which takes longer than a stage's look.
+Not concurrent.futures: it loads logging and more, which takes longer than what a stage looks at.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ S = TypeVar("S")
 
 
 class Task(Generic[T]):
-    """What a call returns, or raises, once it has ended. The thread ends by itself; nobody who leaves waits for it."""
+    """What a call returns, or raises, once it has ended. A process that ends does not wait for its thread."""
 
     def __init__(self, call: Callable[[], T]) -> None:
-        """The call has begun when this returns."""
+        """The call has started when this returns."""
         self._call = call
         self._value: Any = None
         self._error: BaseException | None = None
@@ -32,7 +32,7 @@ class Task(Generic[T]):
         self._ended.set()
 
     def wait(self) -> None:
-        """It has ended, in whichever way."""
+        """It has returned or raised."""
         self._ended.wait()
 
     def value(self) -> T:
@@ -49,7 +49,7 @@ def in_parallel(call: Callable[[S], T], each: Iterable[S]) -> tuple[T, ...]:
     each = tuple(each)
     if len(each) == 1:
         return (call(each[0]),)
-    begun = [Task(lambda one=one: call(one)) for one in each]  # type: ignore[misc]  # a default that binds
-    for later in begun:
-        later.wait()
-    return tuple(later.value() for later in begun)
+    tasks = [Task(lambda one=one: call(one)) for one in each]  # type: ignore[misc]  # a default that binds
+    for task in tasks:
+        task.wait()
+    return tuple(task.value() for task in tasks)

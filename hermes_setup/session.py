@@ -1,4 +1,4 @@
-"""What one run of the program carries: handed through, so that no module has to remember anything.
+"""What one run of the program carries. It is passed along, so that no module has to remember anything.
 
 Session     the options, the state, the machine, the screen, and what is under way
 Outcome     how a command, or a part of it, ended; only `main` makes an exit code of it
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 class Outcome(Enum):
-    """How something ended that did not fail."""
+    """How something ended without an error."""
 
-    DONE = "what was wanted holds, and that took changes"
+    DONE = "changes were made, and what was wanted holds"
     NOTHING_TO_DO = "what was wanted held already"
     SHOWN = "what was asked for is on the screen; nothing was to be changed"
-    FOUND = "what was found wants attention: changes that are pending, or findings"
+    FOUND = "something needs attention: pending changes, or findings"
     DECLINED = "the user said no"
     BLOCKED = "a check blocks, and the user stopped there"
     FAILED = "a stage of a rehearsal failed"
@@ -40,29 +40,29 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked of this run alone. None of it is an answer, and none is kept."""
+    """The flags of this run. They are not answers, and not kept."""
 
     dry: bool = False  # show every change, make none
-    check: bool = False  # the same, and say by the outcome whether there is any
-    yes: bool = False  # agreed beforehand
+    check: bool = False  # the same, and the outcome says whether there is any
+    yes: bool = False  # the user agreed beforehand
     lockout: bool = False  # the allowed addresses may leave out the one that this ssh session comes from
 
 
 @dataclass(frozen=True)
 class UnderWay:
-    """Changes are being made: which step, and which ones are done. It grows as they are."""
+    """Changes are being made: which step is running, and which are done. It grows with them."""
 
-    steps: list[str] = field(default_factory=list)  # all that were started; the last one is at work
+    steps: list[str] = field(default_factory=list)  # all that were started; the last one is running
     done: list[str] = field(default_factory=list)  # those that changed something, and hold
 
     @property
     def now(self) -> str:
-        """The step that is at work."""
+        """The step that is running."""
         return self.steps[-1] if self.steps else "the first step"
 
 
 class Session:
-    """One run, from its words to its end. What costs time to load is made when it is first needed."""
+    """One run, from its arguments to its end. What takes time to load is made when it is first needed."""
 
     def __init__(self, argv: Sequence[str] = ()) -> None:
         self.argv = tuple(argv)
@@ -71,9 +71,9 @@ class Session:
         self.under_way: UnderWay | None = None
         """None before the first change, and again once all are made."""
         self.finished = False
-        """True once all that a changing run was to do is done, and only its last words are left."""
+        """True once all changes are made, and only the end is to be shown."""
         self.answers_kept = False
-        """True once each answer is on the disk as it is given: after ^C only the rest is asked."""
+        """True where each answer is saved as it is given: after ^C only the rest is asked."""
 
     @cached_property
     def interactive(self) -> bool:
@@ -84,7 +84,7 @@ class Session:
 
     @cached_property
     def state(self) -> State:
-        """The program's notes."""
+        """The program's own state on the disk."""
         from hermes_setup.state.store import State
 
         return State()
@@ -98,7 +98,7 @@ class Session:
 
     @cached_property
     def screen(self) -> Screen:
-        """What is drawn on: one for the whole run, so that no finding is shown twice."""
+        """One for the whole run, so that no finding is shown twice."""
         from hermes_setup.ui.screen import Screen
 
         return Screen()
@@ -111,24 +111,24 @@ class Session:
 
     @cached_property
     def asker(self) -> Asker:
-        """Who is asked: one for the whole run, so that it introduces itself once."""
+        """One for the whole run, so that it introduces itself once."""
         from hermes_setup.ui.ask import asker
 
         return asker()
 
     @cached_property
     def renderer(self) -> Renderer:
-        """What fills in the templates; it knows what earlier runs gave."""
+        """Fills in the templates; it knows what earlier runs rendered."""
         from hermes_setup.nginx.render import Renderer
 
         return Renderer(self.state.rendered())
 
     def choose(self, **options: bool) -> None:
-        """These options hold from here on."""
+        """The run has these options from here on."""
         self.options = replace(self.options, **options)
 
     def need_root(self) -> None:
-        """Raises WrongInput, with the line to type, for anyone else."""
+        """Raises WrongInput, with the line to type, for any user but root."""
         if os.geteuid() == 0:
             return
         import shlex

@@ -18,16 +18,16 @@ else:
     from operator import attrgetter
 
     class FrozenInstanceError(AttributeError):
-        """Somebody tried to change a value."""
+        """A value can't be changed."""
 
     def dataclass(*, frozen: bool) -> Callable[[type], type]:
-        """The class decorator. `frozen` has to be True; it is there so that what is meant stands at each class."""
+        """The class decorator. `frozen` has to be True; it is written out so that each class says what it is."""
         if not frozen:
             raise TypeError("values are frozen")
         return _made
 
     def field(*, default: Any = ..., default_factory: Any = None, repr: bool = True, compare: bool = True) -> Any:  # noqa: A002 - its name there
-        """A field that has more to it than a default."""
+        """A field with more than a default."""
         return _Field(default, default_factory, repr, compare)
 
     def replace(value: Any, /, **changes: Any) -> Any:

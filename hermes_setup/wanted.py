@@ -1,4 +1,4 @@
-"""What a file of answers asks for, on the machine as it is."""
+"""What a file of answers asks for, merged with what is on this machine."""
 
 from __future__ import annotations
 

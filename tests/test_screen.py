@@ -220,7 +220,7 @@ def test_the_forecast_names_each_change_under_its_stage() -> None:
 
 def test_a_dry_run_shows_each_file_as_a_diff() -> None:
     paper = Paper()
-    show_forecast(paper.screen, doings((SITE, File(b"server {\n    listen 8080;\n}\n")), STAMP), diffs=True)
+    show_forecast(paper.screen, doings((SITE, File(b"server {\n    listen 8080;\n}\n")), STAMP, PROBE), diffs=True)
     assert paper.lines[2:] == [
         "    --- /etc/nginx/sites-available/hermes (now)",
         "    +++ /etc/nginx/sites-available/hermes (then)",
@@ -230,6 +230,7 @@ def test_a_dry_run_shows_each_file_as_a_diff() -> None:
         "    +    listen 80;",
         "     }",
         "  * /var/lib/hermes-setup/stamps/nginx: what nginx has loaded",
+        "  ? only in a real run: a token is fetched by name",
     ]
 
 
