@@ -1,4 +1,8 @@
-"""The log of runs that may change something: /var/log/hermes-setup.log."""
+"""The log of runs that may change something: /var/log/hermes-setup.log.
+
+No secret gets here, because what could carry one is never handed in: `Local.put` logs a file's path, never its content, and
+`Local.run` a command's words, never what it reads or prints; a password is in neither.
+"""
 
 from __future__ import annotations
 

@@ -106,11 +106,6 @@ def fingerprint(hashed: str) -> str:
     return hashlib.sha256(hashed.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def make_token() -> str:
-    """A new random value for a cookie or a token: 128 bits, in hex."""
-    return secrets.token_hex(16)
-
-
 def _sha512_crypt() -> Any:
     with warnings.catch_warnings():
         # passlib 1.7.4 imports the standard library's `crypt`, which 3.11 and 3.12 call deprecated; it has a fallback.

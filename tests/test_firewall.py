@@ -27,7 +27,7 @@ from hermes_setup.stages.firewall import (
     nftables_ruleset,
     ufw,
 )
-from hermes_setup.stages.firewall.filters import closed_ports
+from hermes_setup.stages.firewall.closed_ports import closed_ports
 from hermes_setup.stages.firewall.packets import Packet, default_route_interfaces
 from hermes_setup.stages.firewall.rules import Chain, Matches, Rule, evaluate
 from hermes_setup.stages.firewall.stage import Firewall

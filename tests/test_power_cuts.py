@@ -21,11 +21,11 @@ from hermes_setup.engine.rollback import NoJournal, put_back
 from hermes_setup.engine.stage import Step
 from hermes_setup.host import ABSENT, File, Folder, Link, Ran, Request, Response
 from hermes_setup.nginx import tree
-from hermes_setup.passwords import make_token
 from hermes_setup.stages.certificate.stage import Certificate
 from hermes_setup.stages.site import facts
 from hermes_setup.stages.site.stage import Site
 from hermes_setup.stages.users import cookies
+from hermes_setup.stages.users.cookies import make_token
 from hermes_setup.stages.users.stage import Users
 from hermes_setup.state import stamps
 from hermes_setup.state.journal import Journal

@@ -11,11 +11,11 @@ import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from hermes_setup.answers.allowed_addresses import parse_allow
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.backend import Backend
 from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.issuer import Issuer, parse_email
-from hermes_setup.answers.networks import parse_allow
 from hermes_setup.answers.user import User, parse_user
 from hermes_setup.answers.webhook_platforms import parse_endpoints
 from hermes_setup.answers.webhooks import Webhooks, webhooks_host

@@ -180,7 +180,7 @@ def _unless_copy_died(copy: Rehearsal) -> Iterator[None]:
 
 def reachable(addresses: Sequence[str]) -> tuple[str, ...]:
     """The first address of each family that the internet could reach. Behind NAT, where there is none: a made-up one."""
-    from hermes_setup.answers.networks import is_public
+    from hermes_setup.answers.allowed_addresses import is_public
 
     wide = [each for each in addresses if is_public(each)]
     four, six = [each for each in wide if ":" not in each], [each for each in wide if ":" in each]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hermes_setup.answers.allowed_addresses import parse_allow, permits
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.networks import parse_allow, permits
 from hermes_setup.errors import WrongInput
 from hermes_setup.questions.draft import Draft, Known
 from hermes_setup.questions.prompt import BACK, Asker, Back, Choice, Prompt, picked, settled

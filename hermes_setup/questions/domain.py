@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hermes_setup.answers.allowed_addresses import is_public
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.domain import Domain
-from hermes_setup.answers.networks import is_public
 from hermes_setup.errors import WrongInput
 from hermes_setup.questions.draft import Draft, Known
 from hermes_setup.questions.prompt import Asker, Prompt, says_yes

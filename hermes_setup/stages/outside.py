@@ -8,6 +8,7 @@ more for that name.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -19,7 +20,6 @@ from hermes_setup.engine.changes import Change, Probe, Stamp
 from hermes_setup.engine.findings import Finding, block, warn
 from hermes_setup.errors import CommandFailed
 from hermes_setup.host import ABSENT, File, Host, Request, Response, System
-from hermes_setup.passwords import make_token
 from hermes_setup.stages.certificate import certbot, lineages, refusals, serving
 from hermes_setup.stages.certificate.lineages import CHALLENGES
 from hermes_setup.state import stamps
@@ -82,7 +82,7 @@ class ChallengeToken:
 
     def __call__(self, system: System) -> Sequence[Finding]:
         """What is wrong, the worst first. The token is removed again."""
-        name, token = self.domain.ascii, make_token()
+        name, token = self.domain.ascii, secrets.token_hex(16)
         path = f"{CHALLENGES}/{token}"
         addresses = [a for kind in ("A", "AAAA") for a in system.dns(name, kind).values]
         try:

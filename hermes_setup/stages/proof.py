@@ -8,9 +8,9 @@ import secrets
 from collections.abc import Sequence
 
 from hermes_setup import digests
+from hermes_setup.answers.allowed_addresses import permits
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.domain import Domain
-from hermes_setup.answers.networks import permits
 from hermes_setup.engine.changes import Change, Probe, Stamp
 from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.host import File, Host, Request, Response, System

@@ -49,7 +49,7 @@ class Webhooks:
         if answers.backend is not None and not answers.backend.local:
             return Facts(tuple(Seen(endpoint, "platform") for endpoint in named))
         found = look(host, named)
-        from hermes_setup.stages.firewall.filters import closed_ports  # `listening` needs none of it
+        from hermes_setup.stages.firewall.closed_ports import closed_ports  # `listening` needs none of it
 
         closed = closed_ports(host, sorted({each.endpoint.port for each in found if each.exposed}))
         found = [replace(each, firewalled=each.endpoint.port in closed) for each in found]

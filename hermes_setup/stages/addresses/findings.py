@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
-from hermes_setup.answers.networks import networks, permits
+from hermes_setup.answers.allowed_addresses import networks, permits
 from hermes_setup.engine.findings import Finding, block, note
 from hermes_setup.stages.addresses.lists import AllowList, in_a_line
 from hermes_setup.stages.addresses.ssh import SshSession

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from hermes_setup.answers.allowed_addresses import is_public
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.networks import is_public
 from hermes_setup.host import File, Host, Records
 from hermes_setup.stages.certificate import serving
 from hermes_setup.stages.dns.facts import Facts, Family

@@ -14,7 +14,7 @@ from hermes_setup.engine.changes import Change, Place, Run
 from hermes_setup.engine.findings import Finding, note, warn
 from hermes_setup.host import Host
 from hermes_setup.phrases import ports_named
-from hermes_setup.stages.firewall.filters import Facts, look
+from hermes_setup.stages.firewall.closed_ports import Facts, look
 
 
 class Firewall:

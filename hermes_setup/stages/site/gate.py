@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from hermes_setup.answers.allowed_addresses import permits
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.networks import permits
 from hermes_setup.nginx import quoting
 from hermes_setup.stages.site.facts import Facts
 from hermes_setup.stages.users.cookies import GATE_FILE

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 
 from hermes_setup.host import File, Host
@@ -17,6 +18,11 @@ from hermes_setup.values import dataclass, field
 
 GATE_FILE = "/etc/nginx/hermes-gate.conf"
 REALM = "Hermes"
+
+
+def make_token() -> str:
+    """A new random value for a cookie: 128 bits, in hex."""
+    return secrets.token_hex(16)
 
 
 @dataclass(frozen=True)

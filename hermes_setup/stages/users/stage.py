@@ -10,7 +10,6 @@ from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.host import ABSENT, File, Host, Node, Special
 from hermes_setup.nginx import tree, trial
 from hermes_setup.nginx.render import Renderer
-from hermes_setup.passwords import make_token
 from hermes_setup.phrases import listed
 from hermes_setup.stages.users import cookies, htpasswd
 from hermes_setup.stages.users.cookies import GATE_FILE, Cookie
@@ -54,7 +53,7 @@ class Users:
             gate_file=host.look(GATE_FILE),
             group=(config if config.files else tree.DEBIAN_DEFAULT).group,
             gate_is_loaded_by=(GATE_FILE,) if GATE_FILE in config.files else (),
-            fresh=tuple(make_token() for _ in range(len(lines) + len(answers.users) + 1)),
+            fresh=tuple(cookies.make_token() for _ in range(len(lines) + len(answers.users) + 1)),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
@@ -75,7 +74,7 @@ class Users:
         lines = htpasswd.hashes(text)
         fresh = iter(facts.fresh)
         current = cookies.parse(_text(facts.gate_file))
-        wanted = cookies.wanted(lines, current, answers.revoked, lambda: next(fresh, None) or make_token())
+        wanted = cookies.wanted(lines, current, answers.revoked, lambda: next(fresh, None) or cookies.make_token())
         gate = File(cookies.render(wanted, self._renderer).encode("utf-8", "surrogateescape"), 0o600, secret=True)
         users = File(text.encode("utf-8", "surrogateescape"), 0o640, group=facts.group, secret=True)
         changes: list[Change] = []

@@ -5,7 +5,7 @@ only), network, process numbers, host name. `Rehearsal` stays outside and passes
 `Local` in there. The copy lives as long as the socket between the two is open: however this process ends, the kernel
 closes it, process 1 of the copy ends, and with it every process, mount and interface of the copy (pid_namespaces(7)).
 
-    copy.py       the process inside the copy, which answers the calls
+    inside.py     the process inside the copy, which answers the calls
     files.py      the copy's file systems
     network.py    the copy's network: addresses, firewall, taken ports
     internet.py   what is around it: name servers, and a certificate authority under Let's Encrypt's names
@@ -91,7 +91,7 @@ class Rehearsal:
             self._process = subprocess.Popen(
                 # killed with this process, even while it is stopped by SIGSTOP (prctl(2), PR_SET_PDEATHSIG)
                 ["setpriv", "--pdeathsig", "KILL", "unshare", *NAMESPACES, "--fork", "--kill-child", "--"]
-                + python("copy", str(theirs.fileno()), str(net), self._root),
+                + python("inside", str(theirs.fileno()), str(net), self._root),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hermes_setup.answers.networks import is_public
+from hermes_setup.answers.allowed_addresses import is_public
 from hermes_setup.phrases import all_of, duration
 from hermes_setup.stages.dns.findings.name_check import NameCheck
 from hermes_setup.stages.dns.names import ip_version

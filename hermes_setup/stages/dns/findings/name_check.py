@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 
+from hermes_setup.answers.allowed_addresses import is_public
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.networks import is_public
 from hermes_setup.engine.findings import Finding, Severity
 from hermes_setup.host import Records
 from hermes_setup.stages.dns.facts import DEFINITE, Facts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hermes_setup.answers.networks import is_public
+from hermes_setup.answers.allowed_addresses import is_public
 from hermes_setup.engine.findings import Finding
 from hermes_setup.phrases import all_of, any_of
 from hermes_setup.stages.dns.cloudflare import is_cloudflare

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hermes_setup.answers.networks import is_public
+from hermes_setup.answers.allowed_addresses import is_public
 from hermes_setup.host import Records
 from hermes_setup.stages.dns.names import ip_version, short_form
 from hermes_setup.stages.dns.queries.query import LATE, Query
