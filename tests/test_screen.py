@@ -27,13 +27,13 @@ from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.engine.loop import Blocked, StageFailed
 from hermes_setup.errors import CommandFailed, HermesSetupError, WrongInput
 from hermes_setup.host import ABSENT, File, Folder, Link, Node
-from hermes_setup.ui.command_line import command_line
 from hermes_setup.ui.diff import difference
 from hermes_setup.ui.end import show_doctor, show_done, show_error
 from hermes_setup.ui.forecast import show_forecast
 from hermes_setup.ui.json import doctor_json
 from hermes_setup.ui.screen import Screen
 from hermes_setup.ui.terminal import Terminal
+from hermes_setup.ui.typed_command import command_line
 from hermes_setup.values import replace
 
 PLAIN = Terminal(keyboard=False, screen=False, moves=False, unicode=True)

@@ -11,8 +11,8 @@ from hermes_setup.engine.findings import Finding, Severity
 from hermes_setup.engine.loop import Blocked, StageFailed
 from hermes_setup.errors import CommandFailed, HermesSetupError
 from hermes_setup.phrases import listed
-from hermes_setup.ui.command_line import command_line
 from hermes_setup.ui.phrases import count_of, trust_note
+from hermes_setup.ui.typed_command import command_line
 
 if TYPE_CHECKING:
     from hermes_setup.ui.screen import Screen

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from hermes_setup.engine.changes import Change, Place, Probe, Run, Stamp
 from hermes_setup.engine.events import Did, Doing, Event, Finished, Seen, Started
 from hermes_setup.host import File, Node
-from hermes_setup.ui.command_line import command_line, program_and_verb
 from hermes_setup.ui.diff import attributes, difference, is_secret, sign_and_style
+from hermes_setup.ui.typed_command import command_line, program_and_verb
 
 if TYPE_CHECKING:
     from hermes_setup.ui.screen import Screen

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from hermes_setup.engine.changes import Change, Place, Probe, Run, Stamp
 from hermes_setup.engine.findings import Finding
-from hermes_setup.ui.command_line import command_line
+from hermes_setup.ui.typed_command import command_line
 
 JSON_VERSION = 1
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from hermes_setup.answers.allowed_addresses import permits
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.domain import Domain
 from hermes_setup.nginx import quoting
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.stages.certificate.lineages import WEBROOT
-from hermes_setup.stages.site import gate, listens, pages, webhooks
+from hermes_setup.stages.site import listens, pages, webhooks
 from hermes_setup.stages.site.facts import Facts
+from hermes_setup.stages.users.cookies import GATE_FILE
+from hermes_setup.stages.users.htpasswd import USERS_FILE
 
 
 def site_text(answers: Answers, facts: Facts, renderer: Renderer) -> str:
@@ -31,7 +34,7 @@ def site_text(answers: Answers, facts: Facts, renderer: Renderer) -> str:
         refused_page=pages.refused(renderer),
         down_page=pages.down(renderer, facts.backend),
         **_tls(facts),
-        **gate.values(answers, facts),
+        **_access(answers, facts),
         **_webhooks(answers, facts),
     )
 
@@ -47,6 +50,18 @@ def _tls(facts: Facts) -> dict[str, object]:
         # OpenSSL 3.5 brought the hybrid with ML-KEM (its CHANGES.md); older ones refuse the name.
         "curves": f"X25519MLKEM768:{curves}" if facts.openssl >= (3, 5) else curves,
         "hsts": bool(served and served.trusted),
+    }
+
+
+def _access(answers: Answers, facts: Facts) -> dict[str, object]:
+    """What the template is given about who is asked for a password, and which addresses are refused before that."""
+    return {
+        "gate_file": GATE_FILE,
+        "users_file": USERS_FILE,
+        "origin": quoting.map_key(f"https://{answers.domain}"),
+        "allow": answers.allow,
+        "here": "" if not answers.allow or permits(answers.allow, "127.0.0.1") else "127.0.0.1",
+        "real_ip": facts.real_ip,
     }
 
 

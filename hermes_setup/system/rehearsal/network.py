@@ -17,7 +17,7 @@ from hermes_setup.errors import CommandFailed, HermesSetupError
 from hermes_setup.host import Listener
 from hermes_setup.system.local import Local
 from hermes_setup.system.processes import PATH
-from hermes_setup.system.rehearsal import internet, standins
+from hermes_setup.system.rehearsal import held_ports, internet
 from hermes_setup.system.rehearsal.files import BUNDLE, OWN, RESOLV_CONF, read, replace, run_all, write
 from hermes_setup.system.rehearsal.rehearsal import Machine, Scenario, python
 
@@ -181,8 +181,8 @@ class Network:
         played = [] if there_is_one else [Listener(*scenario.stand_in)]
         for each in [*listeners, *hidden, *played]:
             both = each.address == "::" and ("0.0.0.0", each.port) not in taken  # noqa: S104 - compared, not bound
-            kind = standins.Dashboard if each in (*found, *hidden, *played) else standins.Other
-            if standins.listen(each, kind, both=both) and each in listeners:
+            kind = held_ports.Dashboard if each in (*found, *hidden, *played) else held_ports.Other
+            if held_ports.listen(each, kind, both=both) and each in listeners:
                 self.held[each.address, each.port] = each
         return bool(played)
 

@@ -8,8 +8,9 @@ closes it, process 1 of the copy ends, and with it every process, mount and inte
     inside.py     the process inside the copy, which answers the calls
     files.py      the copy's file systems
     network.py    the copy's network: addresses, firewall, taken ports
-    internet.py   what is around it: name servers, and a certificate authority under Let's Encrypt's names
-    standins.py   take the ports of the programs that listen on the real machine
+    internet.py   what is around it: the name servers
+    authority.py  the certificate authority under Let's Encrypt's names
+    held_ports.py takes the ports of the programs that listen on the real machine
 
 This machine's systemd can't be reached from the copy: its sockets are in /run, and the copy has a /run of its own.
 """
