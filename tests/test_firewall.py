@@ -28,8 +28,8 @@ from hermes_setup.stages.firewall import (
     ufw,
 )
 from hermes_setup.stages.firewall.closed_ports import closed_ports
+from hermes_setup.stages.firewall.evaluation import Chain, Matches, Rule, evaluate
 from hermes_setup.stages.firewall.packets import Packet, default_route_interfaces
-from hermes_setup.stages.firewall.rules import Chain, Matches, Rule, evaluate
 from hermes_setup.stages.firewall.stage import Firewall
 from hermes_setup.system.overlay import Nothing, Overlay
 from hermes_setup.values import replace

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from hermes_setup.engine.changes import Place, Run
 from hermes_setup.host import File, Node
 from hermes_setup.phrases import ports_named
+from hermes_setup.stages.firewall.evaluation import Verdict
 from hermes_setup.stages.firewall.iptables_rules import verdicts
 from hermes_setup.stages.firewall.iptables_save import Tables, parse
 from hermes_setup.stages.firewall.packets import Packet
 from hermes_setup.stages.firewall.report import COMMENT, Opening, Report
-from hermes_setup.stages.firewall.rules import Verdict
 from hermes_setup.values import replace
 
 

@@ -6,9 +6,9 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 
+from hermes_setup.stages.firewall.evaluation import Chain, Matches, Rule, Verdict, all_if, evaluate, negated
 from hermes_setup.stages.firewall.iptables_save import BASE_CHAINS, Tables
 from hermes_setup.stages.firewall.packets import Packet, match_destination, match_interface, match_source_port
-from hermes_setup.stages.firewall.rules import Chain, Matches, Rule, Verdict, all_if, evaluate, negated
 from hermes_setup.values import replace
 
 _Condition = Callable[[str, str, Packet], Matches]  # of an option's first and second value

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hermes_setup.host import Host
+from hermes_setup.stages.firewall.evaluation import Matches
 from hermes_setup.stages.firewall.iptables_rules import parse_rule
 from hermes_setup.stages.firewall.iptables_save import parse
 from hermes_setup.stages.firewall.packets import Packet, strangers_packets
-from hermes_setup.stages.firewall.rules import Matches
 
 
 def redirected_ports(host: Host, ports: Sequence[int]) -> tuple[tuple[int, str], ...]:

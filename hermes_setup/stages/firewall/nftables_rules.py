@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from hermes_setup.stages.firewall.evaluation import Chain, Matches, Rule, Verdict, all_if, evaluate, negated
 from hermes_setup.stages.firewall.nftables_ruleset import Table, alternatives
 from hermes_setup.stages.firewall.packets import Packet, match_destination, match_interface, match_source_port
-from hermes_setup.stages.firewall.rules import Chain, Matches, Rule, Verdict, all_if, evaluate, negated
 from hermes_setup.values import replace
 
 # Statements that decide nothing.

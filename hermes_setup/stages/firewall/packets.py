@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from hermes_setup.host import Absent, File, Host
-from hermes_setup.stages.firewall.rules import Matches
+from hermes_setup.stages.firewall.evaluation import Matches
 from hermes_setup.values import dataclass
 
 PORTS = (80, 443)  # HTTP and HTTPS
