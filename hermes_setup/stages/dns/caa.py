@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from hermes_setup.values import dataclass
 
 Refusal = Literal["critical", "nobody", "issuer", "method"]
 
 
-class _Property(NamedTuple):
+@dataclass(frozen=True)
+class _Property:
     flags: int
     tag: str
     issuer: str

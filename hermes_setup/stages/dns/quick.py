@@ -14,7 +14,7 @@ from hermes_setup.stages.certificate import serving
 from hermes_setup.stages.dns.facts import Facts, Family
 from hermes_setup.stages.dns.names import ip_version, short_form
 from hermes_setup.stages.dns.own_addresses import own_addresses
-from hermes_setup.stages.dns.queries.query import QUICK
+from hermes_setup.stages.dns.queries import QUICK
 from hermes_setup.state import stamps
 
 

@@ -21,9 +21,7 @@ from hermes_setup.stages.dns.findings import caa, failed_lookups, missing, propa
 from hermes_setup.stages.dns.findings.name_check import NameCheck
 from hermes_setup.stages.dns.issuer import issuer_kind
 from hermes_setup.stages.dns.own_addresses import own_addresses
-from hermes_setup.stages.dns.queries.plan import QueryPlan
-from hermes_setup.stages.dns.queries.query import DEADLINE, QUICK
-from hermes_setup.stages.dns.queries.run import ask_all
+from hermes_setup.stages.dns.queries import DEADLINE, QUICK
 
 
 class Dns:
@@ -41,6 +39,9 @@ class Dns:
         return in_parallel(lambda name: self._facts(answers.about(name), host), answers.names)
 
     def _facts(self, answers: Answers, host: Host) -> Facts:
+        from hermes_setup.stages.dns.queries.plan import QueryPlan  # the quick look needs neither
+        from hermes_setup.stages.dns.queries.run import ask_all
+
         name, issuer = answers.domain.ascii, issuer_kind(answers)
         plan = QueryPlan(name, issuer, own_addresses(host), bool(answers.public_addresses), {})
         seconds = min(self._seconds, QUICK) if issuer == "self-signed" else self._seconds

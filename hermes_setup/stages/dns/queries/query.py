@@ -1,11 +1,8 @@
-"""One look-up, and the times that all of them share."""
+"""One look-up, and the points in time that all of them share."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
-
-DEADLINE = 4.0  # seconds for all look-ups together
-QUICK = 1.5  # the same where the answer is only good to know
 
 # Points in time, as shares of the deadline.
 HEDGE = 0.25  # a resolver that is silent until now gets company
