@@ -298,7 +298,7 @@ def test_forty_columns_are_enough(box: Open) -> None:
     here = box(rows=24, columns=40)
     go(here, 4)
     text = here.until("<) go back")
-    assert "guards a program" in text
+    assert "protects a program" in text
     go_on = [("<) go back", "1\r"), ("end)\n [y/n]", "")]
     here.type(go_on[0][1])
     here.until(lambda text: "saved it?" in text)

@@ -82,7 +82,7 @@ def _to_whom(allow: Sequence[str], session: SshSession | None) -> Prompt:
     return Prompt(
         "addresses",
         "Open to whom?",
-        "Others get a page that names their address, before any password is asked. "
+        "Everyone else gets a page that shows their address, before any password is asked for. "
         f"Now the dashboard opens to: {in_short(allow)}.",
         "allow",
         "choice",

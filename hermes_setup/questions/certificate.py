@@ -14,7 +14,7 @@ from hermes_setup.values import replace
 
 CHOICES = (
     Choice("letsencrypt", "Let's Encrypt: free, browsers trust it"),
-    Choice("letsencrypt-staging", "Let's Encrypt staging: for tests, browsers warn"),
+    Choice("letsencrypt-staging", "Let's Encrypt staging: for testing, browsers warn"),
     Choice("self-signed", "Self-signed: no authority, browsers warn"),
     Choice("other", "Another ACME authority"),
 )
@@ -34,7 +34,7 @@ class Authority(Question):
         """A name that no public authority signs for is signed by this server."""
         default, about = (
             "letsencrypt",
-            "It proves to browsers that this is your server. Let's Encrypt suits nearly all.",
+            "It proves to browsers that this is your server. Let's Encrypt suits nearly everyone.",
         )
         if draft.domain and is_private(draft.domain):
             default = "self-signed"

@@ -85,7 +85,7 @@ class Redirect(Question):
         return Prompt(
             "redirect",
             f"Redirect {names} to {to}?",
-            "y: whoever opens an earlier name gets to this one, as long as its DNS record points here. n: nothing answers "
+            "y: an earlier name redirects to this one, as long as its DNS record points to this server. n: nothing answers "
             "under it any more.",
             "redirect_from",
             "confirm",

@@ -89,13 +89,13 @@ def choose(asker: Asker, now: Answers, found: Sequence[Backend], not_running: st
     if not_running:
         choices.append(Choice("service", f"Run the Hermes that is installed for {not_running}, as a service"))
     choices += [
-        Choice("look", "Wherever it is found, as long as there is only one"),
+        Choice("look", "Find it automatically, as long as there is only one"),
         Choice("type", "Another address, on this machine or in its private network"),
     ]
     which = Prompt(
         "hermes",
         "Which Hermes?",
-        f"The dashboard that the site passes visitors to. Now: {now.backend or 'where it is found'}.",
+        f"The dashboard that visitors get. Now: {now.backend or 'found automatically'}.",
         "backend, service",
         "choice",
         str(now.backend) if now.backend in found else choices[0].value,
@@ -105,7 +105,7 @@ def choose(asker: Asker, now: Answers, found: Sequence[Backend], not_running: st
     address = Prompt(
         "backend",
         "Address and port",
-        "Like 127.0.0.1:9120, or 10.0.0.5:9119. What passes to another machine is not encrypted.",
+        "Like 127.0.0.1:9120, or 10.0.0.5:9119. Traffic to another machine is not encrypted.",
         "backend",
         typed=str(now.backend or ""),
         back=True,

@@ -85,7 +85,7 @@ def _menu(visit: Visit) -> Prompt:
     now = visit.answers
     issuer = "self-signed" if now.issuer.self_signed else ca_name(now.issuer.directory)
     pending = "a check blocks" if visit.pending is None else "nothing" if not visit.pending else f"{visit.pending}"
-    at = f"{now.backend or 'where it is found'}{', as a service' if now.service else ''}"
+    at = f"{now.backend or 'found automatically'}{', as a service' if now.service else ''}"
     return Prompt(
         "menu",
         "What next?",
@@ -138,7 +138,7 @@ def _users(visit: Visit, asker: Asker) -> Intent | Back:
     prompt = Prompt(
         "users",
         "Users",
-        "Who may sign in. Many at once, from a file: sudo hermes-setup users add --from FILE",
+        "Who can sign in. To add many at once, from a file: sudo hermes-setup users add --from FILE",
         "users list | add | passwd | remove | sign-out",
         "choice",
         "add",
@@ -147,7 +147,7 @@ def _users(visit: Visit, asker: Asker) -> Intent | Back:
             Choice("passwd", "Change a password"),
             Choice("remove", "Remove one"),
             Choice("sign-out", "Sign one out everywhere (a lost phone)"),
-            Choice("list", "List them: how each came, and when the line was changed"),
+            Choice("list", "List them: where each one comes from, and when its line last changed"),
         ),
         back=True,
     )
@@ -212,9 +212,9 @@ def _sure(do: Literal["remove", "sign-out"], name: str, asker: Asker) -> bool:
 
 def _one_of(users: Sequence[str], do: OfUsers, asker: Asker) -> str | Back:
     about = {
-        "passwd": "Whose password is changed?",
-        "remove": "Who may not sign in any more?",
-        "sign-out": "Who is signed out, in every browser?",
+        "passwd": "Whose password should change?",
+        "remove": "Who should no longer be able to sign in?",
+        "sign-out": "Who should be signed out, in every browser?",
     }[do]
     choices = tuple(Choice(name, name) for name in users)
     return picked(asker, Prompt("who", "Who?", about, "NAME", "choice", users[0], choices=choices, back=True))

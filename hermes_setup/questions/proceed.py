@@ -20,12 +20,12 @@ GO_AHEAD = Prompt(
 def what_now(
     asker: Asker, *, waiting: bool = False, other_domain: bool = False, kept: bool = True
 ) -> Literal["wait", "again", "domain", "back", "quit"]:
-    """What is wanted after a check that blocks: look once more, go back to the answers, or stop here.
+    """What the user wants after a check that blocks: check again, go back to the answers, or stop here.
 
     `waiting`: or to wait for it to change by itself, which is proposed then. `other_domain`: or to type another domain.
     `kept`: the answers are on the disk, so that another run can continue with them.
     """
-    wait = Choice("wait", "Wait here: look every half minute, and continue automatically")
+    wait = Choice("wait", "Wait here: check every half minute, and continue automatically")
     prompt = Prompt(
         "blocked",
         "What now?",
@@ -35,7 +35,7 @@ def what_now(
         "wait" if waiting else "again",
         choices=(
             *([wait] if waiting else []),
-            Choice("again", "I have fixed it: look again"),
+            Choice("again", "I have fixed it: check again"),
             *([Choice("domain", "Type another domain")] if other_domain else []),
             Choice("back", "Change my answers"),
             Choice("quit", "Stop here; hermes-setup continues from here later" if kept else "Stop here"),

@@ -74,9 +74,9 @@ class PasswordSource(Question):
     def prompt(self, draft: Draft, known: Known) -> Prompt:
         """Who has a password already may keep it."""
         choices = [Choice("make", "Make one up, and show it once"), Choice("own", "I type my own, twice")]
-        about = "It guards a program that can do anything here, so make it hard to guess."
+        about = "It protects a program that can do anything on this server, so make it hard to guess."
         if draft.name in known.users or any(user.name == draft.name for user in known.given):
-            choices.insert(0, Choice("keep", "Keep the one from before"))
+            choices.insert(0, Choice("keep", "Keep the current one"))
             about = f"{draft.name} has a password already."
         text, flag = f"Password for {draft.name}", "--generate or --password-stdin"
         return Prompt("how", text, about, flag, "choice", choices[0].value, choices=tuple(choices))
@@ -178,7 +178,7 @@ class MoreUsers(Question):
     def prompt(self, draft: Draft, known: Known) -> Prompt:  # noqa: ARG002
         """Who is there so far."""
         names = ", ".join(user.name for user in draft.users)
-        about = f"So far: {names}. Users can be added later, too."
+        about = f"So far: {names}. You can add users later, too."
         return Prompt("more", "Another user?", about, "[[users]]", "confirm", "no")
 
     def take(self, draft: Draft, text: str, known: Known) -> Draft:  # noqa: ARG002

@@ -30,15 +30,15 @@ class LetWebhooksIn(Question):
         return Prompt(
             "webhooks",
             "Webhooks",
-            f"Hermes listens for requests of others: {titles}. They come without a password, because Hermes checks who sends. "
-            "Let them in?",
+            f"Hermes accepts webhooks (requests from other services): {titles}. They come without a password; Hermes checks who "
+            "sends them. Let them in?",
             "[webhooks] platforms",
             "choice",
             "no",
             choices=(
-                Choice("no", "No, nobody is to send to this Hermes"),
-                Choice("here", f"Yes, as paths of {draft.domain.shown if draft.domain else 'the domain'}"),
-                Choice("own", "Yes, under a name of their own"),
+                Choice("no", "No, don't let them in"),
+                Choice("here", f"Yes, under paths of {draft.domain.shown if draft.domain else 'the domain'}"),
+                Choice("own", "Yes, under a separate name"),
             ),
         )
 
@@ -85,7 +85,7 @@ class WebhooksHost(Question):
         parent = draft.domain.ascii.partition(".")[2] if draft.domain and draft.domain.ascii.count(".") > 1 else ""
         return Prompt(
             "host",
-            "Webhooks' name",
+            "Name for webhooks",
             "A name that serves the webhooks and nothing else. Its DNS record has to point to this server, too.",
             "[webhooks] host",
             default=f"hooks.{parent}" if parent else "",
@@ -145,12 +145,12 @@ def _which(now: Webhooks | None, listening: Sequence[Endpoint]) -> Prompt:
         choices.append(Choice("these", f"Those that listen here: {', '.join(map(str, listening))}"))
     choices.append(Choice("type", "Change the list, or the name" if now else "Type a list"))
     if now:
-        choices.append(Choice("none", "Nobody any more"))
+        choices.append(Choice("none", "None any more"))
     seen = ", ".join(f"{each.platform.title} ({each})" for each in listening) or "none found"
     return Prompt(
         "webhooks",
-        "Webhooks from whom?",
-        "Others send to these without a password; Hermes checks who sends. "
+        "Which webhooks?",
+        "Other services send to these without a password; Hermes checks who sends. "
         f"Listening here: {seen}. Let in now: {let_in(now)}.",
         "[webhooks] platforms",
         "choice",
@@ -178,8 +178,8 @@ def _host(asker: Asker, now: Answers) -> tuple[Domain | None] | Back:
     prompt = Prompt(
         "host",
         "Name for webhooks",
-        f"{now.domain.shown}, as paths of it; or a name that serves them alone, like hooks.example.com: then its DNS record has "
-        "to point to this server, too.",
+        f"{now.domain.shown}, to serve them under its paths; or a separate name, like hooks.example.com, whose DNS record has to "
+        "point to this server, too.",
         "[webhooks] host",
         typed=shown,
         back=True,

@@ -204,7 +204,7 @@ def test_the_menu_of_a_machine_that_is_set_up(vps: Machine) -> None:
     def status(user: str, password: str) -> int:
         return vps.fetch("https://hermes.localhost/", auth=(user, password)).status
 
-    users_are = "5) List them: how each came, and when the line was changed\n  <) go back"
+    users_are = "5) List them: where each one comes from, and when its line last changed\n  <) go back"
     told = menu(("q\r", "")).raw  # quit
     assert "Address      https://hermes.localhost/" in told
     assert "signed by this server itself, 8" in told
