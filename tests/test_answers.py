@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.backend import Backend
 from hermes_setup.answers.domain import Domain
-from hermes_setup.answers.file import read_table, to_toml
+from hermes_setup.answers.file import LARGEST, read, read_table, to_toml
 from hermes_setup.answers.issuer import Issuer, parse_email
 from hermes_setup.answers.merge import merged
-from hermes_setup.answers.table import FIELDS, NOTES, from_json, to_json
+from hermes_setup.answers.table import FIELDS, JSON_ONLY, from_json, to_json
 from hermes_setup.answers.user import User, parse_user
 from hermes_setup.answers.webhook_platforms import parse_endpoints
 from hermes_setup.answers.webhooks import Webhooks
@@ -84,7 +85,7 @@ def test_a_host_name_is_taken(text: str, plain: str, shown: str) -> None:
         ("\ud800.example.com", ""),
     ],
 )
-def test_what_is_no_host_name_is_told_why(text: str, reason: str) -> None:
+def test_what_is_not_a_host_name_is_refused_with_a_reason(text: str, reason: str) -> None:
     with pytest.raises(WrongInput) as refused:
         Domain.parse(text)
     assert reason in refused.value.message + refused.value.hint
@@ -118,7 +119,7 @@ def test_an_email_address_is_taken(text: str) -> None:
     ]
     + ["ü@example.com", f"{'a' * 300}@example.com", "me@1.2.3.4"],
 )
-def test_what_is_no_email_address_is_refused(text: str) -> None:
+def test_what_is_not_an_email_address_is_refused(text: str) -> None:
     with pytest.raises(WrongInput):
         parse_email(text)
 
@@ -148,7 +149,7 @@ def test_a_user_name_is_taken(text: str) -> None:
         "\ud800",
     ],
 )
-def test_what_is_no_user_name_is_refused(text: str) -> None:
+def test_what_is_not_a_user_name_is_refused(text: str) -> None:
     with pytest.raises(WrongInput):
         parse_user(text)
 
@@ -172,7 +173,7 @@ def test_a_backend_is_taken(text: str, shown: str) -> None:
     ["", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "evil.com:80", "::1:9119", "0.0.0.0:9119"]
     + ["[::]:9119", "127.0.0.1:9119;", "http://127.0.0.1:9119", "300.0.0.1:1", "127.0.0.1:9119\n"][:-1],
 )
-def test_what_is_no_backend_is_refused(text: str) -> None:
+def test_what_is_not_a_backend_is_refused(text: str) -> None:
     with pytest.raises(WrongInput):
         Backend.parse(text)
 
@@ -204,7 +205,7 @@ def test_an_issuer_is_taken(text: str, word: str) -> None:
         "ftp://x",
     ],
 )
-def test_what_is_no_issuer_is_refused(text: str) -> None:
+def test_what_is_not_an_issuer_is_refused(text: str) -> None:
     with pytest.raises(WrongInput):
         Issuer.parse(text)
 
@@ -228,7 +229,7 @@ USER = '[[users]]\nname = "alice"\n'
         ('domain = "x.example.com"\nusers = "alice"', "no user"),
         ('domain = "x.example.com"\nusers = ["alice"]', "not a table"),
         ('domain = "x.example.com"\n' + USER + 'password = "secret"', "password_"),
-        ('domain = "x.example.com"\n' + USER + USER, "twice"),
+        ('domain = "x.example.com"\n' + USER + USER, "listed twice"),
         ('domain = "x.example.com"\n' + USER + 'password_file = "a.pw"', "full path"),
         ('domain = "x.example.com"\n' + USER + 'password_file = "/a"\npassword_hash = "$6$x"', "one of the two"),
         ('domain = "x.example.com"\npublic_addresses = ["x"]\n' + USER, "public_addresses"),
@@ -272,11 +273,59 @@ def test_a_hash_is_never_shown_by_repr() -> None:
         ('domain = "a.example.com"\n[[users]]\nname = "x"\n[[users]]\nname = "a\\nb"', "users entry 2, name: "),
     ],
 )
-def test_what_is_wrong_is_said_with_its_key(lines: str, words: str) -> None:
+def test_an_error_names_the_key(lines: str, words: str) -> None:
     with pytest.raises(WrongInput) as wrong:
         read_table(tomllib.loads(lines if "users" in lines else f'{lines}\n[[users]]\nname = "alice"'))
     assert wrong.value.message.startswith(words)
     assert wrong.value.hint
+
+
+# ---- a file on the disk ----
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "could not be read: No such file or directory"),
+        (b"x" * (LARGEST + 1), "has 1025 kB"),
+        (b'domain = "b\xfccher.example"', "is not UTF-8"),
+        (b"domain = hermes.example.com", "is not TOML"),
+        (b"a = " + b"[" * 100_000, "nested too deeply"),
+        (b'domian = "hermes.example.com"', "Did you mean domain?"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_with_a_reason(
+    tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    path = tmp_path / "answers.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(WrongInput) as refused:
+        read(str(path), "apply")
+    assert reason in f"{refused.value.message} {refused.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"), [("", "needs the name of a file"), ("/", "is a folder"), ("\0", "not a path")]
+)
+def test_what_is_not_a_file_is_refused_with_the_command_to_type(path: str, reason: str) -> None:
+    with pytest.raises(WrongInput) as refused:
+        read(path, "rehearse")
+    assert reason in refused.value.message
+    assert "sudo hermes-setup rehearse --answers FILE.toml" in refused.value.hint
+
+
+def test_a_file_is_read_and_what_should_be_fixed_in_it_comes_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "answers.toml"
+    path.write_bytes(b'\xef\xbb\xbfdomain = "hermes.example.com"\n[[users]]\nname = "alice"\n')
+    path.chmod(0o644)
+    assert read(str(path), "apply").warnings == (), "it holds no secret"
+    path.write_text(to_toml(BASE, {"alice": "$6$rounds=200000$x$y"}))
+    loose = read(str(path), "apply")
+    assert [user.name for user in loose.users] == ["alice", "bob"]
+    assert ["200000 rounds" in loose.warnings[0], "chmod 600" in loose.warnings[1]] == [True, True]
+    path.chmod(0o600)
+    assert read(str(path), "apply").warnings == loose.warnings[:1]
 
 
 # ---- verbs: every change of answers, in one place ----
@@ -296,6 +345,12 @@ def test_a_user_who_is_added_is_the_last_and_not_to_be_removed_any_more() -> Non
     assert [(user.name, user.hash) for user in many.users] == [("alice", ""), ("bob", "x"), ("dave", "y")]
 
 
+def test_many_passwords_are_as_one_after_the_other() -> None:
+    one_by_one = BASE.with_hash("carol", "c").with_hash("alice", "a").with_hash("dave", "d")
+    assert BASE.with_hashes({"carol": "c", "alice": "a", "dave": "d"}) == one_by_one
+    assert BASE.with_hashes({}) == BASE
+
+
 def test_a_new_password_does_not_change_who_brought_the_user() -> None:
     assert BASE.with_hash("alice", "h").users == (User("bob"), User("alice", "h", "answers"))
     assert BASE.with_hash("eve", "h").user("eve") == User("eve", "h", "menu")
@@ -306,7 +361,7 @@ def test_a_removed_user_is_noted() -> None:
 
 
 def test_the_other_verbs_change_what_they_name_and_nothing_else() -> None:
-    new, hooks = Domain.parse("new.example.com"), Webhooks(parse_endpoints(["sms"]))
+    new, webhooks = Domain.parse("new.example.com"), Webhooks(parse_endpoints(["sms"]))
     cases = {
         BASE.with_cookies_revoked(("a",)).with_cookies_revoked(["b"]): {"revoked": ("a", "b")},
         BASE.with_domain(new): {"domain": new, "redirects": ()},
@@ -315,7 +370,7 @@ def test_the_other_verbs_change_what_they_name_and_nothing_else() -> None:
         BASE.with_issuer(BASE.issuer, "me@example.com"): {"email": "me@example.com"},
         BASE.with_backend(Backend("127.0.0.1", 9200)): {"backend": Backend("127.0.0.1", 9200)},
         BASE.with_service(): {"service": True},
-        BASE.with_webhooks(hooks): {"webhooks": hooks},
+        BASE.with_webhooks(webhooks): {"webhooks": webhooks},
         BASE.with_allowed(["203.0.113.5"]): {"allow": ("203.0.113.5",)},
     }
     for changed, differs in cases.items():
@@ -345,7 +400,7 @@ def test_each_answer_survives_both_ways_to_write_it() -> None:
 
 
 def test_each_attribute_is_a_field_a_note_or_the_users() -> None:
-    known = {each.attribute for each in FIELDS} | set(NOTES) | {"users"}
+    known = {each.attribute for each in FIELDS} | set(JSON_ONLY) | {"users"}
     assert known == set(Answers.__match_args__)
 
 
@@ -366,7 +421,7 @@ def test_what_was_edited_into_something_else_is_refused(key: str, value: object)
 # ---- a file, where other answers held before ----
 
 
-def test_who_came_by_the_menu_stays_and_whom_the_file_left_out_is_removed() -> None:
+def test_a_user_of_the_menu_stays_and_one_whom_the_file_left_out_is_removed() -> None:
     stored = replace(
         BASE, users=(User("alice", "", "answers"), User("bob"), User("dave", "", "answers")), revoked=("r",)
     )

@@ -70,7 +70,7 @@ def nobody() -> Sequence[str]:
         (["apply"], "sudo hermes-setup apply --answers FILE.toml"),
         (["apply", "--answer", "x"], "Did you mean --answers?"),
         (["apply", "--answers"], "--answers needs a value after it."),
-        (["apply", "--answers="], "--answers names no file."),
+        (["apply", "--answers="], "--answers needs the name of a file."),
         (["apply", "f.toml"], "Did you mean: hermes-setup apply --answers f.toml?"),
         (["apply", "--answers", "x", "--dry-run", "--check"], "same look in two ways"),
         (["apply", "--answers", "x", "extra"], "'extra' is one word too many."),
@@ -259,7 +259,7 @@ def test_a_hundred_megabytes_are_refused_at_once(tmp_path: Path) -> None:
     assert "102400 kB" in said.words
     for endless in ("/dev/zero", "/dev/urandom"):
         said = run("apply", "--answers", endless)
-        assert (said.code, "larger than a page" in said.words) == (2, True)
+        assert (said.code, "is too large" in said.words) == (2, True)
 
 
 def test_answers_through_a_pipe_are_answers() -> None:

@@ -329,7 +329,7 @@ def test_the_example_question_is_asked_kept_and_written_by_what_stands_there(tmp
 
     insert("answers/answers.py", "\n    @property\n    def names(", attribute)
     insert("answers/table.py", "FIELDS = (", f"{reader}\n\n")
-    insert("answers/table.py", ')\n"""In the order in which a file', line)
+    insert("answers/table.py", ')\n"""In the order of an answers file', line)
     (tmp_path / "hermes_setup/questions/log.py").write_text(question)
     insert("questions/conversation.py", "    WhichHermes(),\n", place)
     insert(

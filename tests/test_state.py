@@ -1,4 +1,4 @@
-"""The program's own notes: who is at work, what was wished for, what was there before."""
+"""The program's own notes: who is at work, what was agreed to, what was there before."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_agreeing_ends_the_draft(state: State) -> None:
 @pytest.mark.parametrize(
     "text", ["", "[]", "{", '{"domain": "x"}', "\0", '{"domain": 5, "certificate": "self-signed"}']
 )
-def test_answers_that_cannot_be_read_are_said_and_not_guessed(state: State, text: str) -> None:
+def test_answers_that_cannot_be_read_are_an_error_and_not_guessed(state: State, text: str) -> None:
     state.save_answers(ANSWERS)
     Path(state.folder, "answers.json").write_text(text)
     with pytest.raises(HermesSetupError) as refused:
@@ -71,7 +71,7 @@ def test_answers_that_cannot_be_read_are_said_and_not_guessed(state: State, text
     assert "mv " in refused.value.hint
 
 
-def test_a_second_run_is_told_who_is_at_work(state: State) -> None:
+def test_a_second_run_is_told_who_holds_the_lock(state: State) -> None:
     with state.lock("hermes-setup apply"), pytest.raises(Busy) as busy, State(state.folder).lock("hermes-setup"):
         pass
     assert f"process {os.getpid()} (hermes-setup apply), since" in busy.value.message
@@ -103,6 +103,19 @@ def test_the_journal_gives_back_every_kind_of_change(state: State) -> None:
     last = next(state.past_runs()).journal
     assert list(last.changes()) == list(last.all_changes()) == pairs
     assert list(last.changes("first")) == pairs[:2]
+
+
+def test_a_run_whose_notes_were_edited_is_not_guessed_at(state: State) -> None:
+    state.mark_unfinished(ANSWERS)
+    journal = state.start_run()
+    journal.record("s", Run(("true",), "w"), Run(("true",), "w"))
+    assert journal.answers_before() == ANSWERS.settled()
+    path = Path(journal.folder, "run.json")
+    path.write_text(path.read_text("utf-8").replace("https://ca.example/dir", "nobody"), "utf-8")
+    with pytest.raises(HermesSetupError) as refused:
+        journal.answers_before()
+    assert str(path) in refused.value.message
+    assert f"sudo ls {journal.folder}/before" in refused.value.hint
 
 
 def test_only_the_newest_runs_are_kept(state: State) -> None:

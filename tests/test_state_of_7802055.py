@@ -151,10 +151,11 @@ def test_keys_that_came_late_may_be_missing_and_unknown_ones_are_passed_over(rec
 
 
 @pytest.mark.parametrize(
-    ("moment", "begun"), [("finished", False), ("stopped-later", False), ("gone-on", False), ("stopped-first", True)]
+    ("moment", "unfinished"),
+    [("finished", False), ("stopped-later", False), ("gone-on", False), ("stopped-first", True)],
 )
-def test_it_is_known_whether_the_first_set_up_is_still_to_be_finished(recorded: State, begun: bool) -> None:
-    assert recorded.first_setup_unfinished() is begun
+def test_it_is_known_whether_the_first_set_up_is_still_to_be_finished(recorded: State, unfinished: bool) -> None:
+    assert recorded.first_setup_unfinished() is unfinished
 
 
 def test_the_answers_file_that_would_repeat_it_is_byte_for_byte_as_it_was(tmp_path: Path) -> None:
@@ -183,8 +184,8 @@ def test_it_is_known_when_the_lines_were_written(tmp_path: Path) -> None:
         line_id(name, lines[name]): LineDate(datetime(2026, 11, 27, 0, *at, tzinfo=timezone.utc), exact=True)
         for name, at in seconds.items()
     }
-    told = json.loads((RECORDED / "finished.users.json").read_text("utf-8"))["users"]
-    assert {user["name"]: user["changed"] for user in told} == {
+    table = json.loads((RECORDED / "finished.users.json").read_text("utf-8"))["users"]
+    assert {user["name"]: user["changed"] for user in table} == {
         name: f"2026-11-27T00:{at[0]:02}:{at[1]:02}Z" for name, at in seconds.items()
     }
 
@@ -195,7 +196,7 @@ def test_what_was_rendered_is_believed_as_long_as_its_seal_fits(recorded: State,
     known = recorded.rendered()
     assert known == {key: text for key, (text, _) in table.items()}
     assert all(seal == digest(key, known[key]) for key, (_, seal) in table.items())
-    # The marks are of the program's own text, too, so another version renders anew: the users' cookies to the same text.
+    # The marks are of the program's own text, too, so another version renders again: the users' cookies to the same text.
     gates = [text for text in known.values() if "hermes_gate" in text and "# token" in text]
     for gate in gates:
         assert cookies.render(cookies.parse(gate), Renderer()) == gate
@@ -205,27 +206,27 @@ def test_what_was_rendered_is_believed_as_long_as_its_seal_fits(recorded: State,
 # ---- runs ----
 
 
-def node_of(told: Mapping[str, Any], folder: Path) -> Node:
+def node_of(table: Mapping[str, Any], folder: Path) -> Node:
     """Read here once more, by the format as 7802055 wrote it."""
-    if "file" in told:
-        content = (folder / "before" / told["file"]).read_bytes()
-        return File(content, told["mode"], told["owner"], told["group"])
-    if "link" in told:
-        return Link(told["link"])
-    if "folder" in told:
-        return Folder(told["mode"], told["owner"], told["group"])
-    assert told["absent"] is True
+    if "file" in table:
+        content = (folder / "before" / table["file"]).read_bytes()
+        return File(content, table["mode"], table["owner"], table["group"])
+    if "link" in table:
+        return Link(table["link"])
+    if "folder" in table:
+        return Folder(table["mode"], table["owner"], table["group"])
+    assert table["absent"] is True
     return ABSENT
 
 
-def change_of(told: Mapping[str, Any], folder: Path) -> Change:
-    if "run" in told:
-        return Run(tuple(told["run"]), told["why"])
-    node = node_of(told, folder)
-    if "stamp" in told:
+def change_of(table: Mapping[str, Any], folder: Path) -> Change:
+    if "run" in table:
+        return Run(tuple(table["run"]), table["why"])
+    node = node_of(table, folder)
+    if "stamp" in table:
         assert isinstance(node, File) or node == ABSENT
-        return Stamp(told["stamp"], node, told["why"])  # type: ignore[arg-type]  # one of the two
-    return Place(told["place"], node, told["why"])
+        return Stamp(table["stamp"], node, table["why"])  # type: ignore[arg-type]  # one of the two
+    return Place(table["place"], node, table["why"])
 
 
 RUNS = {
@@ -327,7 +328,7 @@ STOPPED_LATER_RUN = [
         ("stopped-later", "20261127T003132.817709", STOPPED_LATER_RUN),
     ],
 )
-def test_a_run_that_was_stopped_is_told_change_by_change(
+def test_a_run_that_was_stopped_is_read_change_by_change(
     recorded: State, name: str, expected: list[tuple[str, str]]
 ) -> None:
     journal = Journal(f"{recorded.folder}/runs/{name}")
@@ -350,7 +351,7 @@ def test_wherever_the_last_line_is_torn_the_others_count(recorded: State, moment
 
 
 @pytest.mark.parametrize("moment", ["finished"])
-def test_the_runs_are_told_newest_first_and_what_an_undoing_was_of(recorded: State) -> None:
+def test_the_runs_come_newest_first_and_an_undo_names_its_run(recorded: State) -> None:
     undone = Path(recorded.folder, "stamps", "undone").read_text("ascii")
     assert undone == "20261127T003125.509056"
     runs = [(run.journal.name, run.journal.info.undoes, run.half_undone) for run in recorded.past_runs(undone)]
@@ -392,7 +393,7 @@ def test_each_run_knows_the_answers_before_it(recorded: State) -> None:
 
 
 @pytest.mark.parametrize("moment", ["gone-on"])
-def test_a_run_that_went_on_with_a_stopped_one_is_one_with_it(recorded: State) -> None:
+def test_a_run_that_continued_a_stopped_one_is_one_with_it(recorded: State) -> None:
     newest, before = list(recorded.past_runs("20261127T003125.509056"))[:2]
     last = newest.journal
     assert (last.name, last.info.continues, newest.half_undone) == (
@@ -407,7 +408,7 @@ def test_a_run_that_went_on_with_a_stopped_one_is_one_with_it(recorded: State) -
 
 
 @pytest.mark.parametrize(("moment", "before"), [("stopped-later", FINISHED), ("stopped-first", None)])
-def test_the_next_run_goes_on_with_the_stopped_one(recorded: State, moment: str, before: Answers | None) -> None:
+def test_the_next_run_continues_the_stopped_one(recorded: State, moment: str, before: Answers | None) -> None:
     stopped = max(path.name for path in Path(recorded.folder, "runs").iterdir())
     kept = Path(recorded.folder, "open.json").read_bytes()
     recorded.mark_unfinished(recorded.answers())
@@ -415,8 +416,8 @@ def test_the_next_run_goes_on_with_the_stopped_one(recorded: State, moment: str,
     journal = recorded.start_run()
     change = Stamp(f"{STAMP}proof", ABSENT, "what was proven")
     journal.record("proof", change, change)
-    told = json.loads(Path(journal.folder, "run.json").read_text("utf-8"))
-    assert list(told) == ["answers", "undoes", "continues"]
+    table = json.loads(Path(journal.folder, "run.json").read_text("utf-8"))
+    assert list(table) == ["answers", "undoes", "continues"]
     again = Journal(journal.folder)
     assert (again.info.undoes, again.info.continues, again.answers_before()) == ("", (stopped,), before)
     assert list(again.all_changes())[-1] == (change, change)
@@ -449,7 +450,7 @@ WEBHOOK = (Endpoint(PLATFORM["webhook"], 8644),)
 FIRST = Draft(domain=HERMES, issuer=LETSENCRYPT, email="me@example.com")
 MORE = replace(FIRST, users=(ALICE,), at="more")
 LAST = replace(FIRST, users=(ALICE, BOB), at="done")
-DRAFTS: dict[str, tuple[Draft, str]] = {  # and the question with which it goes on
+DRAFTS: dict[str, tuple[Draft, str]] = {  # and the question where it continues
     "01-certificate": (Draft(domain=HERMES), "certificate"),
     "02-email": (Draft(domain=HERMES, issuer=LETSENCRYPT), "email"),
     "03-name": (FIRST, "name"),
@@ -494,7 +495,7 @@ def test_no_draft_is_without_its_case() -> None:
 
 
 @pytest.mark.parametrize("name", DRAFTS)
-def test_a_draft_goes_on_at_the_question_where_it_was_left(tmp_path: Path, name: str) -> None:
+def test_a_draft_continues_at_the_question_where_it_was_left(tmp_path: Path, name: str) -> None:
     state, path = State(str(tmp_path)), tmp_path / "draft.json"
     shutil.copy(RECORDED / "drafts" / f"{name}.json", path)
     text = path.read_text("utf-8")

@@ -43,9 +43,9 @@ def test_the_answers_survive_the_state_and_the_answers_file() -> None:
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        ({"webhooks": ["webhook"]}, r"webhooks is a table"),
-        ({"webhooks": {}}, "names no platforms"),
-        ({"webhooks": {"platforms": []}}, "names no platforms"),
+        ({"webhooks": ["webhook"]}, r"webhooks is not a table"),
+        ({"webhooks": {}}, "lists no platforms"),
+        ({"webhooks": {"platforms": []}}, "lists no platforms"),
         ({"webhooks": {"platforms": "sms"}}, r"\[webhooks\] platforms is not a list"),
         ({"webhooks": {"platforms": [8644]}}, r"\[webhooks\] platforms is not a list"),
         ({"webhooks": {"platforms": ["slack"]}}, "Slack needs no webhook.*Those that do: webhook, "),
@@ -71,7 +71,7 @@ def test_the_answers_survive_the_state_and_the_answers_file() -> None:
         ({"allow": []}, "^allow is an empty list: nobody could open the dashboard"),
         ({"redirect_from": "old.example.com"}, "not a list"),
         ({"redirect_from": [NAME]}, "the domain itself"),
-        ({"redirect_from": ["a.example.com", "A.example.com"]}, "named twice"),
+        ({"redirect_from": ["a.example.com", "A.example.com"]}, "listed twice"),
         (
             {"redirect_from": ["hooks.example.com"], "webhooks": {"platforms": ["sms"], "host": "hooks.example.com"}},
             "hooks.example.com can't be the webhooks' host: it is an earlier name",

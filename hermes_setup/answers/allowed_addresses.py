@@ -61,7 +61,7 @@ def parse_allow(texts: Sequence[str]) -> tuple[str, ...]:
     for text in texts:
         network = parse_network(text)
         if network in found:
-            raise WrongInput(f"{network} is named twice among the allowed addresses.", hint="Keep one of the two.")
+            raise WrongInput(f"{network} is listed twice in the allowed addresses.", hint="Keep one of the two.")
         found.append(network)
     return tuple(found)
 

@@ -29,7 +29,7 @@ class Answers:
     allow: tuple[str, ...] = ()  # the networks that the dashboard opens to, as `parse_allow` has them; (): to all
     service: bool = False  # Hermes is to run as a service of systemd
     webhooks: Webhooks | None = None
-    redirects: tuple[Domain, ...] = ()  # redirected domains: earlier ones, which redirect to the domain
+    redirects: tuple[Domain, ...] = ()  # redirected domains: earlier ones of this dashboard
     former_names: tuple[str, ...] = ()  # names that were ours once: a certificate of ours may still hold them
 
     @property

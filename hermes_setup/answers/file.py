@@ -1,4 +1,4 @@
-"""A file of answers, in TOML: read strictly, and written."""
+"""An answers file, in TOML: read strictly, and written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ USER_KEYS = ("name", "password_file", "password_hash")
 
 @dataclass(frozen=True)
 class UserEntry:
-    """A user as a file of answers names one; `stages.users.answers_file` says which hash that gives on a machine."""
+    """A user as an answers file has one; `stages.users.answers_file` says which hash that gives on a machine."""
 
     name: str
     password_file: str = ""
@@ -31,9 +31,9 @@ class UserEntry:
 
 @dataclass(frozen=True)
 class AnswersFile:
-    """What a file of answers says: `answers` without users, whose passwords depend on the machine; and the users' entries.
+    """What an answers file says: `answers` without users, whose passwords depend on the machine; and the users' entries.
 
-    `warnings` are about the file itself: it works, and should be looked at.
+    `warnings` are about the file itself: it works, and something in it should be fixed.
     """
 
     answers: Answers
@@ -42,10 +42,10 @@ class AnswersFile:
 
 
 def read(path: str, verb: str) -> AnswersFile:
-    """The file, which `hermes-setup VERB --answers` was given. Raises WrongInput for one that cannot be used."""
+    """What the file says; `hermes-setup VERB --answers` was given its path. Raises WrongInput for one that can't be used."""
     example = f"sudo hermes-setup {verb} --answers FILE.toml"
     if path == "":
-        raise WrongInput("--answers names no file.", hint=example)
+        raise WrongInput("--answers needs the name of a file.", hint=example)
     raw, status = _content(path, example)
     found = read_table(_toml(raw, path))
     return replace(found, warnings=_warnings(found, path, status))
@@ -58,14 +58,12 @@ def read_table(table: Mapping[str, object]) -> AnswersFile:
 
 
 def _content(path: str, example: str) -> tuple[bytes, os.stat_result]:
-    """A page of text; a device or a pipe counts as a file."""
+    """What the file has, and its mode. A device or a pipe is good, too."""
     try:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
             if stat.S_ISREG(status.st_mode) and status.st_size > LARGEST:
-                raise WrongInput(
-                    f"{path} has {status.st_size // 1024} kB; answers are a page of text.", hint="Is it the right file?"
-                )
+                raise _too_large(path, f"has {-(-status.st_size // 1024)} kB")
             raw = file.read(LARGEST + 1)
     except IsADirectoryError:
         raise WrongInput(f"{path} is a folder.", hint=f"Name the file in it: {example}") from None
@@ -73,8 +71,12 @@ def _content(path: str, example: str) -> tuple[bytes, os.stat_result]:
         words = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not a path"
         raise WrongInput(f"{path} could not be read: {words}.", hint=f"Check the name: {example}") from None
     if len(raw) > LARGEST:
-        raise WrongInput(f"{path} is larger than a page of answers.", hint="Is it the right file?")
+        raise _too_large(path, "is too large")
     return raw, status
+
+
+def _too_large(path: str, how: str) -> WrongInput:
+    return WrongInput(f"{path} {how}; an answers file has at most {LARGEST // 1024} kB.", hint="Is it the right file?")
 
 
 def _toml(raw: bytes, path: str) -> dict[str, object]:
@@ -97,7 +99,7 @@ def _toml(raw: bytes, path: str) -> dict[str, object]:
 def _warnings(found: AnswersFile, path: str, status: os.stat_result) -> tuple[str, ...]:
     slow = [
         f"the hash of {user.name} has {passwords.rounds(user.password_hash)} rounds: nginx's worker waits while each wrong "
-        "guess is checked. 27000 are enough: openssl passwd -6 makes one with 5000."
+        "guess is checked. 27000 are enough; openssl passwd -6 uses 5000."
         for user in found.users
         if user.password_hash and passwords.rounds(user.password_hash) > SLOW
     ]
@@ -105,13 +107,13 @@ def _warnings(found: AnswersFile, path: str, status: os.stat_result) -> tuple[st
     if not hashes or not status.st_mode & 0o077:
         return tuple(slow)
     mode = f"{stat.S_IMODE(status.st_mode):o}"
-    loose = f"{path} holds password hashes, and others can read it (mode {mode}). Close it: sudo chmod 600 {path}"
+    loose = f"{path} contains password hashes, and others can read it (mode {mode}). Fix: sudo chmod 600 {path}"
     return (*slow, loose)
 
 
 def _users(value: object) -> tuple[UserEntry, ...]:
     if isinstance(value, dict):
-        raise WrongInput("[users] with single brackets is one table; users are a list.", hint="Write [[users]].")
+        raise WrongInput("[users] in single brackets is one table; users are a list.", hint="Write [[users]].")
     if not isinstance(value, list) or not value:
         raise WrongInput(
             "The answers file names no user, so nobody could sign in.",
@@ -121,7 +123,7 @@ def _users(value: object) -> tuple[UserEntry, ...]:
     for number, table in enumerate(value, 1):
         entry = _user(table, number)
         if any(entry.name == other.name for other in entries):
-            raise WrongInput(f"{entry.name} is named twice.", hint="Keep one of the two entries.")
+            raise WrongInput(f"{entry.name} is listed twice.", hint="Keep one of the two entries.")
         entries.append(entry)
     return tuple(entries)
 

@@ -1,4 +1,4 @@
-"""What a file of answers asks for, where other answers held before."""
+"""What an answers file asks for, on a machine that may be set up already."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from hermes_setup.values import replace
 def merged(wanted: Answers, users: Sequence[User], stored: Answers | None, lines: Collection[str]) -> Answers:
     """The file's answers with these users of it, and with what the file does not decide.
 
-    `users` are those of the file, each with the hash that it is to get ("" leaves the line on the machine alone). Whom
-    the menu or a command brought stays, whom an earlier file named and this one does not is removed, and so is whoever a
-    run was to remove that was stopped before it came to it. `lines` are the names in the users' file.
+    `users` are those of the file, each with the hash for its line ("" leaves the line as it is). Users who were added in
+    the menu or by a command stay. Users of an earlier file who are not in this one are removed, and so are those whom a
+    run that was stopped did not get to. `lines` are the names in the users' file.
     """
     if stored is None:
         return replace(wanted, users=tuple(users))

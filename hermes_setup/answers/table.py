@@ -1,7 +1,7 @@
-"""One table for all the ways in which answers are written: TOML in an answers file, JSON in answers.json and draft.json.
+"""One table for all the ways to write answers: TOML in an answers file, JSON in answers.json and draft.json.
 
-Each answer is one `Field` of FIELDS: its key, how it is written, how it is read. What is read is parsed at once, and what is
-wrong is said with the key that it stands at. Users differ: a file of answers names a password, JSON holds hashes.
+Each answer is one `Field` of FIELDS: its key, how it is written, how it is read. What is read is parsed at once, and each
+error names the key. Users differ: an answers file names a file with a password, JSON has hashes.
 """
 
 from __future__ import annotations
@@ -24,25 +24,27 @@ from hermes_setup.values import dataclass
 
 T = TypeVar("T")
 
+EMPTY: tuple[object, ...] = ("", [], None, False)
+"""What a field gives where the attribute is what it is without an answer. JSON has it as it is, TOML leaves it out."""
+
 
 @dataclass(frozen=True)
 class Field:
-    """One answer. `write` gives plain data; `read` takes it back, and gets the attributes that were read before it.
+    """One answer. `write` gives plain data; `read` takes it back, and is given the attributes that were read before it.
 
-    Plain data that is empty ("", [], None, False) stands for the attribute's default and is not read. `kept_as` is the
-    key in JSON, where that is another one.
+    `other_json_key` is for a key that is another one in JSON.
     """
 
     key: str
     attribute: str
     write: Callable[[Any], object]
     read: Callable[[Any, Mapping[str, Any]], Any]
-    kept_as: str = ""
+    other_json_key: str = ""
 
     @property
     def json_key(self) -> str:
         """Its key in answers.json and draft.json."""
-        return self.kept_as or self.key
+        return self.other_json_key or self.key
 
 
 # -- how each is read ---------------------------------------------------------------------------------------------------
@@ -74,9 +76,7 @@ def _service(value: object, _known: Mapping[str, Any]) -> bool:
 def _firewall(value: object, _known: Mapping[str, Any]) -> str:
     word = text_of(value, "firewall") or "open"
     if word not in ("open", "leave"):
-        raise WrongInput(
-            f'firewall = "{word}" is neither of its two words.', hint='Write firewall = "open" or "leave".'
-        )
+        raise WrongInput(f'firewall = "{word}" is not possible.', hint='Write firewall = "open" or "leave".')
     return word
 
 
@@ -94,7 +94,7 @@ def _public_addresses(value: object, _known: Mapping[str, Any]) -> tuple[str, ..
 
 def _allow(value: object, _known: Mapping[str, Any]) -> tuple[str, ...]:
     return networks_of(
-        value, "allow", "nobody could open the dashboard", "everyone with a password may come from anywhere"
+        value, "allow", "nobody could open the dashboard", "the dashboard opens from anywhere, with a password"
     )
 
 
@@ -106,9 +106,9 @@ def _redirects(value: object, known: Mapping[str, Any]) -> tuple[Domain, ...]:
     for text in value:
         name = at_key("redirect_from", Domain.parse, text)
         if name == known["domain"]:
-            raise WrongInput(f"redirect_from holds {name}, which is the domain itself.", hint="Take it out there.")
+            raise WrongInput(f"redirect_from contains {name}, which is the domain itself.", hint="Remove it there.")
         if name in found:
-            raise WrongInput(f"{name} is named twice in redirect_from.", hint="Keep one of the two.")
+            raise WrongInput(f"{name} is listed twice in redirect_from.", hint="Keep one of the two.")
         found.append(name)
     return tuple(found)
 
@@ -119,13 +119,13 @@ WEBHOOK_KEYS = ("platforms", "host", "allow")
 def _webhooks(value: object, known: Mapping[str, Any]) -> Webhooks:
     example = '[webhooks]\nplatforms = ["webhook", "sms"]'
     if not isinstance(value, dict):
-        raise WrongInput("webhooks is a table.", hint=f"Write:\n{example}")
+        raise WrongInput("webhooks is not a table.", hint=f"Write:\n{example}")
     known_keys(value, WEBHOOK_KEYS, "[webhooks]")
     platforms = value.get("platforms", [])
     if not isinstance(platforms, list) or not all(isinstance(each, str) for each in platforms):
         raise WrongInput("[webhooks] platforms is not a list of names in quotes.", hint=f"Write:\n{example}")
     if not platforms:
-        raise WrongInput("[webhooks] names no platforms.", hint=f"Write:\n{example}\nor leave [webhooks] out.")
+        raise WrongInput("[webhooks] lists no platforms.", hint=f"Write:\n{example}\nor leave [webhooks] out.")
     host = text_of(value.get("host", ""), "host")
     empty, missing = "no webhook would get through", "its senders may come from anywhere"
     return Webhooks(
@@ -154,59 +154,60 @@ FIELDS = (
     Field("redirect_from", "redirects", lambda names: [name.ascii for name in names], _redirects, "redirects"),
     Field("webhooks", "webhooks", _write_webhooks, _webhooks),
 )
-"""In the order in which a file of answers has them."""
+"""In the order of an answers file."""
 
 REQUIRED = ("domain", "certificate")
-"""What there is no set-up without: read also where it is missing, and then refused, or the usual."""
+"""Read also where they are missing: then the domain is refused, and the certificate is the usual one."""
 
-NOTES = {"removed": "gone", "revoked": "revoked", "former_names": "dropped"}
-"""Attribute -> key in answers.json, of what no file of answers says. The keys are those of the first version."""
+JSON_ONLY = {"removed": "gone", "revoked": "revoked", "former_names": "dropped"}
+"""Attribute -> key in answers.json, of what an answers file never says. The keys are those of the first version."""
 
 JSON_ORDER = (
     *("domain", "certificate", "email", "backend", "service", "firewall", "public_addresses", "allow", "users"),
     *("gone", "revoked", "webhooks", "redirects", "dropped"),
 )
-"""Where the keys of earlier versions stand in answers.json, so that the same answers give the same bytes; new ones follow."""
+"""The keys of earlier versions in their order, so that the same answers give the same bytes. New ones follow."""
 
 
 # -- JSON ---------------------------------------------------------------------------------------------------------------
 
 
 def to_json(answers: Answers) -> dict[str, Any]:
-    """The answers as answers.json holds them. Hashes stand in it until the users are on the machine; never a password."""
+    """The answers for answers.json. It has hashes until the users are on the machine, and never a password."""
     table: dict[str, Any] = {each.json_key: each.write(getattr(answers, each.attribute)) for each in FIELDS}
     table["users"] = [write_user(user) for user in answers.users]
-    table |= {key: list(getattr(answers, attribute)) for attribute, key in NOTES.items()}
+    table |= {key: list(getattr(answers, attribute)) for attribute, key in JSON_ONLY.items()}
     return {key: table[key] for key in dict.fromkeys((*JSON_ORDER, *table))}
 
 
 def from_json(table: Mapping[str, Any]) -> Answers:
     """What `to_json` gave; keys that an older version did not know may be missing. Raises WrongInput for anything else."""
     users = table.get("users")
-    notes = {attribute: table.get(key, []) for attribute, key in NOTES.items()}
+    others = {attribute: table.get(key, []) for attribute, key in JSON_ONLY.items()}
     if not table.get("certificate"):
-        raise WrongInput("the key certificate is missing")
-    if not isinstance(users, list) or not all(_are_texts(each) for each in notes.values()):
-        raise WrongInput("users or what is noted of them is not a list.")
-    found = read_fields({each.key: table.get(each.json_key) for each in FIELDS}, without_empty=True)
-    found.update({attribute: tuple(each) for attribute, each in notes.items()})
+        raise WrongInput("The key certificate is missing.")
+    if not isinstance(users, list) or not all(_are_texts(each) for each in others.values()):
+        raise WrongInput(f"One of {', '.join(('users', *JSON_ONLY.values()))} is not a list.")
+    found = read_fields(without_empty({each.key: table.get(each.json_key) for each in FIELDS}))
+    found.update({attribute: tuple(each) for attribute, each in others.items()})
     return Answers(users=tuple(map(read_user, users)), **found)
 
 
-def read_fields(table: Mapping[str, object], *, without_empty: bool = False) -> dict[str, Any]:
-    """Attribute -> value of each field in the table, by its key in a file of answers. Raises WrongInput.
+def without_empty(table: Mapping[str, object]) -> dict[str, object]:
+    """The same as an answers file has it: without what is EMPTY."""
+    inner = {key: without_empty(value) if isinstance(value, dict) else value for key, value in table.items()}
+    return {key: value for key, value in inner.items() if value not in EMPTY}
 
-    The domain and the certificate are always among them. `without_empty`: as in JSON, where what is not set is there,
-    and empty.
+
+def read_fields(table: Mapping[str, object]) -> dict[str, Any]:
+    """Attribute -> value of each field in the table, by its key in an answers file. Raises WrongInput.
+
+    The domain and the certificate are always among them.
     """
     found: dict[str, Any] = {}
     for each in FIELDS:
-        value = table.get(each.key)
-        if without_empty and isinstance(value, dict):
-            value = {key: inner for key, inner in value.items() if inner not in ("", [], None)}
-        empty = value is None or (without_empty and value in ("", [], False))
-        if not empty or each.key in REQUIRED:
-            found[each.attribute] = each.read("" if empty else value, found)
+        if each.key in table or each.key in REQUIRED:
+            found[each.attribute] = each.read(table.get(each.key, ""), found)
     return found
 
 
@@ -223,10 +224,10 @@ def write_user(user: User) -> dict[str, object]:
 def read_user(entry: object) -> User:
     """What `write_user` gave. Raises WrongInput for anything else."""
     if not isinstance(entry, dict):
-        raise WrongInput("A user is no table.")
+        raise WrongInput("A user is not a table.")
     name, hashed, origin = (entry.get(key) for key in ("name", "hash", "origin"))
     if not isinstance(name, str) or not isinstance(hashed, str) or not isinstance(origin, str):
-        raise WrongInput("A user lacks a name, a hash or an origin.")
+        raise WrongInput("A user has no name, hash or origin.")
     return User(parse_user(name), hashed, "answers" if origin == "answers" else "menu")
 
 
@@ -234,7 +235,7 @@ def read_user(entry: object) -> User:
 
 
 def at_key(key: str, parse: Callable[[str], T], text: str) -> T:
-    """As `parse`; what is wrong is said with the key that it stands at."""
+    """As `parse`; its error names the key."""
     try:
         return parse(text)
     except WrongInput as error:
@@ -242,7 +243,7 @@ def at_key(key: str, parse: Callable[[str], T], text: str) -> T:
 
 
 def text_of(value: object, key: str, *, required: bool = False) -> str:
-    """The value, which has to be a text. Raises WrongInput, naming the key."""
+    """The value, if it is a text. Raises WrongInput, naming the key."""
     if not isinstance(value, str):
         example = {"firewall": '"open" or "leave"'}.get(key, '"..."')
         raise WrongInput(f"{key} is not a text in quotes.", hint=f"Write {key} = {example}")
@@ -252,7 +253,7 @@ def text_of(value: object, key: str, *, required: bool = False) -> str:
 
 
 def networks_of(value: object, key: str, empty: str, missing: str) -> tuple[str, ...]:
-    """The list of networks at that key. `empty`: what an empty one would mean; `missing`: what holds without the key."""
+    """The list of networks. `empty`: what an empty list would mean; `missing`: what no list means. Raises WrongInput."""
     example = 'Write allow = ["203.0.113.0/24", "2001:db8::/32"].'
     if not isinstance(value, list) or not _are_texts(value):
         raise WrongInput(f"{key} is not a list of addresses in quotes.", hint=example)
@@ -265,7 +266,7 @@ def networks_of(value: object, key: str, empty: str, missing: str) -> tuple[str,
 
 
 def known_keys(table: Mapping[str, object], known: Sequence[str], where: str) -> None:
-    """Raises WrongInput for a key that is not among them, with the one that was probably meant."""
+    """Raises WrongInput for a key that is not one of them, with the one that was probably meant."""
     for key in table:
         if key not in known:
             near = ["password_file"] if key == "password" else difflib.get_close_matches(key, known, 1, 0.4)

@@ -10,7 +10,7 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.backend import Backend
 from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.issuer import Issuer
-from hermes_setup.answers.table import FIELDS, read_fields, read_user, write_user
+from hermes_setup.answers.table import FIELDS, read_fields, read_user, without_empty, write_user
 from hermes_setup.answers.table import field as field_of
 from hermes_setup.answers.user import User, parse_user
 from hermes_setup.answers.webhook_platforms import Endpoint
@@ -137,8 +137,8 @@ class Draft:
         if (at == "password") != bool(name) or (at in ("more", "done") and not users):
             raise _unreadable()
         found = {each.key: each.attribute for each in FIELDS if table.get(each.key) is not None}
-        # what stands in a draft is read as in answers.json; a domain that is not there yet is none
-        read = read_fields({"domain": "nowhere.invalid", **{key: table[key] for key in found}}, without_empty=True)
+        # a draft is read as answers.json is; a domain that was not asked for yet is none
+        read = read_fields({"domain": "nowhere.invalid", **without_empty({key: table[key] for key in found})})
         given = {attribute: read.get(attribute, table[key]) for key, attribute in found.items()}
         own = {attribute: value for attribute, value in given.items() if attribute in cls.__match_args__}
         return cls(

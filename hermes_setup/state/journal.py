@@ -25,7 +25,7 @@ class RunInfo:
 
     answers: Mapping[str, Any] | None = None
     undoes: str = ""  # the name of the run that this one undoes, "" for any other
-    continues: tuple[str, ...] = ()  # the names of the unfinished runs that it went on with, oldest first
+    continues: tuple[str, ...] = ()  # the names of the unfinished runs that it continued, oldest first
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for run.json."""
@@ -80,7 +80,7 @@ class Journal:
         ]
 
     def all_changes(self) -> Sequence[tuple[Change, Change]]:
-        """(change, undo) of this run and, before them, of those that it went on with."""
+        """(change, undo) of the unfinished runs that this one continued, then its own."""
         folder = os.path.dirname(self.folder)
         runs = [*(Journal(os.path.join(folder, name)) for name in self.info.continues), self]
         return [pair for run in runs for pair in run.changes()]
@@ -91,7 +91,7 @@ class Journal:
         return self._info() or RunInfo()
 
     def answers_before(self) -> Answers | None:
-        """The answers that held before this run; None where nothing was set up. Raises HermesSetupError where nobody knows."""
+        """The answers that held before this run; None where nothing was set up. Raises HermesSetupError where that is not known."""
         info, path = self._info(), os.path.join(self.folder, "run.json")
         held = f"What each file held before it: sudo ls {self.folder}/before"
         if info is None:

@@ -22,10 +22,10 @@ class PastRun:
 
 
 def past(folder: str, undone: str = "") -> Iterator[PastRun]:
-    """The runs that changed something, newest first; what one went on with is part of it.
+    """The runs that changed something, newest first. Unfinished runs that one continued are part of it.
 
-    `undone` is the run that was undone last. An undo that was stopped before its end is not a run yet, so the run that it
-    was to undo stands in its place.
+    `undone` is the run that was undone last. An undo that was stopped before its end is not a run yet: the run that it was
+    to undo is given instead.
     """
     names = set(_listed(folder))
     while names:

@@ -10,13 +10,13 @@
         stamps/                       effects that nobody can see afterwards
         runs/<utc>/journal.jsonl      one line a change, on disk before the change happens
         runs/<utc>/before/<n>         the content that was there
-        runs/<utc>/run.json           the answers before it, which run it undoes, which unfinished ones it goes on with
+        runs/<utc>/run.json           the answers before it, which run it undoes, which unfinished ones it continues
 
 Invariants, from which the order of writing follows:
 1. Every path that is changed has its before-image on disk first: blob, fsync, line, fsync, then the change.
 2. A line can be replayed any number of times: it states an outcome, never a delta.
 3. A line without its effect is harmless.
-4. A torn last line means that the effect never began.
+4. A torn last line means that the change was never started.
 5. No record says "done".
 """
 
@@ -117,7 +117,7 @@ class State:
         except HermesSetupError:
             return {}
         kept = [(key, *entry) for key, entry in table.items() if isinstance(entry, list) and len(entry) == 2]
-        return {key: text for key, text, seal in kept if isinstance(text, str) and seal == digest(key, text)}
+        return {key: text for key, text, checksum in kept if isinstance(text, str) and checksum == digest(key, text)}
 
     def save_rendered(self, texts: Mapping[str, str]) -> None:
         """These are kept, without those that are as quickly rendered as read, and no others. A full disk keeps none."""
@@ -135,8 +135,8 @@ class State:
     def mark_unfinished(self, before: Answers | None) -> None:
         """From here on something may be unfinished. `before` are the answers that held until now.
 
-        Where an earlier run is unfinished still, those before that one count: what is agreed to now goes on with it.
-        Call it before `save_answers`, which forgets them.
+        Where an earlier run is still unfinished, the answers before that one count: a run now continues it. Call it before
+        `save_answers`, which overwrites them.
         """
         if self._unfinished() is None:
             self._save_unfinished(Unfinished(to_json(before.settled()) if before else None))
