@@ -319,7 +319,7 @@ def test_the_example_command_is_found_by_its_file_and_does_what_is_said_of_it(tm
 def test_the_example_question_is_asked_kept_and_written_by_what_stands_there(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "hermes_setup", tmp_path / "hermes_setup", ignore=shutil.ignore_patterns("__pycache__"))
     part = page("CONTRIBUTING.md").partition("## Add a question")[2].partition("\n## ")[0]
-    attribute, reader, line, question, place = re.findall(r"^```(?:python)?\n(.*?)^```", part, re.M | re.S)
+    attribute, reader, line, question, its_import, place = re.findall(r"^```(?:python)?\n(.*?)^```", part, re.M | re.S)
 
     def insert(path: str, before: str, text: str) -> None:
         file = tmp_path / "hermes_setup" / path
@@ -335,7 +335,7 @@ def test_the_example_question_is_asked_kept_and_written_by_what_stands_there(tmp
     insert(
         "questions/conversation.py",
         "from hermes_setup.questions.prompt import",
-        "from hermes_setup.questions.log import LogTimeZone\n",
+        its_import,
     )
     script = """
 import json
