@@ -1,4 +1,4 @@
-"""A machine at one moment: what several stages ask of it, or read, side by side is asked once, and told to each."""
+"""A machine at one moment: what several stages look at, at the same time, is looked at once for all of them."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ T = TypeVar("T")
 
 
 class CachedHost:
-    """Reads of `host`. Commands, files, sockets, addresses and requests are remembered for as long as this lives."""
+    """Reads of `host`. Files, commands, sockets, addresses and requests are read once, and kept as long as this object."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._lock = Lock()
-        self._turns: dict[Hashable, Lock] = {}  # one asks, the others wait
-        self._told: dict[Hashable, Any] = {}
+        self._locks: dict[Hashable, Lock] = {}  # the first asks, the others wait
+        self._answers: dict[Hashable, Any] = {}
         self._nodes: dict[str, Node] = {}
         self._names: dict[str, tuple[str, ...]] = {}
 
     def _once(self, question: Hashable, ask: Callable[[], T]) -> T:
         with self._lock:
-            turn = self._turns.setdefault(question, Lock())
-        with turn:
-            if question not in self._told:
-                self._told[question] = ask()
-            told: T = self._told[question]
-        return told
+            lock = self._locks.setdefault(question, Lock())
+        with lock:
+            if question not in self._answers:
+                self._answers[question] = ask()
+            answer: T = self._answers[question]
+        return answer
 
     def look(self, path: str) -> Node:
-        """Read once; twice where two ask in the same instant, and then the first answer counts."""
+        """Read once; or twice, where two ask at the same instant: then the first answer counts."""
         node = self._nodes.get(path)
         return node if node is not None else self._nodes.setdefault(path, self._host.look(path))
 
@@ -43,7 +43,7 @@ class CachedHost:
         return names if names is not None else self._names.setdefault(folder, self._host.names(folder))
 
     def ask(self, argv: Sequence[str], *, seconds: float = 4.0) -> Ran:
-        """The command has run once, whoever asked first."""
+        """Run once."""
         return self._once(("ask", *argv), lambda: self._host.ask(argv, seconds=seconds))
 
     def listeners(self) -> tuple[Listener, ...]:
@@ -55,7 +55,7 @@ class CachedHost:
         return self._once("addresses", self._host.addresses)
 
     def dns(self, name: str, kind: str, *, server: str = "", seconds: float = 3.0) -> Records:
-        """Not remembered: each look-up has a deadline of its own, and the answer of one is no answer to another."""
+        """Not kept: each look-up has its own deadline, and one that timed out says nothing about another."""
         return self._host.dns(name, kind, server=server, seconds=seconds)
 
     def fetch(self, request: Request) -> Response:
@@ -63,9 +63,9 @@ class CachedHost:
         return self._once(request, lambda: self._host.fetch(request))
 
     def given(self, fact: str) -> bool:
-        """As below."""
+        """As `host` says."""
         return self._host.given(fact)
 
     def now(self) -> datetime:
-        """Read once, so that all stages speak of the same time."""
+        """Read once, so that all stages use the same time."""
         return self._once("now", self._host.now)

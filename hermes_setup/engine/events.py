@@ -10,7 +10,7 @@ from hermes_setup.values import dataclass
 
 @dataclass(frozen=True)
 class Started:
-    """A stage begins: number `number` of `total`."""
+    """A step starts: number `number` of `total`."""
 
     stage: str
     title: str
@@ -45,7 +45,7 @@ class Did:
 
 @dataclass(frozen=True)
 class Finished:
-    """A stage holds; `changed` is how many changes that took."""
+    """What the stage wants holds; `changed` is how many changes that took."""
 
     stage: str
     title: str

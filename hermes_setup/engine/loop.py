@@ -62,7 +62,7 @@ class Preflight:
 
 
 def preflight(steps: Sequence[Step], answers: Answers, host: Host) -> Preflight:
-    """Every stage has looked, side by side, and its checks have been asked. Changes nothing."""
+    """The facts of every stage, inspected side by side, and what its checks found. Changes nothing."""
     cached = CachedHost(host)
     stages = {id(step.stage): step.stage for step in steps}
     looks = dict(zip(stages, in_parallel(lambda stage: stage.inspect(answers, cached), stages.values()), strict=True))
@@ -78,7 +78,7 @@ def preflight(steps: Sequence[Step], answers: Answers, host: Host) -> Preflight:
 def run(
     steps: Sequence[Step], answers: Answers, system: System, journal: Undoing, known: Preflight | None = None
 ) -> Iterator[Event]:
-    """Every stage holds when this is exhausted; what it took is told on the way.
+    """What every stage wants holds when this is exhausted; the events say what that took.
 
     `known` are the facts of a preflight taken a moment ago, good until the first change. Raises Blocked before the
     first change of a stage whose check blocks, and StageFailed when a change fails (its files are put back first).

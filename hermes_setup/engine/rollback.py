@@ -34,10 +34,10 @@ class NoJournal:
 
 
 def put_back(remembered: Sequence[tuple[Change, Change]], system: System) -> list[str]:
-    """What was there before is there again; the answer names what could not be put back, and why.
+    """What was there before is there again. Returns what could not be put back, and why.
 
-    Files go first, newest first, then commands: a reload must find the old files. A path that holds neither what was
-    placed nor what was there before has been edited by someone, and is left alone.
+    Files go first, newest first, then commands: a reload must find the old files. A path with neither what was placed
+    nor what was there before was edited by someone else, and is left alone.
     """
     left: list[str] = []
     order = [pair for pair in reversed(remembered) if not isinstance(pair[1], Run)]

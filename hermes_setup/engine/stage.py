@@ -26,7 +26,7 @@ class Stage(Protocol[F]):
         ...
 
     def check(self, answers: Answers, facts: F) -> Sequence[Finding]:
-        """What does not hold that must hold before *and* after this stage."""
+        """What is wrong that must be right before *and* after this stage."""
         ...
 
     def plan(self, answers: Answers, facts: F) -> Sequence[Change]:
