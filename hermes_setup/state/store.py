@@ -32,22 +32,15 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.table import from_json, to_json
 from hermes_setup.digests import digest
 from hermes_setup.errors import HermesSetupError, WrongInput
-from hermes_setup.state import notes, runs
+from hermes_setup.state import notes, runs, unfinished
 from hermes_setup.state.journal import Journal, RunInfo
 from hermes_setup.state.line_dates import LineDate
 from hermes_setup.state.lock import locked
 from hermes_setup.state.runs import PastRun
-from hermes_setup.values import dataclass, replace
+from hermes_setup.state.unfinished import Unfinished
+from hermes_setup.values import replace
 
 LONGEST_RENDERED = 256 * 1024
-
-
-@dataclass(frozen=True)
-class Unfinished:
-    """What open.json says: the answers that held before, as answers.json had them, and the runs since then."""
-
-    answers: Mapping[str, Any] | None
-    runs: tuple[str, ...] = ()
 
 
 class State:
@@ -138,13 +131,13 @@ class State:
         Where an earlier run is still unfinished, the answers before that one count: a run now continues it. Call it before
         `save_answers`, which overwrites them.
         """
-        if self._unfinished() is None:
-            self._save_unfinished(Unfinished(to_json(before.settled()) if before else None))
+        if unfinished.load(self._path("open.json")) is None:
+            unfinished.save(self._path("open.json"), Unfinished(to_json(before.settled()) if before else None))
 
     def first_setup_unfinished(self) -> bool:
         """True when the first set-up was agreed to, and has not been finished yet."""
-        unfinished = self._unfinished()
-        return unfinished is not None and unfinished.answers is None
+        earlier = unfinished.load(self._path("open.json"))
+        return earlier is not None and earlier.answers is None
 
     def mark_finished(self, answers: Answers | None) -> None:
         """These answers hold (None: nothing is set up here), and nothing is unfinished."""
@@ -161,19 +154,10 @@ class State:
         """
         notes.make(self.folder)
         runs.make_room(self._path("runs"))
-        name, unfinished = runs.new_name(), self._unfinished() or Unfinished(None)
-        self._save_unfinished(replace(unfinished, runs=(*unfinished.runs, name)))
-        return Journal(
-            os.path.join(self._path("runs"), name), RunInfo(unfinished.answers, undoes, continues=unfinished.runs)
-        )
+        name, earlier = runs.new_name(), unfinished.load(self._path("open.json")) or Unfinished(None)
+        unfinished.save(self._path("open.json"), replace(earlier, runs=(*earlier.runs, name)))
+        return Journal(os.path.join(self._path("runs"), name), RunInfo(earlier.answers, undoes, continues=earlier.runs))
 
     def past_runs(self, undone: str = "") -> Iterator[PastRun]:
         """See `runs.past`."""
         return runs.past(self._path("runs"), undone)
-
-    def _unfinished(self) -> Unfinished | None:
-        table = notes.load(self._path("open.json"))
-        return None if table is None else Unfinished(table.get("answers"), tuple(table.get("runs", ())))
-
-    def _save_unfinished(self, unfinished: Unfinished) -> None:
-        notes.save(self._path("open.json"), {"answers": unfinished.answers, "runs": list(unfinished.runs)})
