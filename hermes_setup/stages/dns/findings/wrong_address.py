@@ -89,7 +89,7 @@ def behind_cloudflare(check: NameCheck, proxied: tuple[str, ...]) -> Finding:
         "The certificate authority would ask Cloudflare instead of this server. And with Cloudflare's SSL mode "
         '"Flexible", browsers end up in a redirect loop.',
         f"In Cloudflare's panel, under DNS, set the record of {check.name} to this server's address "
-        f"({any_of(check.preferred()) or 'see your hosting provider'}) and switch its cloud from orange (Proxied) to gray (DNS only). "
+        f"({any_of(check.preferred()) or 'see your hosting provider'}) and switch its cloud from orange (Proxied) to grey (DNS only). "
         'After the setup you can switch it back, with SSL/TLS mode "Full (strict)", never "Flexible".',
     )
 
