@@ -1,4 +1,4 @@
-"""What a file of answers asks for, merged with what is on this machine."""
+"""What an answers file asks for, merged with what is on this machine."""
 
 from __future__ import annotations
 

@@ -399,6 +399,12 @@ def test_each_answer_survives_both_ways_to_write_it() -> None:
     assert read_table(tomllib.loads(to_toml(replace(FULL, users=(User("alice"),)), {}))).answers == nothing_noted
 
 
+def test_an_answers_file_leaves_out_most_of_what_is_the_default() -> None:
+    least = Answers(BASE.domain, BASE.issuer, (User("alice"),))
+    lines = ('domain = "hermes.example.com"', 'certificate = "letsencrypt"', 'firewall = "open"', "")
+    assert to_toml(least, {}) == "\n".join([*lines, "[[users]]", 'name = "alice"', ""])
+
+
 def test_each_attribute_is_a_field_a_note_or_the_users() -> None:
     known = {each.attribute for each in FIELDS} | set(JSON_ONLY) | {"users"}
     assert known == set(Answers.__match_args__)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from hermes_setup import passwords
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.table import FIELDS, at_key, known_keys, read_fields, text_of
+from hermes_setup.answers.table import FIELDS, at_key, known_keys, read_fields, text_of, without_empty
 from hermes_setup.answers.user import parse_user
 from hermes_setup.errors import WrongInput
 from hermes_setup.values import dataclass, field, replace
@@ -149,10 +149,12 @@ def to_toml(answers: Answers, hashes: Mapping[str, str]) -> str:
     tables: list[str] = []
     for each in FIELDS:
         value = each.write(getattr(answers, each.attribute))
+        if not each.always and value == each.write(getattr(Answers, each.attribute)):
+            continue
         if isinstance(value, dict):
-            inner = [f"{key} = {_spelled(one)}" for key, one in value.items() if one not in ("", [])]
-            tables += ["", f"[{each.key}]", *inner]
-        elif value not in ("", [], None, False):
+            inner = without_empty(value)
+            tables += ["", f"[{each.key}]", *(f"{key} = {_spelled(one)}" for key, one in inner.items())]
+        else:
             plain.append(f"{each.key} = {_spelled(value)}")
     for user in answers.users:
         tables += ["", "[[users]]", f"name = {_spelled(user.name)}"]
@@ -162,10 +164,12 @@ def to_toml(answers: Answers, hashes: Mapping[str, str]) -> str:
 
 
 def _spelled(value: object) -> str:
-    """The value in TOML (TOML 1.0: booleans, arrays, basic strings)."""
+    """The value in TOML (TOML 1.0: booleans, integers, arrays, basic strings)."""
     match value:
         case bool():
             return "true" if value else "false"
+        case int():
+            return str(value)
         case list():
             return f"[{', '.join(map(_spelled, value))}]"
         case _:

@@ -25,14 +25,14 @@ from hermes_setup.values import dataclass
 T = TypeVar("T")
 
 EMPTY: tuple[object, ...] = ("", [], None, False)
-"""What a field gives where the attribute is what it is without an answer. JSON has it as it is, TOML leaves it out."""
+"""What JSON has where there is no answer; it is not read."""
 
 
 @dataclass(frozen=True)
 class Field:
     """One answer. `write` gives plain data; `read` takes it back, and is given the attributes that were read before it.
 
-    `other_json_key` is for a key that is another one in JSON.
+    `other_json_key` is for a key that is another one in JSON. `always`: an answers file has it also where it is the default.
     """
 
     key: str
@@ -40,6 +40,7 @@ class Field:
     write: Callable[[Any], object]
     read: Callable[[Any, Mapping[str, Any]], Any]
     other_json_key: str = ""
+    always: bool = False
 
     @property
     def json_key(self) -> str:
@@ -143,12 +144,12 @@ def _write_webhooks(webhooks: Webhooks | None) -> dict[str, object] | None:
 
 
 FIELDS = (
-    Field("domain", "domain", lambda domain: domain.ascii, _domain),
+    Field("domain", "domain", lambda domain: domain.ascii, _domain, always=True),
     Field("email", "email", str, _email),
-    Field("certificate", "issuer", lambda issuer: issuer.text, _issuer),
+    Field("certificate", "issuer", lambda issuer: issuer.text, _issuer, always=True),
     Field("backend", "backend", lambda backend: str(backend) if backend else "", _backend),
     Field("service", "service", bool, _service),
-    Field("firewall", "firewall", str, _firewall),
+    Field("firewall", "firewall", str, _firewall, always=True),
     Field("public_addresses", "public_addresses", list, _public_addresses),
     Field("allow", "allow", list, _allow),
     Field("redirect_from", "redirects", lambda names: [name.ascii for name in names], _redirects, "redirects"),
