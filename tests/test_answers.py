@@ -353,7 +353,7 @@ def test_many_passwords_are_as_one_after_the_other() -> None:
 
 def test_a_new_password_does_not_change_who_brought_the_user() -> None:
     assert BASE.with_hash("alice", "h").users == (User("bob"), User("alice", "h", "answers"))
-    assert BASE.with_hash("eve", "h").user("eve") == User("eve", "h", "menu")
+    assert BASE.with_hash("eve", "h").users[-1] == User("eve", "h", "menu")
 
 
 def test_a_removed_user_is_noted() -> None:

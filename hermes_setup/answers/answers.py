@@ -38,10 +38,6 @@ class Answers:
         host = self.webhooks.host if self.webhooks else None
         return (self.domain, host) if host else (self.domain,)
 
-    def user(self, name: str) -> User | None:
-        """The user of that name."""
-        return next((user for user in self.users if user.name == name), None)
-
     # -- changes ----------------------------------------------------------------------------------------------------
 
     def with_user(self, user: User) -> Answers:
