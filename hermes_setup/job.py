@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from hermes_setup.answers.answers import Answers
 from hermes_setup.engine.changes import Change, Place, Probe, Run
 from hermes_setup.engine.events import Doing, Event, Finished, Started
+from hermes_setup.engine.failed_step import NoJournal
 from hermes_setup.engine.loop import Blocked, Preflight, preflight
 from hermes_setup.engine.loop import run as engine_run
-from hermes_setup.engine.rollback import NoJournal
 from hermes_setup.engine.stage import Step
 from hermes_setup.errors import HermesSetupError, WrongInput
 from hermes_setup.host import File

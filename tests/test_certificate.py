@@ -14,9 +14,9 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.issuer import LETSENCRYPT, LETSENCRYPT_STAGING
 from hermes_setup.engine.changes import Place, Run
+from hermes_setup.engine.failed_step import NoJournal
 from hermes_setup.engine.findings import Severity
 from hermes_setup.engine.loop import StageFailed, run
-from hermes_setup.engine.rollback import NoJournal
 from hermes_setup.errors import CommandFailed
 from hermes_setup.host import ABSENT, File, Folder, Link
 from hermes_setup.stages.certificate import certbot, lineages, rate_limits, refusals, serving, x509

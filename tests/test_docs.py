@@ -281,8 +281,8 @@ def test_the_example_stage_does_what_is_said_of_it() -> None:
     from hermes_setup.answers.issuer import Issuer
     from hermes_setup.engine.changes import Place
     from hermes_setup.engine.events import Doing
+    from hermes_setup.engine.failed_step import NoJournal
     from hermes_setup.engine.loop import preflight, run
-    from hermes_setup.engine.rollback import NoJournal
     from hermes_setup.system.local import Local
 
     namespace: dict[str, object] = {"__name__": "hermes_setup.stages.greeting"}

@@ -15,9 +15,9 @@ from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.issuer import Issuer
 from hermes_setup.answers.user import User
 from hermes_setup.engine.changes import Change, Place, Probe, Run, Stamp
+from hermes_setup.engine.failed_step import NoJournal, put_back
 from hermes_setup.engine.findings import Finding, block, note
 from hermes_setup.engine.loop import Blocked, StageFailed, preflight, run
-from hermes_setup.engine.rollback import NoJournal, put_back
 from hermes_setup.errors import CommandFailed
 from hermes_setup.host import ABSENT, File, Folder, Host, Link, Node, System
 from hermes_setup.state.journal import Journal

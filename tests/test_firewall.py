@@ -13,9 +13,9 @@ from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.issuer import Issuer
 from hermes_setup.engine.changes import Place, Run
 from hermes_setup.engine.events import Doing
+from hermes_setup.engine.failed_step import NoJournal
 from hermes_setup.engine.findings import Severity
 from hermes_setup.engine.loop import run
-from hermes_setup.engine.rollback import NoJournal
 from hermes_setup.host import File, Node, Ran
 from hermes_setup.stages.firewall import (
     firewalld,

@@ -11,9 +11,9 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.issuer import LETSENCRYPT_STAGING
 from hermes_setup.engine.changes import Probe, Stamp
 from hermes_setup.engine.events import Seen
+from hermes_setup.engine.failed_step import NoJournal
 from hermes_setup.engine.findings import Finding, Severity
 from hermes_setup.engine.loop import Blocked, run
-from hermes_setup.engine.rollback import NoJournal
 from hermes_setup.host import File, Request, Response
 from hermes_setup.stages.certificate import lineages
 from hermes_setup.stages.outside import ChallengeToken, Outside, StagingOrder

@@ -16,8 +16,8 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.issuer import Issuer
 from hermes_setup.answers.user import User
+from hermes_setup.engine.failed_step import NoJournal, put_back
 from hermes_setup.engine.loop import run
-from hermes_setup.engine.rollback import NoJournal, put_back
 from hermes_setup.engine.stage import Step
 from hermes_setup.host import ABSENT, File, Folder, Link, Ran, Request, Response
 from hermes_setup.nginx import tree

@@ -16,9 +16,9 @@ from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.issuer import LETSENCRYPT, LETSENCRYPT_STAGING
 from hermes_setup.engine.changes import Probe, Run
 from hermes_setup.engine.events import Seen
+from hermes_setup.engine.failed_step import NoJournal
 from hermes_setup.engine.findings import Finding, Severity
 from hermes_setup.engine.loop import run
-from hermes_setup.engine.rollback import NoJournal
 from hermes_setup.host import File, Folder
 from hermes_setup.nginx import render
 from hermes_setup.stages.certificate import lineages, self_signed, serving

@@ -6,7 +6,7 @@ import pytest
 
 from hermes_setup.answers.backend import Backend
 from hermes_setup.engine.changes import Place, Run
-from hermes_setup.engine.rollback import put_back
+from hermes_setup.engine.failed_step import put_back
 from hermes_setup.host import ABSENT, File, Folder, Link
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.stages.hermes import service, service_checks, unit

@@ -12,12 +12,12 @@ from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.issuer import Issuer
 from hermes_setup.answers.user import User
 from hermes_setup.engine.changes import Place, Run, Stamp
+from hermes_setup.engine.failed_step import NoJournal
 from hermes_setup.engine.loop import run
-from hermes_setup.engine.rollback import NoJournal
 from hermes_setup.errors import HermesSetupError
 from hermes_setup.host import ABSENT, File, Folder, Link
 from hermes_setup.nginx import tree
-from hermes_setup.stages.undo_plan import Undo
+from hermes_setup.stages.undo import Undo
 from hermes_setup.state import stamps
 from hermes_setup.state.journal import Journal
 from hermes_setup.state.runs import PastRun

@@ -31,10 +31,10 @@ def run(arguments: argparse.Namespace, session: Session) -> Outcome:
 
 def examine(session: Session, *, as_json: bool = False) -> Outcome:
     """As `run`."""
+    from hermes_setup.engine.failed_step import NoJournal
     from hermes_setup.engine.findings import warn
     from hermes_setup.engine.loop import Blocked, preflight
     from hermes_setup.engine.loop import run as engine_run
-    from hermes_setup.engine.rollback import NoJournal
     from hermes_setup.job import changes_in, probes_in
     from hermes_setup.stages import all_steps
     from hermes_setup.system.overlay import Overlay

@@ -76,9 +76,9 @@ def rehearse(answers: Answers, steps: Sequence[Step], dashboards: Sequence[tuple
     """
     import time
 
+    from hermes_setup.engine.failed_step import NoJournal
     from hermes_setup.engine.loop import Blocked, StageFailed
     from hermes_setup.engine.loop import run as engine_run
-    from hermes_setup.engine.rollback import NoJournal
     from hermes_setup.session import Outcome
     from hermes_setup.system.rehearsal.rehearsal import Rehearsal
     from hermes_setup.ui.end import show_error

@@ -39,7 +39,7 @@ def undo_last(session: Session, *, asked: bool = False) -> Outcome:
     from hermes_setup.engine.stage import Step
     from hermes_setup.job import Job, carry_out
     from hermes_setup.stages import for_undo
-    from hermes_setup.stages.undo_plan import Undo
+    from hermes_setup.stages.undo import Undo
     from hermes_setup.state import stamps
 
     stored = session.state.answers()

@@ -17,8 +17,8 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.engine.cached import CachedHost
 from hermes_setup.engine.changes import Change, Place, Probe, Run, Stamp
 from hermes_setup.engine.events import Did, Doing, Event, Finished, Seen, Started
+from hermes_setup.engine.failed_step import Undoing, put_back
 from hermes_setup.engine.findings import Finding, Severity
-from hermes_setup.engine.rollback import Undoing, put_back
 from hermes_setup.engine.stage import Step
 from hermes_setup.errors import HermesSetupError
 from hermes_setup.host import Host, System

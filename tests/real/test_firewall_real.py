@@ -33,7 +33,7 @@ from hermes_setup.answers.issuer import Issuer
 from hermes_setup.engine.events import Doing, Seen
 from hermes_setup.engine.loop import run
 from hermes_setup.engine.stage import Step
-from hermes_setup.engine.rollback import NoJournal
+from hermes_setup.engine.failed_step import NoJournal
 from hermes_setup.stages.firewall.stage import Firewall
 from hermes_setup.system.local import Local
 

@@ -17,8 +17,8 @@ from hermes_setup.stages.firewall import (
     nftables_ruleset,
     ufw,
 )
-from hermes_setup.stages.firewall.opening import Opening, Report
 from hermes_setup.stages.firewall.packets import PORTS, Packet, file_content, strangers_packets
+from hermes_setup.stages.firewall.report import Opening, Report
 from hermes_setup.values import dataclass
 
 SECONDS = 4.0

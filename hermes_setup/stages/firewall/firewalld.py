@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 
 from hermes_setup.engine.changes import Run
 from hermes_setup.stages.firewall.evaluation import Chain, Matches, Rule, evaluate
-from hermes_setup.stages.firewall.opening import Opening, Report
 from hermes_setup.stages.firewall.packets import Packet
+from hermes_setup.stages.firewall.report import Opening, Report
 
 SERVICES = {80: "http", 443: "https"}
 

@@ -10,8 +10,8 @@ from hermes_setup.phrases import ports_named
 from hermes_setup.stages.firewall.evaluation import Verdict
 from hermes_setup.stages.firewall.iptables_rules import verdicts
 from hermes_setup.stages.firewall.iptables_save import Tables, parse
-from hermes_setup.stages.firewall.opening import COMMENT, Opening, Report
 from hermes_setup.stages.firewall.packets import Packet
+from hermes_setup.stages.firewall.report import COMMENT, Opening, Report
 from hermes_setup.values import replace
 
 

@@ -13,8 +13,8 @@ from hermes_setup.stages.firewall.evaluation import Verdict
 from hermes_setup.stages.firewall.nftables_conf import CONF, find_chain
 from hermes_setup.stages.firewall.nftables_rules import evaluate_base_chain
 from hermes_setup.stages.firewall.nftables_ruleset import Table, alternatives, parse, written_by_iptables
-from hermes_setup.stages.firewall.opening import COMMENT, Opening, Report
 from hermes_setup.stages.firewall.packets import Packet
+from hermes_setup.stages.firewall.report import COMMENT, Opening, Report
 from hermes_setup.values import dataclass, field, replace
 
 OUR_CHAIN = "hermes_setup"  # in the table that closes the port: it can be emptied without knowing a handle

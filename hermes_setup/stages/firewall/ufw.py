@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from hermes_setup.engine.changes import Run
 from hermes_setup.stages.firewall.evaluation import Chain, Matches, Rule, Verdict, evaluate
-from hermes_setup.stages.firewall.opening import Opening, Report
 from hermes_setup.stages.firewall.packets import Packet, match_destination, match_interface
+from hermes_setup.stages.firewall.report import Opening, Report
 from hermes_setup.values import dataclass
 
 _ROW = re.compile(r"(.+?)\s+(ALLOW|DENY|REJECT|LIMIT)(?: (IN|OUT|FWD))?\s+(.+)")

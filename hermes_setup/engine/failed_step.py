@@ -1,4 +1,4 @@
-"""What was there before, as the engine needs it, and putting it back."""
+"""A failed step puts back what was there before: what the engine needs of a journal for it, and the putting back."""
 
 from __future__ import annotations
 
