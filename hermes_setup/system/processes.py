@@ -55,7 +55,9 @@ class Queries:
                     process.wait()
             out.seek(0)
             err.seek(0)
-            return Ran(process.returncode, out.read().decode(errors="replace"), err.read().decode(errors="replace"))
+            # What it printed before the limit held may be more than that.
+            said, complained = (file.read(LARGEST_OUTPUT).decode(errors="replace") for file in (out, err))
+            return Ran(process.returncode, said, complained)
 
     def kill_all(self) -> None:
         """None of them runs any more: for a process that ends while its other threads still wait for an answer."""

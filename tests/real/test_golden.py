@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import BOTH
+from hermes_setup.nginx.render import Renderer
 from hermes_setup.stages.users import cookies
 from lab import Machine, lab_authority
 
@@ -23,7 +24,7 @@ def test_nginx_accepts_every_golden_site(machine: Machine, debian: str) -> None:
     certificate, key = lab_authority().issue("hermes.example.com")
     machine.write("/etc/ssl/golden/fullchain.pem", certificate)
     machine.write("/etc/ssl/golden/privkey.pem", key, mode=0o600)
-    machine.write(cookies.GATE_FILE, cookies.render(GATE), mode=0o600)
+    machine.write(cookies.GATE_FILE, cookies.render(GATE, Renderer()), mode=0o600)
     tried = 0
     for path in sorted(GOLDEN.glob("*.conf")):
         if path.name.startswith(OLDEST[debian]):
@@ -36,6 +37,6 @@ def test_nginx_accepts_every_golden_site(machine: Machine, debian: str) -> None:
 
 def test_ten_thousand_users_are_no_error(machine: Machine) -> None:
     many = [cookies.Cookie(f"user{number}", f"{number:032x}", "0" * 16) for number in range(1, 10_001)]
-    machine.write(cookies.GATE_FILE, cookies.render([GATE[0], *many]), mode=0o600)
+    machine.write(cookies.GATE_FILE, cookies.render([GATE[0], *many], Renderer()), mode=0o600)
     machine.write("/etc/nginx/conf.d/gate.conf", f"include {cookies.GATE_FILE};")
     machine.run(["nginx", "-t"])
