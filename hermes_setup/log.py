@@ -1,7 +1,7 @@
 """The log of runs that may change something: /var/log/hermes-setup.log.
 
-No secret gets here, because what could carry one is never handed in: `Local.put` logs a file's path, never its content, and
-`Local.run` a command's words, never what it reads or prints; a password is in neither.
+What is logged of a file that is written and of a command that runs is decided here, and never holds a secret: a path without
+the content, a command's words without what it reads or prints. (No password is ever in a path or in a command's words.)
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Sequence
 
 PATH = "/var/log/hermes-setup.log"
 LARGEST = 2 * 1024 * 1024
@@ -39,3 +40,18 @@ class Log:
                 os.write(handle, f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {line}\n".encode("utf-8", "replace"))
             finally:
                 os.close(handle)
+
+
+def put_line(path: str, *, removed: bool) -> str:
+    """What is logged of a file, link or folder that is put there or removed; "" for copies to try things on, in /run."""
+    return "" if path.startswith("/run/") else f"{'remove' if removed else 'write'} {path}"
+
+
+def run_line(argv: Sequence[str]) -> str:
+    """What is logged of a command before it runs."""
+    return f"run {' '.join(argv)}"
+
+
+def ended_line(argv: Sequence[str], code: int) -> str:
+    """What is logged of how it ended."""
+    return f"{argv[0]} ended with {code}"

@@ -14,9 +14,9 @@ from hermes_setup import ancestors
 from hermes_setup.answers.allowed_addresses import parse_allow, parse_network, permits
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.fields import from_json, to_json
 from hermes_setup.answers.file import read_table, to_toml
 from hermes_setup.answers.issuer import Issuer
-from hermes_setup.answers.table import from_json, to_json
 from hermes_setup.answers.user import User
 from hermes_setup.answers.webhook_platforms import parse_endpoints
 from hermes_setup.answers.webhooks import Webhooks

@@ -11,10 +11,10 @@ import pytest
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.backend import Backend
 from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.fields import FIELDS, JSON_ONLY, from_json, to_json
 from hermes_setup.answers.file import LARGEST, read, read_table, to_toml
 from hermes_setup.answers.issuer import Issuer, parse_email
 from hermes_setup.answers.merge import merged
-from hermes_setup.answers.table import FIELDS, JSON_ONLY, from_json, to_json
 from hermes_setup.answers.user import User, parse_user
 from hermes_setup.answers.webhook_platforms import parse_endpoints
 from hermes_setup.answers.webhooks import Webhooks

@@ -328,8 +328,8 @@ def test_the_example_question_is_asked_kept_and_written_by_what_stands_there(tmp
         file.write_text(source.replace(before, text + before), "utf-8")
 
     insert("answers/answers.py", "\n    @property\n    def names(", attribute)
-    insert("answers/table.py", "FIELDS = (", f"{reader}\n\n")
-    insert("answers/table.py", ')\n"""In the order of an answers file', line)
+    insert("answers/fields.py", "FIELDS = (", f"{reader}\n\n")
+    insert("answers/fields.py", ')\n"""In the order of an answers file', line)
     (tmp_path / "hermes_setup/questions/log.py").write_text(question)
     insert("questions/conversation.py", "    WhichHermes(),\n", place)
     insert(
@@ -343,7 +343,7 @@ from hermes_setup.answers.user import User
 from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.issuer import Issuer
 from hermes_setup.answers.file import read_table, to_toml
-from hermes_setup.answers.table import from_json, to_json
+from hermes_setup.answers.fields import from_json, to_json
 from hermes_setup.questions.conversation import review, walk
 from hermes_setup.questions.draft import Draft, Known
 class Script:

@@ -11,8 +11,8 @@ import pytest
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.backend import Backend
 from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.fields import from_json, to_json
 from hermes_setup.answers.issuer import Issuer
-from hermes_setup.answers.table import from_json, to_json
 from hermes_setup.answers.user import User
 from hermes_setup.engine.changes import Place, Run, Stamp
 from hermes_setup.errors import Busy, HermesSetupError

@@ -10,8 +10,8 @@ import pytest
 from certificates import NAME
 from certificates import answers as wish
 from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.fields import from_json, to_json
 from hermes_setup.answers.file import read_table, to_toml
-from hermes_setup.answers.table import from_json, to_json
 from hermes_setup.answers.webhook_platforms import PLATFORMS, Endpoint, parse_endpoints
 from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.errors import WrongInput

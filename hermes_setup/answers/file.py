@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from hermes_setup import passwords
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.table import FIELDS, at_key, known_keys, read_fields, text_of, without_empty
+from hermes_setup.answers.fields import FIELDS, at_key, known_keys, read_fields, text_of, without_empty
 from hermes_setup.answers.user import parse_user
 from hermes_setup.errors import WrongInput
 from hermes_setup.values import dataclass, field, replace

@@ -9,9 +9,9 @@ from hermes_setup import passwords
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.backend import Backend
 from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.fields import FIELDS, read_fields, read_user, without_empty, write_user
+from hermes_setup.answers.fields import field as field_of
 from hermes_setup.answers.issuer import Issuer
-from hermes_setup.answers.table import FIELDS, read_fields, read_user, without_empty, write_user
-from hermes_setup.answers.table import field as field_of
 from hermes_setup.answers.user import User, parse_user
 from hermes_setup.answers.webhook_platforms import Endpoint
 from hermes_setup.answers.webhooks import Webhooks

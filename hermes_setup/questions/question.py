@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.table import field
+from hermes_setup.answers.fields import field
 from hermes_setup.questions.draft import Draft, Known
 from hermes_setup.questions.prompt import Asker, Back, Prompt, says_yes, settled
 from hermes_setup.values import replace
@@ -77,7 +77,7 @@ class Question:
 
 
 class FieldQuestion(Question):
-    """A question whose answer is one field of `answers/table.py` as it stands there, asked after the users.
+    """A question whose answer is one field of `answers/fields.py` as it stands there, asked after the users.
 
     A subclass has a key, a title and a prompt.
     """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hermes_setup import durable
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.table import from_json
+from hermes_setup.answers.fields import from_json
 from hermes_setup.errors import HermesSetupError, WrongInput
 from hermes_setup.host import ABSENT, Absent, File, Folder, Link, Node
 from hermes_setup.state import notes

@@ -29,7 +29,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.table import from_json, to_json
+from hermes_setup.answers.fields import from_json, to_json
 from hermes_setup.digests import digest
 from hermes_setup.errors import HermesSetupError, WrongInput
 from hermes_setup.state import notes, runs, unfinished

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 
+from hermes_setup import log as log_lines
 from hermes_setup.errors import CommandFailed
 from hermes_setup.host import Absent, Listener, Node, Ran, Records, Request, Response
 from hermes_setup.system import files, processes
@@ -15,7 +16,7 @@ from hermes_setup.system import files, processes
 class Local:
     """Reads and writes of this very machine. `root` puts every path below another folder (for tests).
 
-    `log` is called with one line for each command and each path written, without any content.
+    `log` is called with one line for each command and each path written: see `hermes_setup.log`.
     """
 
     def __init__(self, root: str = "/", log: Callable[[str], None] = lambda _line: None) -> None:
@@ -79,8 +80,8 @@ class Local:
 
     def put(self, path: str, node: Node) -> None:
         """See `System.put`."""
-        if not path.startswith("/run/"):  # copies to try things on are of no interest afterwards
-            self._log(f"{'remove' if isinstance(node, Absent) else 'write'} {path}")
+        if line := log_lines.put_line(path, removed=isinstance(node, Absent)):
+            self._log(line)
         files.put(self._root + path, node, path)
 
     def run(
@@ -93,13 +94,13 @@ class Local:
         seconds: float = 600.0,
     ) -> Ran:
         """See `System.run`."""
-        self._log(f"run {' '.join(argv)}")
+        self._log(log_lines.run_line(argv))
         try:
             ran = processes.run(argv, stdin=stdin, env=env or {}, seconds=seconds, on_line=self.on_line)
         except CommandFailed as failed:
-            self._log(f"{argv[0]} ended with {failed.code}")
+            self._log(log_lines.ended_line(argv, failed.code))
             raise
-        self._log(f"{argv[0]} ended with 0")
+        self._log(log_lines.ended_line(argv, 0))
         return ran
 
     def wait(self, condition: Callable[[], bool], *, seconds: float) -> bool:

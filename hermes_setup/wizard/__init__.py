@@ -60,7 +60,9 @@ def run(argv: Sequence[str], session: Session) -> Outcome:
     if stored is None:
         return first_visit.first(session)
     if session.state.first_setup_unfinished():
-        return first_visit.resume(stored, session)
+        from hermes_setup.wizard.resume import resume
+
+        return resume(stored, session)
     from hermes_setup.wizard import second_visit
 
     return second_visit.run(stored, session)

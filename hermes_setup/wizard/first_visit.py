@@ -20,19 +20,6 @@ def first(session: Session) -> Outcome:
     return ask(Draft() if session.options.dry else _draft(session), None, session)
 
 
-def resume(stored: Answers, session: Session) -> Outcome:
-    """A first set-up that was stopped after the user had agreed is finished. From its plan one can go back to the questions."""
-    from hermes_setup.ui.talk import say
-    from hermes_setup.wizard.blocked import until_not_blocked
-
-    say(f"The set-up of {stored.domain.label} was started and not finished. It continues from where it stopped.")
-    say("To change an answer: < and Enter at its question.")
-    outcome = until_not_blocked(setup_job(stored, session), session)
-    if outcome in (Outcome.BACK, Outcome.OTHER_DOMAIN):
-        return ask(Draft.again(stored), stored, session)
-    return outcome
-
-
 def ask(draft: Draft, previous: Answers | None, session: Session) -> Outcome:
     """The open questions are asked, and the answers made true. `previous` are the answers that hold."""
     from hermes_setup.wizard.blocked import until_not_blocked

@@ -1,7 +1,7 @@
 """A throwaway copy of this machine, on which everything really happens.
 
 The copy is a process tree in namespaces of its own: mounts (overlays over this machine's file systems, written in memory
-only), network, process numbers, host name. `Rehearsal` stays outside and passes each call on to `copy.Copy`, which is a
+only), network, process numbers, host name. `Rehearsal` stays outside and passes each call on to `inside.Copy`, which is a
 `Local` in there. The copy lives as long as the socket between the two is open: however this process ends, the kernel
 closes it, process 1 of the copy ends, and with it every process, mount and interface of the copy (pid_namespaces(7)).
 
