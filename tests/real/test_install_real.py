@@ -192,7 +192,7 @@ def test_the_man_page_and_the_completions_of_real_shells(bare: Machine) -> None:
     install(bare, "--version")  # again: fish is there now
     page = bare.run(["man", "--pager=cat", "-M", "/usr/local/share/man", "hermes-setup"], env={"MANWIDTH": "80"}).out
     assert "hermes-setup users sign-out" in page
-    assert "a stage failed, its files were put back" in page
+    assert "a step failed, its files were put back" in page
     assert "--from FILE" in page
     assert bare.run(["lexgrog", "/usr/local/share/man/man8/hermes-setup.8"]).out.startswith("/usr/local/share/man")
     for name, (argv, prepare) in SHELLS.items():

@@ -100,7 +100,7 @@ def test_a_user_who_came_goes_and_what_somebody_edited_stays(world: World, vps: 
     assert status(world, ("bob", bob)) == 502
     vps.run(["sh", "-c", "echo 'carol:$6$x$y' >>/etc/nginx/.htpasswd-hermes"])
     told = hermes_setup(vps, "undo", "--last", "--yes").err
-    assert ".htpasswd-hermes was changed by someone since" in " ".join(told.split())
+    assert ".htpasswd-hermes has been edited since that run" in " ".join(told.split())
     assert "carol" in vps.text("/etc/nginx/.htpasswd-hermes")
 
 

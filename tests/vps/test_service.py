@@ -80,7 +80,7 @@ def test_the_wizard_offers_it_and_does_it_after_a_yes(world: World, login: Login
 def test_a_node_that_is_missing_or_too_old_for_the_chat_is_told(login: Login) -> None:
     vps = login.vps
     told = " ".join(login.run(APPLY).err.split())
-    assert "Hermes of bob finds no Node.js; its chat needs 20 or later" in told
+    assert "bob's Hermes finds no Node.js; its chat needs Node.js 20 or later" in told
     vps.write("/home/bob/.hermes/node/bin/node", "#!/bin/sh\necho v18.19.0\n", mode=0o755, owner="bob:bob")
     told = " ".join(login.run("sudo hermes-setup doctor", check=False).out.split())
     told += " ".join(login.run("sudo hermes-setup doctor", check=False).err.split())
@@ -106,5 +106,5 @@ def test_without_the_wish_nothing_is_started_and_without_hermes_it_is_said(login
     vps.run(["rm", "-rf", "/home/bob/.local", "/opt/hermes"])
     vps.write("/root/answers.toml", "service = true\n" + ANSWERS, mode=0o600)
     told = login.run(APPLY).err
-    assert "No Hermes is found on this server" in " ".join(told.split())
+    assert "Hermes was not found on this server" in " ".join(told.split())
     assert not vps.exists(UNIT)

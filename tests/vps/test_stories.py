@@ -142,7 +142,7 @@ def test_2_again_a_user_comes_and_one_goes(world: World, done: Login) -> None:
         said = " ".join(done.run("sudo hermes-setup users remove alice --yes").err.split())
         assert status(world, ("alice", GOOD)) == status(world, cookie=before) == 401
         assert status(world, ("bob", bob)) == status(world, cookie=bobs) == 200
-        assert "Connections that were open before" in said
+        assert "Connections from before" in said
         (command,) = re.findall(r"sudo systemctl restart nginx", said)
         done.run(command)
         with pytest.raises(Exception, match=r"(?i)close|reset|end"):
