@@ -18,10 +18,12 @@ from hermes_setup.answers.webhook_platforms import parse_endpoints
 from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.errors import WrongInput
 from hermes_setup.questions.conversation import ALL, next_question, review, walk
+from hermes_setup.questions.domain import DomainName
 from hermes_setup.questions.draft import Draft, Known
 from hermes_setup.questions.menu import ask_password
 from hermes_setup.questions.proceed import GO_AHEAD
 from hermes_setup.questions.prompt import BACK, Asker, Back, Prompt, agreed
+from hermes_setup.questions.question import FieldQuestion, Question
 from hermes_setup.values import replace
 
 GOOD = "correct horse battery"
@@ -578,6 +580,21 @@ REPLIES: tuple[str | Back, ...] = (
 )
 
 
+def test_every_question_is_whole_and_one_that_lacks_a_method_cannot_be_made() -> None:
+    needed = {"is_open", "prompt", "take", "restored", "answered"}
+    assert Question.__abstractmethods__ == needed
+    assert FieldQuestion.__abstractmethods__ == {"prompt"}, "the field does the rest"
+    for each in ALL:
+        assert each.key, each
+        assert not type(each).__abstractmethods__
+    assert len({each.key for each in ALL}) == len(ALL)
+    for name in needed:
+        others = {other: getattr(DomainName, other) for other in needed - {name}}
+        with pytest.raises(TypeError, match=name):
+            type("Lacking", (Question,), others)()
+        type("Whole", (Question,), {**others, name: getattr(DomainName, name)})()
+
+
 def test_each_question_is_open_until_its_answer_is_taken_and_recalls_what_was_typed() -> None:
     draft, asked = Draft(), set[str]()
     replies = [reply for reply in REPLIES if isinstance(reply, str)]
@@ -594,7 +611,7 @@ def test_each_question_is_open_until_its_answer_is_taken_and_recalls_what_was_ty
             assert said in (text, {"y": "yes", "n": "no"}.get(text)), question.key
             assert question.restored(before, draft) == draft or question.key == "webhooks"
     assert replies == []
-    assert {each.key for each in ALL} - asked == {"redirect", "ca", "service", "addresses"}
+    assert {each.key for each in ALL} - asked == {"redirect", "ca", "service"}
 
 
 def test_back_over_everything_and_forward_again_is_the_same_draft() -> None:

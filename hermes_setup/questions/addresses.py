@@ -1,4 +1,7 @@
-"""From which addresses the dashboard may be opened."""
+"""From which addresses the dashboard may be opened.
+
+Never asked in a set-up: a list that leaves someone out is made where the dashboard works already (the menu).
+"""
 
 from __future__ import annotations
 
@@ -7,31 +10,16 @@ from collections.abc import Sequence
 from hermes_setup.answers.allowed_addresses import parse_allow, permits
 from hermes_setup.answers.answers import Answers
 from hermes_setup.errors import WrongInput
-from hermes_setup.questions.draft import Draft, Known
 from hermes_setup.questions.prompt import BACK, Asker, Back, Choice, Prompt, picked, settled
-from hermes_setup.questions.question import Question
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hermes_setup.stages.addresses.ssh import SshSession
 
 
-class AllowedAddresses(Question):
-    """Never asked in a set-up: a list that leaves someone out is made where the dashboard works already (the menu)."""
-
-    key = "addresses"
-
-    def is_open(self, draft: Draft, known: Known) -> bool:  # noqa: ARG002
-        """Never."""
-        return False
-
-    def answered(self, draft: Draft, number: int) -> str:  # noqa: ARG002
-        """Nothing."""
-        return ""
-
-    def review(self, answers: Answers, found: str) -> Sequence[tuple[str, str]]:  # noqa: ARG002
-        """The list."""
-        return (("Open to", ", ".join(answers.allow) or "every address, with a password"),)
+def allowed_row(answers: Answers) -> tuple[str, str]:
+    """The row of a list that says to whom the dashboard opens."""
+    return "Open to", ", ".join(answers.allow) or "every address, with a password"
 
 
 def choose(asker: Asker, now: Answers, session: SshSession | None, *, lockout: bool = False) -> Answers | Back:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.user import User
-from hermes_setup.questions.addresses import AllowedAddresses
 from hermes_setup.questions.certificate import Authority, Email, OtherAuthority
 from hermes_setup.questions.domain import DomainName, Redirect, tell_ascii
 from hermes_setup.questions.draft import Draft, Known
@@ -34,7 +33,6 @@ ALL: tuple[Question, ...] = (
     PasswordSource(),
     OwnPassword(),
     MoreUsers(),
-    AllowedAddresses(),
     WhichHermes(),
     AsService(),
     LetWebhooksIn(),

@@ -5,6 +5,7 @@ The conversation, going back, the review and what is kept of an interruption are
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from hermes_setup.answers.answers import Answers
@@ -14,35 +15,35 @@ from hermes_setup.questions.prompt import Asker, Back, Prompt, says_yes, settled
 from hermes_setup.values import replace
 
 
-class Question:
-    """The methods that most questions have in common. Questions hold no state of their own."""
+class Question(ABC):
+    """What every question has. One that lacks an abstract method cannot be made. Questions hold no state of their own."""
 
     key = ""
     for_each_user = False  # asked once for each user
     recalled = True  # one can go back to it after an interruption, and its answer stands there
 
+    @abstractmethod
     def is_open(self, draft: Draft, known: Known) -> bool:
         """True when it is to be asked: its answer is missing, and what comes before it is there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def prompt(self, draft: Draft, known: Known) -> Prompt:
         """How it is asked."""
-        raise NotImplementedError
 
+    @abstractmethod
     def take(self, draft: Draft, text: str, known: Known) -> Draft:
         """The draft with that answer. Raises WrongInput, with the reason and what to type instead."""
-        raise NotImplementedError
 
+    @abstractmethod
     def restored(self, now: Draft, final: Draft) -> Draft | None:
         """`now` with this answer as `final` has it; None where that has none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answered(self, draft: Draft, number: int) -> str:
         """What was answered, as it would be typed; "" for nothing, and for what must not be shown again.
 
         `number` is how many users there were before this question.
         """
-        raise NotImplementedError
 
     def kept(self, draft: Draft) -> str:  # noqa: ARG002 - most have a line
         """The line that says what was answered before an interruption, "" for none."""

@@ -9,6 +9,7 @@ from hermes_setup import passwords
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.user import User, parse_user
 from hermes_setup.errors import WrongInput
+from hermes_setup.questions.addresses import allowed_row
 from hermes_setup.questions.draft import Draft, Known
 from hermes_setup.questions.prompt import Asker, Back, Choice, Prompt, chosen, refused, says_yes, settled
 from hermes_setup.questions.question import Question
@@ -55,9 +56,9 @@ class UserName(Question):
         return f"Users: {names}" if names else ""
 
     def review(self, answers: Answers, found: str) -> Sequence[tuple[str, str]]:  # noqa: ARG002
-        """And whether they get a new password."""
+        """And whether they get a new password; and from where they may come, which is never asked here."""
         words = (f"{u.name} ({'new password' if u.hash else 'password as before'})" for u in answers.users)
-        return (("Users", ", ".join(words)),)
+        return (("Users", ", ".join(words)), allowed_row(answers))
 
 
 class PasswordSource(Question):
