@@ -499,6 +499,11 @@ def test_after_ctrl_c_at_any_question_only_the_rest_is_asked(count: int) -> None
         {"at": "name", "name": "", "users": ["alice"]},
         {"at": "name", "name": "", "users": [], "domain": 5},
         {"at": "name", "name": "", "users": [], "domain": "no name;"},
+        *({"at": "name", "name": "", "users": [], "domain": empty} for empty in ("", [], False)),
+        *({"at": "name", "name": "", "users": [], "certificate": empty} for empty in ("", [], False)),
+        *({"at": "name", "name": "", "users": [], "email": empty} for empty in ([], False)),
+        *({"at": "name", "name": "", "users": [], "service": empty} for empty in ("", [])),
+        *({"at": "name", "name": "", "users": [], "webhooks": empty} for empty in ("", [], {}, False)),
         {"at": ["name"], "name": "", "users": []},
     ],
 )

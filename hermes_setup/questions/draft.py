@@ -136,10 +136,12 @@ class Draft:
             raise _unreadable()
         if (at == "password") != bool(name) or (at in ("more", "done") and not users):
             raise _unreadable()
-        found = {each.key: each.attribute for each in FIELDS if table.get(each.key) is not None}
-        # a draft is read as answers.json is; a domain that was not asked for yet is none
-        read = read_fields({"domain": "nowhere.invalid", **without_empty({key: table[key] for key in found})})
-        given = {attribute: read.get(attribute, table[key]) for key, attribute in found.items()}
+        asked = {each.key: table[each.key] for each in FIELDS if table.get(each.key) is not None}
+        if asked.get("certificate") == "":  # in an answers file that is the usual one
+            raise _unreadable()
+        # as answers.json, but an empty answer is one, and is read; a domain that was not asked for yet is none
+        read = read_fields({"domain": "nowhere.invalid", **asked, **without_empty(asked)})
+        given = {each.attribute: read[each.attribute] for each in FIELDS if each.key in asked}
         own = {attribute: value for attribute, value in given.items() if attribute in cls.__match_args__}
         return cls(
             **own,
