@@ -424,6 +424,12 @@ def test_what_was_edited_into_something_else_is_refused(key: str, value: object)
         from_json({**to_json(FULL), key: value})
 
 
+@pytest.mark.parametrize("table", [["domain"], "domain", 5])
+def test_answers_that_are_no_table_are_refused(table: object) -> None:
+    with pytest.raises(WrongInput):
+        from_json(table)
+
+
 # ---- a file, where other answers held before ----
 
 

@@ -181,8 +181,10 @@ def to_json(answers: Answers) -> dict[str, Any]:
     return {key: table[key] for key in dict.fromkeys((*JSON_ORDER, *table))}
 
 
-def from_json(table: Mapping[str, Any]) -> Answers:
+def from_json(table: object) -> Answers:
     """What `to_json` gave; keys that an older version did not know may be missing. Raises WrongInput for anything else."""
+    if not isinstance(table, dict):
+        raise WrongInput("The answers are not a table.")
     users = table.get("users")
     others = {attribute: table.get(key, []) for attribute, key in JSON_ONLY.items()}
     if not table.get("certificate"):
