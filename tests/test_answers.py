@@ -411,8 +411,17 @@ def test_each_attribute_is_a_field_a_note_or_the_users() -> None:
 
 
 def test_what_an_older_version_did_not_know_may_be_missing() -> None:
-    least = {key: value for key, value in to_json(BASE).items() if key in ("domain", "certificate", "users")}
-    assert from_json(least) == replace(BASE, removed=(), redirects=())
+    later = ("service", "allow", "webhooks", "redirects", "dropped")
+    least = {key: value for key, value in to_json(BASE).items() if key not in later}
+    assert from_json(least) == replace(BASE, redirects=())
+
+
+@pytest.mark.parametrize(
+    "key", ["domain", "certificate", "email", "backend", "firewall", "public_addresses", "users", "gone", "revoked"]
+)
+def test_what_every_version_wrote_may_not_be_missing(key: str) -> None:
+    with pytest.raises(WrongInput, match=f"The key {key} is missing"):
+        from_json({name: value for name, value in to_json(BASE).items() if name != key})
 
 
 @pytest.mark.parametrize(

@@ -264,6 +264,34 @@ def test_what_is_not_the_answer_is_ignored(wrong: Callable[[bytes, socket.socket
         assert resolver.lookup(NAME, "A", server="127.0.0.1", port=port).values == (V4,)
 
 
+def test_a_flood_of_what_is_not_the_answer_does_not_outlast_the_time() -> None:
+    import dns.message
+    import dns.rrset
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        stop = time.monotonic() + 4
+
+        def flood() -> None:
+            wire, asker = server.recvfrom(65535)
+            other = dns.message.make_response(dns.message.from_wire(wire))
+            other.id ^= 1
+            addresses = (f"198.51.100.{number}" for number in range(60))  # longer to read than to send
+            other.answer.append(dns.rrset.from_text(f"{NAME}.", 60, "IN", "A", *addresses))
+            junk = other.to_wire(max_size=65535)
+            while time.monotonic() < stop:
+                server.sendto(junk, asker)
+
+        thread = threading.Thread(target=flood)
+        thread.start()
+        began = time.monotonic()
+        status = resolver.lookup(NAME, "A", "127.0.0.1", 0.5, port=server.getsockname()[1]).status
+        took = time.monotonic() - began
+        stop = 0
+        thread.join(5)
+    assert (status, took < 2) == ("timeout", True), took
+
+
 def test_a_server_that_answers_under_its_own_address_is_heard() -> None:
     with name_server(saying(f"{NAME}. 77 A {V4}")) as port:
         assert resolver.lookup(NAME, "A", server="0.0.0.0", port=port).values == (V4,)

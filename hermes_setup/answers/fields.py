@@ -169,6 +169,19 @@ JSON_ORDER = (
 )
 """The keys of earlier versions in their order, so that the same answers give the same bytes. New ones follow."""
 
+JSON_REQUIRED = (
+    "domain",
+    "certificate",
+    "email",
+    "backend",
+    "firewall",
+    "public_addresses",
+    "users",
+    "gone",
+    "revoked",
+)
+"""The keys that every version wrote, also where nothing stands behind them. Without one, the file was edited."""
+
 
 # -- JSON ---------------------------------------------------------------------------------------------------------------
 
@@ -185,10 +198,12 @@ def from_json(table: object) -> Answers:
     """What `to_json` gave; keys that an older version did not know may be missing. Raises WrongInput for anything else."""
     if not isinstance(table, dict):
         raise WrongInput("The answers are not a table.")
-    users = table.get("users")
+    if missing := [key for key in JSON_REQUIRED if key not in table]:
+        raise WrongInput(f"The key {missing[0]} is missing.")
+    if not table["certificate"]:  # in an answers file that is the usual one
+        raise WrongInput("The key certificate is empty.")
+    users = table["users"]
     others = {attribute: table.get(key, []) for attribute, key in JSON_ONLY.items()}
-    if not table.get("certificate"):
-        raise WrongInput("The key certificate is missing.")
     if not isinstance(users, list) or not all(_are_texts(each) for each in others.values()):
         raise WrongInput(f"One of {', '.join(('users', *JSON_ONLY.values()))} is not a list.")
     found = read_fields(without_empty({each.key: table.get(each.json_key) for each in FIELDS}))

@@ -88,6 +88,18 @@ def _exchange(query: dns.message.Message, server: str, port: int, deadline: floa
         return dns.query.tcp(query, server, _left(deadline), port, ignore_trailing=True)
 
 
+class _Socket(socket.socket):
+    """Has nothing more to read after its time. dnspython looks at the clock only when nothing waits to be read."""
+
+    expiration = 0.0  # by time.time()
+
+    def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, object]:
+        """As a socket that does not block."""
+        if time.time() >= self.expiration:
+            raise BlockingIOError
+        return super().recvfrom(bufsize, flags)
+
+
 def _by_udp(query: dns.message.Message, server: str, port: int, deadline: float) -> dns.message.Message:
     """The server's answer. What is no answer to this query is ignored (RFC 5452 section 9.1). Raises Truncated."""
     import dns.exception
@@ -96,13 +108,15 @@ def _by_udp(query: dns.message.Message, server: str, port: int, deadline: float)
     family, _, _, _, address = socket.getaddrinfo(
         server, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
     )[0]
-    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+    with _Socket(family, socket.SOCK_DGRAM) as sock:
         sock.setblocking(False)
         sock.connect(address)
         wire = query.to_wire()
         wait = SEND_AGAIN
         while True:  # the same query is sent again: an answer to any of them counts
-            expiration = time.time() + min(wait, _left(deadline))  # the wall clock, as dns.query has it
+            sock.expiration = expiration = time.time() + min(
+                wait, _left(deadline)
+            )  # the wall clock, as dns.query has it
             with contextlib.suppress(dns.exception.Timeout):
                 # No destination: only the connected server is heard, and 0.0.0.0 or fe80::1%eth0 answer by another name.
                 dns.query.send_udp(sock, wire, None, expiration)
