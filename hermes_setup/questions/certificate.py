@@ -26,7 +26,7 @@ class Authority(Question):
 
     key = "certificate"
 
-    def is_open(self, draft: Draft, known: Known) -> bool:  # noqa: ARG002
+    def is_open(self, draft: Draft, known: Known) -> bool:
         """Once the domain is known."""
         return draft.issuer is None and not draft.other_ca and draft.domain is not None
 
@@ -52,7 +52,7 @@ class Authority(Question):
         """As it was, whichever it was."""
         return replace(now, issuer=final.issuer) if final.issuer else None
 
-    def answered(self, draft: Draft, number: int) -> str:  # noqa: ARG002
+    def answered(self, draft: Draft, number: int) -> str:
         """Its word."""
         if draft.issuer is None:
             return ""
@@ -62,7 +62,7 @@ class Authority(Question):
         """Its word, or its address."""
         return f"Certificate: {draft.issuer.text}" if draft.issuer else ""
 
-    def review(self, answers: Answers, found: str) -> Sequence[tuple[str, str]]:  # noqa: ARG002
+    def review(self, answers: Answers, found: str) -> Sequence[tuple[str, str]]:
         """With the account."""
         by = "self-signed" if answers.issuer.self_signed else ca_name(answers.issuer.directory)
         return (("Certificate", by + (f", account of {answers.email}" if answers.email else "")),)
@@ -73,11 +73,11 @@ class OtherAuthority(Question):
 
     key = "ca"
 
-    def is_open(self, draft: Draft, known: Known) -> bool:  # noqa: ARG002
+    def is_open(self, draft: Draft, known: Known) -> bool:
         """Where "other" was chosen."""
         return draft.issuer is None and draft.other_ca
 
-    def prompt(self, draft: Draft, known: Known) -> Prompt:  # noqa: ARG002
+    def prompt(self, draft: Draft, known: Known) -> Prompt:
         """The address of before stands there."""
         before = known.previous.issuer if known.previous else None
         return Prompt(
@@ -88,7 +88,7 @@ class OtherAuthority(Question):
             typed=before.directory if before and not before.production else "",
         )
 
-    def take(self, draft: Draft, text: str, known: Known) -> Draft:  # noqa: ARG002
+    def take(self, draft: Draft, text: str, known: Known) -> Draft:
         """An address, or the word of a known one."""
         return replace(draft, issuer=Issuer.parse(text), other_ca=False)
 
@@ -96,7 +96,7 @@ class OtherAuthority(Question):
         """As it was."""
         return replace(now, issuer=final.issuer, other_ca=False) if final.issuer else None
 
-    def answered(self, draft: Draft, number: int) -> str:  # noqa: ARG002
+    def answered(self, draft: Draft, number: int) -> str:
         """Its address."""
         return draft.issuer.directory if draft.issuer and draft.issuer.text not in WORDS else ""
 
@@ -106,17 +106,17 @@ class Email(Question):
 
     key = "email"
 
-    def is_open(self, draft: Draft, known: Known) -> bool:  # noqa: ARG002
+    def is_open(self, draft: Draft, known: Known) -> bool:
         """Only where there is an authority."""
         return draft.email is None and draft.issuer is not None and not draft.issuer.self_signed
 
-    def prompt(self, draft: Draft, known: Known) -> Prompt:  # noqa: ARG002
+    def prompt(self, draft: Draft, known: Known) -> Prompt:
         """Empty is an answer, too; where an address stands already, a "-" is typed for it."""
         before = known.previous.email if known.previous else ""
         about = f"Only the certificate authority gets it. May stay empty{' (type -)' if before else ''}."
         return Prompt("email", "E-mail", about, "email", typed=before)
 
-    def take(self, draft: Draft, text: str, known: Known) -> Draft:  # noqa: ARG002
+    def take(self, draft: Draft, text: str, known: Known) -> Draft:
         """An address, or none."""
         return replace(draft, email=parse_email("" if text.strip() == "-" else text))
 
@@ -124,7 +124,7 @@ class Email(Question):
         """As it was."""
         return None if final.email is None else replace(now, email=final.email)
 
-    def answered(self, draft: Draft, number: int) -> str:  # noqa: ARG002
+    def answered(self, draft: Draft, number: int) -> str:
         """The address."""
         return draft.email or ""
 

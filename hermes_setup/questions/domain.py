@@ -22,11 +22,11 @@ class DomainName(Question):
 
     key = "domain"
 
-    def is_open(self, draft: Draft, known: Known) -> bool:  # noqa: ARG002
+    def is_open(self, draft: Draft, known: Known) -> bool:
         """It comes first."""
         return draft.domain is None
 
-    def prompt(self, draft: Draft, known: Known) -> Prompt:  # noqa: ARG002
+    def prompt(self, draft: Draft, known: Known) -> Prompt:
         """This server's own name is proposed where it could be one."""
         outer = [each for each in known.addresses if is_public(each)]  # not Docker's own, nor a private network's
         here = " or ".join((outer or known.addresses)[:2])
@@ -56,7 +56,7 @@ class DomainName(Question):
         """As it was."""
         return replace(now, domain=final.domain) if final.domain else None
 
-    def answered(self, draft: Draft, number: int) -> str:  # noqa: ARG002
+    def answered(self, draft: Draft, number: int) -> str:
         """As a person reads it."""
         return draft.domain.shown if draft.domain else ""
 
@@ -64,7 +64,7 @@ class DomainName(Question):
         """In both scripts, where there are two."""
         return f"Domain: {draft.domain.label}" if draft.domain else ""
 
-    def review(self, answers: Answers, found: str) -> Sequence[tuple[str, str]]:  # noqa: ARG002
+    def review(self, answers: Answers, found: str) -> Sequence[tuple[str, str]]:
         """Likewise."""
         return (("Domain", answers.domain.label),)
 
@@ -92,7 +92,7 @@ class Redirect(Question):
             "yes",
         )
 
-    def take(self, draft: Draft, text: str, known: Known) -> Draft:  # noqa: ARG002
+    def take(self, draft: Draft, text: str, known: Known) -> Draft:
         """A clear yes or no."""
         return replace(draft, redirect=says_yes(text))
 
@@ -100,11 +100,11 @@ class Redirect(Question):
         """As it was."""
         return None if final.redirect is None else replace(now, redirect=final.redirect)
 
-    def answered(self, draft: Draft, number: int) -> str:  # noqa: ARG002
+    def answered(self, draft: Draft, number: int) -> str:
         """Yes or no."""
         return "" if draft.redirect is None else "yes" if draft.redirect else "no"
 
-    def review(self, answers: Answers, found: str) -> Sequence[tuple[str, str]]:  # noqa: ARG002
+    def review(self, answers: Answers, found: str) -> Sequence[tuple[str, str]]:
         """Those that redirect."""
         return redirect_row(answers)
 

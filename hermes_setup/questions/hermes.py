@@ -21,7 +21,7 @@ class WhichHermes(Question):
         """Only where there is a choice."""
         return draft.at == "done" and draft.backend is None and len(known.backends) > 1
 
-    def prompt(self, draft: Draft, known: Known) -> Prompt:  # noqa: ARG002
+    def prompt(self, draft: Draft, known: Known) -> Prompt:
         """Those that were found."""
         choices = tuple(Choice(str(each), str(each)) for each in known.backends)
         about = "More than one Hermes dashboard runs here; choose the one to open."
@@ -35,7 +35,7 @@ class WhichHermes(Question):
         """As it was."""
         return replace(now, backend=final.backend) if final.backend else None
 
-    def answered(self, draft: Draft, number: int) -> str:  # noqa: ARG002
+    def answered(self, draft: Draft, number: int) -> str:
         """Its address."""
         return str(draft.backend or "")
 
@@ -58,7 +58,7 @@ class AsService(Question):
         """Only where one is installed, and none runs."""
         return draft.at == "done" and draft.service is None and bool(known.not_running) and not known.backends
 
-    def prompt(self, draft: Draft, known: Known) -> Prompt:  # noqa: ARG002
+    def prompt(self, draft: Draft, known: Known) -> Prompt:
         """Whose it is."""
         about = (
             f"Hermes is installed here for {known.not_running}, and does not run. As a service it starts now, and again after "
@@ -66,7 +66,7 @@ class AsService(Question):
         )
         return Prompt("service", "Run Hermes as a service?", about, "service", "confirm", "yes")
 
-    def take(self, draft: Draft, text: str, known: Known) -> Draft:  # noqa: ARG002
+    def take(self, draft: Draft, text: str, known: Known) -> Draft:
         """A clear yes or no."""
         return replace(draft, service=says_yes(text))
 
@@ -74,7 +74,7 @@ class AsService(Question):
         """As it was."""
         return None if final.service is None else replace(now, service=final.service)
 
-    def answered(self, draft: Draft, number: int) -> str:  # noqa: ARG002
+    def answered(self, draft: Draft, number: int) -> str:
         """Yes or no."""
         return "" if draft.service is None else "yes" if draft.service else "no"
 

@@ -45,11 +45,11 @@ class Question(ABC):
         `number` is how many users there were before this question.
         """
 
-    def kept(self, draft: Draft) -> str:  # noqa: ARG002 - most have a line
+    def kept(self, draft: Draft) -> str:
         """The line that says what was answered before an interruption, "" for none."""
         return ""
 
-    def review(self, answers: Answers, found: str) -> Sequence[tuple[str, str]]:  # noqa: ARG002 - likewise
+    def review(self, answers: Answers, found: str) -> Sequence[tuple[str, str]]:
         """(what, how it was answered), once all is answered. `found` is where Hermes was found."""
         return ()
 
@@ -59,7 +59,7 @@ class Question(ABC):
         draft: Draft,
         known: Known,
         asker: Asker,
-        shown_again: dict[str, str],  # noqa: ARG002
+        shown_again: dict[str, str],
     ) -> tuple[str, Draft] | Back:
         """The answer and the draft with it, once it is right. `shown_again`: made-up passwords for the end."""
         return settled(asker, prompt, lambda text: (text, self.take(draft, text, known)))
@@ -85,11 +85,11 @@ class FieldQuestion(Question):
 
     title = ""
 
-    def is_open(self, draft: Draft, known: Known) -> bool:  # noqa: ARG002 - a question's shape
+    def is_open(self, draft: Draft, known: Known) -> bool:
         """Until it is answered."""
         return draft.at == "done" and draft.value(field(self.key).attribute) is None
 
-    def take(self, draft: Draft, text: str, known: Known) -> Draft:  # noqa: ARG002
+    def take(self, draft: Draft, text: str, known: Known) -> Draft:
         """As the field reads it in a file of answers."""
         return draft.with_value(field(self.key).attribute, field(self.key).read(text.strip(), {}))
 
@@ -98,7 +98,7 @@ class FieldQuestion(Question):
         value = final.value(field(self.key).attribute)
         return None if value is None else now.with_value(field(self.key).attribute, value)
 
-    def answered(self, draft: Draft, number: int) -> str:  # noqa: ARG002
+    def answered(self, draft: Draft, number: int) -> str:
         """As the field is written."""
         value = draft.value(field(self.key).attribute)
         return "" if value is None else str(field(self.key).write(value))
@@ -108,6 +108,6 @@ class FieldQuestion(Question):
         said = self.answered(draft, 0)
         return f"{self.title}: {said}" if said else ""
 
-    def review(self, answers: Answers, found: str) -> Sequence[tuple[str, str]]:  # noqa: ARG002
+    def review(self, answers: Answers, found: str) -> Sequence[tuple[str, str]]:
         """With its title."""
         return ((self.title, str(field(self.key).write(getattr(answers, field(self.key).attribute)))),)

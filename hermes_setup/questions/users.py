@@ -22,7 +22,7 @@ class UserName(Question):
     key = "name"
     for_each_user = True
 
-    def is_open(self, draft: Draft, known: Known) -> bool:  # noqa: ARG002
+    def is_open(self, draft: Draft, known: Known) -> bool:
         """Until somebody is named."""
         return draft.at == "name"
 
@@ -33,7 +33,7 @@ class UserName(Question):
             about = "Who else may sign in? A short name, like bob."
         return Prompt("name", "User name", about, "[[users]] name", default="" if draft.users else _login(known))
 
-    def take(self, draft: Draft, text: str, known: Known) -> Draft:  # noqa: ARG002
+    def take(self, draft: Draft, text: str, known: Known) -> Draft:
         """Nobody twice."""
         name = parse_user(text)
         if any(user.name == name for user in draft.users):
@@ -55,7 +55,7 @@ class UserName(Question):
         names = ", ".join(user.name for user in draft.users)
         return f"Users: {names}" if names else ""
 
-    def review(self, answers: Answers, found: str) -> Sequence[tuple[str, str]]:  # noqa: ARG002
+    def review(self, answers: Answers, found: str) -> Sequence[tuple[str, str]]:
         """And whether they get a new password; and from where they may come, which is never asked here."""
         words = (f"{u.name} ({'new password' if u.hash else 'password as before'})" for u in answers.users)
         return (("Users", ", ".join(words)), allowed_row(answers))
@@ -68,7 +68,7 @@ class PasswordSource(Question):
     for_each_user = True
     recalled = False
 
-    def is_open(self, draft: Draft, known: Known) -> bool:  # noqa: ARG002
+    def is_open(self, draft: Draft, known: Known) -> bool:
         """Once somebody is named."""
         return draft.at == "password"
 
@@ -93,11 +93,11 @@ class PasswordSource(Question):
         number = len(now.users)
         return now.with_user(final.users[number]) if number < len(final.users) else None
 
-    def answered(self, draft: Draft, number: int) -> str:  # noqa: ARG002
+    def answered(self, draft: Draft, number: int) -> str:
         """Not shown again."""
         return ""
 
-    def recalling(self, prompt: Prompt, text: str) -> Prompt:  # noqa: ARG002
+    def recalling(self, prompt: Prompt, text: str) -> Prompt:
         """Keeping the password is proposed, whatever was chosen before."""
         return prompt
 
@@ -125,16 +125,16 @@ class OwnPassword(Question):
     for_each_user = True
     recalled = False
 
-    def is_open(self, draft: Draft, known: Known) -> bool:  # noqa: ARG002
+    def is_open(self, draft: Draft, known: Known) -> bool:
         """Where that was chosen."""
         return draft.at == "own"
 
-    def prompt(self, draft: Draft, known: Known) -> Prompt:  # noqa: ARG002
+    def prompt(self, draft: Draft, known: Known) -> Prompt:
         """What is asked of it."""
         about = f"{passwords.SHORTEST} characters or more; three or four unrelated words are good."
         return Prompt("password", f"Password for {draft.name}", about, "--password-stdin", "password")
 
-    def take(self, draft: Draft, text: str, known: Known) -> Draft:  # noqa: ARG002
+    def take(self, draft: Draft, text: str, known: Known) -> Draft:
         """Its hash."""
         hashed = passwords.hash_password(passwords.check_password(text, user=draft.name))
         return draft.with_user(User(draft.name, hashed))
@@ -143,7 +143,7 @@ class OwnPassword(Question):
         """As `PasswordSource`."""
         return PasswordSource().restored(now, final)
 
-    def answered(self, draft: Draft, number: int) -> str:  # noqa: ARG002
+    def answered(self, draft: Draft, number: int) -> str:
         """Never."""
         return ""
 
@@ -172,17 +172,17 @@ class MoreUsers(Question):
     key = "more"
     for_each_user = True
 
-    def is_open(self, draft: Draft, known: Known) -> bool:  # noqa: ARG002
+    def is_open(self, draft: Draft, known: Known) -> bool:
         """After each of them."""
         return draft.at == "more"
 
-    def prompt(self, draft: Draft, known: Known) -> Prompt:  # noqa: ARG002
+    def prompt(self, draft: Draft, known: Known) -> Prompt:
         """Who is there so far."""
         names = ", ".join(user.name for user in draft.users)
         about = f"So far: {names}. You can add users later, too."
         return Prompt("more", "Another user?", about, "[[users]]", "confirm", "no")
 
-    def take(self, draft: Draft, text: str, known: Known) -> Draft:  # noqa: ARG002
+    def take(self, draft: Draft, text: str, known: Known) -> Draft:
         """A clear yes or no."""
         return replace(draft, at="name" if says_yes(text) else "done")
 

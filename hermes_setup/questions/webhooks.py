@@ -56,7 +56,7 @@ class LetWebhooksIn(Question):
         """As it was, with the name."""
         return replace(now, webhooks=final.webhooks, webhooks_at="done") if final.webhooks_at == "done" else None
 
-    def answered(self, draft: Draft, number: int) -> str:  # noqa: ARG002
+    def answered(self, draft: Draft, number: int) -> str:
         """Which of the three."""
         if draft.webhooks_at != "done":
             return ""
@@ -66,7 +66,7 @@ class LetWebhooksIn(Question):
         """The platforms."""
         return f"Webhooks: {let_in(draft.webhooks)}" if draft.webhooks_at == "done" else ""
 
-    def review(self, answers: Answers, found: str) -> Sequence[tuple[str, str]]:  # noqa: ARG002
+    def review(self, answers: Answers, found: str) -> Sequence[tuple[str, str]]:
         """And where."""
         return webhooks_row(answers)
 
@@ -76,11 +76,11 @@ class WebhooksHost(Question):
 
     key = "host"
 
-    def is_open(self, draft: Draft, known: Known) -> bool:  # noqa: ARG002
+    def is_open(self, draft: Draft, known: Known) -> bool:
         """Where a name of their own was chosen."""
         return draft.at == "done" and draft.webhooks_at == "own"
 
-    def prompt(self, draft: Draft, known: Known) -> Prompt:  # noqa: ARG002
+    def prompt(self, draft: Draft, known: Known) -> Prompt:
         """A name beside the domain is proposed."""
         parent = draft.domain.ascii.partition(".")[2] if draft.domain and draft.domain.ascii.count(".") > 1 else ""
         return Prompt(
@@ -102,7 +102,7 @@ class WebhooksHost(Question):
         """As `LetWebhooksIn`."""
         return LetWebhooksIn().restored(now, final)
 
-    def answered(self, draft: Draft, number: int) -> str:  # noqa: ARG002
+    def answered(self, draft: Draft, number: int) -> str:
         """The name."""
         return draft.webhooks.host.shown if draft.webhooks and draft.webhooks.host else ""
 
