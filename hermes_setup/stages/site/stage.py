@@ -10,7 +10,7 @@ import posixpath
 from collections.abc import Sequence
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.backend import DEFAULT_BACKEND, Backend
+from hermes_setup.answers.backend import Backend
 from hermes_setup.digests import certificate_fingerprint
 from hermes_setup.engine.changes import Change, Probe
 from hermes_setup.engine.findings import Finding
@@ -111,8 +111,7 @@ class Site:
 def _backend(answers: Answers, host: Host, text: str) -> tuple[Backend, bool]:
     """Where the site sends requests, and whether with the visitor's address: as answered, as found, as before, as usual."""
     found = dashboards.find(host, answers.backend)
-    before = tree.upstream_address(text)
-    chosen = found.chosen or (Backend.parse(before) if before else DEFAULT_BACKEND)
+    chosen = found.chosen or found.expected
     if found.version:
         # 0.14 and older take a public address there for a request from outside and refuse its WebSockets
         return chosen, tree.parse_version(found.version) >= (0, 15)
