@@ -30,7 +30,6 @@ class Facts:
 
     # nginx: its files, and the process
     config: Config
-    installed: bool
     version: tuple[int, ...]  # the installed one; before that, the one that the distribution has
     openssl: tuple[int, ...]
     running: bool

@@ -60,7 +60,6 @@ class Site:
             shown = _shown_certificate(answers, host)
         return Facts(
             config=config if config.files else tree.DEBIAN_DEFAULT,
-            installed=bool(installed),
             version=installed or _available_version(host),
             openssl=tree.parse_version(host.ask(["openssl", "version"]).out),
             running=bool(master) or started,
