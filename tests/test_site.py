@@ -41,7 +41,6 @@ ANSWERS = Answers(Domain.parse("hermes.example.com"), Issuer.parse("letsencrypt"
 SERVED = Served("/etc/ssl/golden/fullchain.pem", "/etc/ssl/golden/privkey.pem", trusted=True, fingerprint="aa")
 BARE = Facts(
     config=tree.DEBIAN_DEFAULT,
-    installed=True,
     version=(1, 26, 3),
     openssl=(3, 5, 1),
     ipv6=True,

@@ -204,6 +204,11 @@ def file_at(host: Files, path: str) -> File | None:
     return node if isinstance(node, File) else None
 
 
+def text_of(node: Node | None) -> str:
+    """The text of a file, whatever bytes are in it; "" for anything else."""
+    return node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""
+
+
 def _is_pattern(text: str) -> bool:
     return any(char in text for char in "*?[")
 

@@ -18,7 +18,6 @@ from hermes_setup.nginx import processes, tree
 from hermes_setup.stages.certificate import serving
 from hermes_setup.stages.site import facts, loading
 from hermes_setup.stages.users import cookies
-from hermes_setup.stages.users.cookies import GATE_FILE
 from hermes_setup.state import stamps
 from hermes_setup.values import dataclass
 
@@ -47,7 +46,7 @@ class Proof:
         """Reads what is there; when it was proven before, also asks through the gate (which nginx does not log)."""
         served = serving.certificate_for(answers, host)
         config = tree.read(host)
-        gate = _gate_text(host)
+        gate = cookies.gate_text(host)
         ours = host.look(facts.SITE_FILE)
         state = digests.digest(
             ours.content if isinstance(ours, File) else b"",
@@ -99,7 +98,7 @@ class BrowserVisit:
 
     def __call__(self, system: System) -> Sequence[Finding]:
         """Findings; one that blocks for each thing that does not hold."""
-        token = cookies.program_cookie(_gate_text(system))
+        token = cookies.program_cookie(cookies.gate_text(system))
         # those with a certificate of their own: the site serves them over HTTPS, too
         redirects = [
             name for name in self.answers.redirects if serving.certificate_for(self.answers.about(name), system)
@@ -276,11 +275,6 @@ def _bypass(answers: Answers, token: str) -> Headers:
 def _with_token(token: str, *headers: tuple[str, str]) -> Headers:
     """The headers, and the cookie of the gate."""
     return (*headers, ("Cookie", f"hermes_gate={token}"))
-
-
-def _gate_text(host: Host) -> str:
-    node = host.look(GATE_FILE)
-    return node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""
 
 
 def _is_hermes(response: Response) -> bool:

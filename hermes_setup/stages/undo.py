@@ -132,7 +132,7 @@ class Undo:
         if reload:
             changes.append(loading.reload(facts.pid, systemd=facts.by_systemd))
             both = ((SITE_FILE, facts.site), (cookies.GATE_FILE, facts.gate))
-            texts = [_text(in_nginx.get(path, now)) for path, now in both]
+            texts = [tree.text_of(in_nginx.get(path, now)) for path, now in both]
             if all(texts):
                 loaded = File(digests.digest(*texts).encode(), 0o600)
                 changes.append(Stamp(stamps.NGINX, loaded, "what nginx has loaded"))
@@ -187,19 +187,15 @@ def _without_repeats(why: str) -> str:
 
 def _certificate_paths(node: Node) -> list[str]:
     """The files of certificates and keys that a site of ours names."""
-    text = _text(node)
+    text = tree.text_of(node)
     if not text.startswith(tree.HEADER):
         return []
     return re.findall(r"^ *ssl_certificate(?:_key)? ([^;\s]+);", text, re.MULTILINE)
 
 
-def _text(node: Node) -> str:
-    return node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""
-
-
 def _users_who_stay(now: Node, before: Node, after: Node) -> list[Finding]:
     """Those whom that run added, and who stay because the users' file was edited since."""
-    hashes_now, hashes_before, hashes_after = (htpasswd.hashes(_text(node)) for node in (now, before, after))
+    hashes_now, hashes_before, hashes_after = (htpasswd.hashes(tree.text_of(node)) for node in (now, before, after))
     stay = [name for name in hashes_after if name not in hashes_before and name in hashes_now]
     if not stay:
         return []
@@ -215,7 +211,7 @@ def _users_who_stay(now: Node, before: Node, after: Node) -> list[Finding]:
 
 def _users_let_back_in(now: Node, before: Node) -> list[Finding]:
     """Who can sign in again, or with which password: an undo lets no one in without saying so."""
-    hashes_now, hashes_before = htpasswd.hashes(_text(now)), htpasswd.hashes(_text(before))
+    hashes_now, hashes_before = htpasswd.hashes(tree.text_of(now)), htpasswd.hashes(tree.text_of(before))
     back = [name for name in hashes_before if name not in hashes_now]
     older = [name for name in hashes_before if name in hashes_now and hashes_now[name] != hashes_before[name]]
     found: list[Finding] = []

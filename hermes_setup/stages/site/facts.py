@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hermes_setup.answers.backend import Backend
 from hermes_setup.answers.domain import Domain
-from hermes_setup.host import File, Folder, Host, Listener, Node
+from hermes_setup.host import Folder, Host, Listener, Node
 from hermes_setup.nginx import tree
 from hermes_setup.nginx.tree import Config
 from hermes_setup.stages.certificate.serving import Served
@@ -30,7 +30,6 @@ class Facts:
 
     # nginx: its files, and the process
     config: Config
-    installed: bool
     version: tuple[int, ...]  # the installed one; before that, the one that the distribution has
     openssl: tuple[int, ...]
     running: bool
@@ -58,7 +57,7 @@ class Facts:
     @property
     def text(self) -> str:
         """What is at our site's place now, "" for nothing. It may be someone else's."""
-        return _text(self.nodes.get(SITE_FILE))
+        return tree.text_of(self.nodes.get(SITE_FILE))
 
     def certificate_covers(self, name: Domain) -> bool:
         """True when the certificate that is served is for that name, too. (A forecast has none to look into.)"""
@@ -71,7 +70,7 @@ class Facts:
 
 def our_text(host: Host) -> str:
     """Our site's text on that machine, "" when there is none or it is not ours."""
-    text = _text(host.look(SITE_FILE))
+    text = tree.text_of(host.look(SITE_FILE))
     return text if text.startswith(tree.HEADER) else ""
 
 
@@ -82,7 +81,3 @@ def serves_over_https(domain: Domain, text: str) -> bool:
 
 def _is_https(text: str) -> bool:
     return text.startswith(tree.HEADER) and "ssl_certificate" in text
-
-
-def _text(node: Node | None) -> str:
-    return node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""

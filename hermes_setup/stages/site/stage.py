@@ -10,11 +10,11 @@ import posixpath
 from collections.abc import Sequence
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.backend import DEFAULT_BACKEND, Backend
+from hermes_setup.answers.backend import Backend
 from hermes_setup.digests import certificate_fingerprint
 from hermes_setup.engine.changes import Change, Probe
 from hermes_setup.engine.findings import Finding
-from hermes_setup.host import Absent, File, Folder, Host, Node, Request
+from hermes_setup.host import Absent, Folder, Host, Node, Request
 from hermes_setup.nginx import processes, tree, trial
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.nginx.tree import Config
@@ -29,7 +29,7 @@ from hermes_setup.stages.site.placing import site_places, webroot_places
 from hermes_setup.stages.site.render import site_text
 from hermes_setup.stages.site.takeover import names_taken
 from hermes_setup.stages.site.webhooks import place_now
-from hermes_setup.stages.users.cookies import GATE_FILE
+from hermes_setup.stages.users import cookies
 from hermes_setup.state import stamps
 
 DISTRIBUTIONS = {"bookworm": (1, 22, 1), "trixie": (1, 26, 3), "jammy": (1, 18, 0), "noble": (1, 24, 0)}
@@ -60,7 +60,6 @@ class Site:
             shown = _shown_certificate(answers, host)
         return Facts(
             config=config if config.files else tree.DEBIAN_DEFAULT,
-            installed=bool(installed),
             version=installed or _available_version(host),
             openssl=tree.parse_version(host.ask(["openssl", "version"]).out),
             running=bool(master) or started,
@@ -75,8 +74,8 @@ class Site:
             backend=backend,
             forwarded_for=forwarded_for,
             served=served,
-            gate_text=_text(host.look(GATE_FILE), "surrogateescape"),
-            loaded=_text(host.look(stamps.NGINX), "replace"),
+            gate_text=cookies.gate_text(host),
+            loaded=tree.text_of(host.look(stamps.NGINX)),
             real_ip=trusted_proxies.for_dashboard(answers, host, text),
             webhooks_real_ip=trusted_proxies.for_webhooks(answers, host, text),
             redirects=tuple((name, certificate_for(answers.about(name), host)) for name in answers.redirects),
@@ -111,8 +110,7 @@ class Site:
 def _backend(answers: Answers, host: Host, text: str) -> tuple[Backend, bool]:
     """Where the site sends requests, and whether with the visitor's address: as answered, as found, as before, as usual."""
     found = dashboards.find(host, answers.backend)
-    before = tree.upstream_address(text)
-    chosen = found.chosen or (Backend.parse(before) if before else DEFAULT_BACKEND)
+    chosen = found.chosen or found.expected
     if found.version:
         # 0.14 and older take a public address there for a request from outside and refuse its WebSockets
         return chosen, tree.parse_version(found.version) >= (0, 15)
@@ -134,7 +132,7 @@ def _nodes(host: Host, config: Config) -> dict[str, Node]:
 
 def _available_version(host: Host) -> tuple[int, ...]:
     """The nginx that the distribution would install."""
-    release = _text(host.look("/etc/os-release"), "replace")
+    release = tree.text_of(host.look("/etc/os-release"))
     return next((version for name, version in DISTRIBUTIONS.items() if f"CODENAME={name}" in release), (1, 26, 3))
 
 
@@ -146,7 +144,3 @@ def _closed_folders(host: Host) -> tuple[tuple[str, Folder], ...]:
         if isinstance(node, Folder) and not node.mode & 0o001:
             found.append((path, node))
     return tuple(found)
-
-
-def _text(node: Node, errors: str) -> str:
-    return node.content.decode("utf-8", errors) if isinstance(node, File) else ""

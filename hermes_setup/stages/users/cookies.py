@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 
 from hermes_setup.host import File, Host
+from hermes_setup.nginx import quoting
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.passwords import fingerprint
 from hermes_setup.values import dataclass, field
@@ -37,6 +38,12 @@ class Cookie:
     def digest(self) -> str:
         """What may be written down to revoke it."""
         return hashlib.sha256(self.value.encode()).hexdigest()
+
+
+def gate_text(host: Host) -> str:
+    """The gate file as it is, "" when there is none."""
+    node = host.look(GATE_FILE)
+    return node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""
 
 
 _LINE = re.compile(r"# token ([0-9a-f]{16}|-) ([0-9a-f]{32}) (.*)\Z")
@@ -75,8 +82,6 @@ def render(cookies: Sequence[Cookie], renderer: Renderer) -> str:
     nginx's map compares plain keys without case and only up to a length (ngx_http_map_module), so a name with letters
     becomes a regular expression: ALICE, added by hand tomorrow, must not get alice's cookie.
     """
-    from hermes_setup.nginx import quoting
-
     lines = []
     for cookie in cookies:
         text = f"{REALM}:{cookie.name}"
@@ -92,6 +97,4 @@ def program_cookie(gate: str) -> str:
 
 def digests(host: Host, name: str = "") -> tuple[str, ...]:
     """What may be written down to revoke that user's cookies on this machine; "" for those of all users."""
-    node = host.look(GATE_FILE)
-    gate = node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""
-    return tuple(cookie.digest for cookie in parse(gate) if name in ("", cookie.name))
+    return tuple(cookie.digest for cookie in parse(gate_text(host)) if name in ("", cookie.name))

@@ -34,7 +34,7 @@ class Facts:
     @property
     def text(self) -> str:
         """The htpasswd file's content, "" when there is none."""
-        return _text(self.users_file)
+        return tree.text_of(self.users_file)
 
 
 class Users:
@@ -47,7 +47,7 @@ class Users:
         """Reads both files and nginx's configuration."""
         config = tree.read(host)
         users_file = host.look(USERS_FILE)
-        lines = htpasswd.hashes(_text(users_file))
+        lines = htpasswd.hashes(tree.text_of(users_file))
         return Facts(
             users_file=users_file,
             gate_file=host.look(GATE_FILE),
@@ -73,7 +73,7 @@ class Users:
         text = htpasswd.with_users(facts.text, answers.users, answers.removed)
         lines = htpasswd.hashes(text)
         fresh = iter(facts.fresh)
-        current = cookies.parse(_text(facts.gate_file))
+        current = cookies.parse(tree.text_of(facts.gate_file))
         wanted = cookies.wanted(lines, current, answers.revoked, lambda: next(fresh, None) or cookies.make_token())
         gate = File(cookies.render(wanted, self._renderer).encode("utf-8", "surrogateescape"), 0o600, secret=True)
         users = File(text.encode("utf-8", "surrogateescape"), 0o640, group=facts.group, secret=True)
@@ -201,7 +201,3 @@ def _why_lines(old: dict[str, str], new: dict[str, str], facts: Facts, wanted: F
     if not parts and isinstance(facts.users_file, File):
         return f"let only root and nginx ({wanted.group}) read it"
     return "; ".join(parts) or "the users' file"
-
-
-def _text(node: Node) -> str:
-    return node.content.decode("utf-8", "surrogateescape") if isinstance(node, File) else ""
