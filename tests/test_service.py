@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
+from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.backend import Backend
+from hermes_setup.answers.domain import Domain
+from hermes_setup.answers.issuer import Issuer
 from hermes_setup.engine.changes import Place, Run
 from hermes_setup.engine.failed_step import put_back
-from hermes_setup.host import ABSENT, File, Folder, Link
+from hermes_setup.host import ABSENT, File, Folder, Link, Ran, Request, Response
 from hermes_setup.nginx.render import Renderer
-from hermes_setup.stages.hermes import service, service_checks, unit
+from hermes_setup.stages.hermes import api, service, service_checks, unit
 from hermes_setup.stages.hermes.installations import Installation
+from hermes_setup.stages.hermes.stage import Facts, Hermes
 from hermes_setup.values import replace
 from machines import Machine
 
@@ -169,6 +175,27 @@ def _at_once(undo: object) -> Place | Run:
     """Without the look at what comes of it: nothing answers here."""
     assert isinstance(undo, (Place, Run))
     return Run(undo.argv, undo.why) if isinstance(undo, Run) else undo
+
+
+def test_the_wait_for_hermes_gives_one_request_little_time_and_asks_again() -> None:
+    """Hermes may take a request before it can answer it: that one request must not use up the time of all."""
+    requests: list[Request] = []
+
+    class Starting(Machine):
+        def ask(self, argv: Sequence[str], *, seconds: float = 4.0) -> Ran:  # noqa: ARG002
+            return Ran(0, "", "")
+
+        def fetch(self, request: Request) -> Response:
+            requests.append(request)
+            return Response(0, error="timeout")
+
+    machine = Starting()
+    facts = service.look(server({own("bob"): program("bob")}))
+    wanted = Answers(Domain.parse("hermes.example.com"), Issuer.parse("letsencrypt"), (), service=True)
+    steps = Hermes().plan(wanted, Facts(service=facts))
+    (until,) = [step.until for step in steps if isinstance(step, Run) and step.until]
+    assert not until.holds(machine, None)
+    assert [request.seconds for request in requests] == [api.SECONDS]
 
 
 def test_a_unit_that_the_answers_do_not_ask_for_is_seen() -> None:

@@ -9,9 +9,9 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.engine.changes import Change, Probe, Run
 from hermes_setup.engine.findings import Finding, block, warn
 from hermes_setup.errors import CommandFailed, HermesSetupError
-from hermes_setup.host import Absent, File, Host, System
-from hermes_setup.nginx import tree
+from hermes_setup.host import File, Host, System
 from hermes_setup.phrases import all_of
+from hermes_setup.stages.certificate import certbot
 from hermes_setup.values import dataclass
 
 APT = {
@@ -47,11 +47,7 @@ class Packages:
 
     def inspect(self, answers: Answers, host: Host) -> Facts:
         """Reads dpkg's status file and asks the programs themselves."""
-        wanted = {"nginx": ("nginx", "-v"), "openssl": ("openssl", "version")}
-        if not answers.issuer.self_signed:
-            wanted["certbot"] = ("certbot", "--version")
-        assumed = host.given("packages")  # by a dry run
-        missing = () if assumed else tuple(name for name, argv in wanted.items() if not self._works(host, argv))
+        missing = () if host.given("packages") else _missing(answers, host)
         status = host.look(DPKG_STATUS)
         unfinished = len(UNFINISHED.findall(status.content.decode(errors="replace"))) if isinstance(status, File) else 0
         # what dpkg had not written into that file yet when it was interrupted (apt-pkg/deb/debsystem.cc, CheckUpdates)
@@ -64,15 +60,6 @@ class Packages:
             lock_holder=_lock_holder(host) if missing or unfinished else "",
             memory_kb=_available_kb(memory.content.decode()) if isinstance(memory, File) else 0,
         )
-
-    def _works(self, host: Host, argv: Sequence[str]) -> bool:
-        # certbot takes most of a second to print its version, so it is only looked for
-        if argv[0] == "certbot":
-            return any(
-                not isinstance(tree.follow_links(host, f"{folder}/certbot"), Absent)
-                for folder in ("/usr/local/bin", "/usr/bin", "/snap/bin", "/usr/local/sbin", "/usr/sbin")
-            )
-        return host.ask(argv).ok
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:  # noqa: ARG002
         """apt is there when it is needed, and enough memory to run it."""
@@ -137,6 +124,15 @@ class Packages:
                 )
             )
         return changes
+
+
+def _missing(answers: Answers, host: Host) -> tuple[str, ...]:
+    """What is wanted and not installed."""
+    missing = [argv[0] for argv in (("nginx", "-v"), ("openssl", "version")) if not host.ask(argv).ok]
+    # certbot takes most of a second to print its version, so it is only looked for
+    if not answers.issuer.self_signed and not certbot.binaries(host):
+        missing.append("certbot")
+    return tuple(missing)
 
 
 def fetch_lists(system: System) -> Sequence[Finding]:

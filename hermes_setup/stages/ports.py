@@ -11,10 +11,9 @@ from hermes_setup.host import Host, Listener
 from hermes_setup.phrases import ports_named
 from hermes_setup.stages.firewall.nat import redirected_ports
 from hermes_setup.stages.firewall.packets import PORTS
+from hermes_setup.stages.hermes.docker import PUBLISHERS
 from hermes_setup.values import dataclass
 
-# What listens on behalf of a container: Docker's, rootless Podman's, rootless Docker's.
-_PUBLISHERS = ("docker-proxy", "rootlessport", "rootlesskit")
 _ADVICE = {
     "apache2": "If you don't need Apache's sites: sudo systemctl disable --now apache2. If you do, move Apache to other "
     "ports (/etc/apache2/ports.conf), or use it as the proxy instead of nginx.",
@@ -25,7 +24,7 @@ _ADVICE = {
     "systemd": "A socket unit holds it for a service. Find it: systemctl list-sockets ; if you don't need it: sudo "
     "systemctl disable --now NAME.socket",
     **dict.fromkeys(
-        _PUBLISHERS,
+        PUBLISHERS,
         "A container publishes it. Find it: docker ps ; publish it on another port, or stop it: docker stop NAME "
         "(with Podman: podman ps, podman stop).",
     ),
@@ -93,7 +92,7 @@ def _taken(sockets: Sequence[Listener]) -> Finding:
         do = f"It runs in container {container}: docker ps ; publish it on another port, or stop it: docker stop {container}"
     elif one.contained:
         do = f"It runs in container {one.unit.removeprefix('container-')}, on this server's own network: machinectl list, or lxc list."
-    elif one.unit and one.of_user and one.process not in _PUBLISHERS:
+    elif one.unit and one.of_user and one.process not in PUBLISHERS:
         do = f"If you don't need it, as {one.user}: systemctl --user disable --now {one.unit}. If you do, move it to another port."
     elif one.process in _ADVICE:
         do = _ADVICE[one.process]

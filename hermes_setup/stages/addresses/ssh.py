@@ -2,8 +2,7 @@
 
 sshd tells it to the shell as SSH_CONNECTION (ssh(1)); sudo drops that, but the processes above ours still have it
 (proc(5), environ). It may be old: a tmux outlives its session, and mosh needs none. So it counts as sure only while
-that very connection is open (the columns of /proc/net/tcp are those of net/ipv4/tcp_ipv4.c). Likewise for what else was
-set where sudo was typed.
+that very connection is open (the columns of /proc/net/tcp are those of net/ipv4/tcp_ipv4.c).
 """
 
 from __future__ import annotations

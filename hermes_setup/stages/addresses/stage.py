@@ -18,9 +18,8 @@ from hermes_setup.stages.addresses.lists import AllowList, allowed_in, webhooks_
 from hermes_setup.stages.addresses.ssh import SshSession
 from hermes_setup.stages.dns import records
 from hermes_setup.stages.dns.records import NameRecords
+from hermes_setup.stages.site.facts import SITE_FILE
 from hermes_setup.values import dataclass
-
-SITE = "/etc/nginx/sites-available/hermes"
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Addresses:
         if not answers.allow and not webhooks:
             return NOTHING
         config = tree.read(host)
-        site = host.look(SITE)
+        site = host.look(SITE_FILE)
         balanced = (
             server.path
             for server in config.servers

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import posixpath
-
 from hermes_setup.answers.answers import Answers
-from hermes_setup.host import Absent, Host, Link
+from hermes_setup.host import Absent, Host
 from hermes_setup.nginx import tree
 from hermes_setup.stages.certificate.lineages import WEBROOT
 
@@ -28,9 +26,8 @@ def binaries(host: Host) -> tuple[str, ...]:
 
 
 def _end_of_links(host: Host, path: str, hops: int = 10) -> str:
-    while isinstance(node := host.look(path), Link) and hops:
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(path), node.target))
-        hops -= 1
+    while hops and (target := tree.link_target(path, host.look(path))):
+        path, hops = target, hops - 1
     return path
 
 

@@ -34,12 +34,12 @@ class NameRecords:
         return found if found or self.complete else None
 
 
-def of(host: Host, names: Iterable[str], seconds: float = SECONDS) -> dict[str, NameRecords]:
+def of(host: Host, names: Iterable[str]) -> dict[str, NameRecords]:
     """The records of each name, looked up side by side. Names that are never public (`.local`) are not asked for."""
 
     def look_up(query: tuple[str, str]) -> Records:
         name, kind = query
-        return NODATA if is_or_below(name, NOT_PUBLIC) else host.dns(name, kind, seconds=seconds)
+        return NODATA if is_or_below(name, NOT_PUBLIC) else host.dns(name, kind, seconds=SECONDS)
 
     unique = tuple(dict.fromkeys(names))
     replies = in_parallel(look_up, [(name, kind) for name in unique for kind in ("A", "AAAA")])

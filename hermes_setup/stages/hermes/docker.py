@@ -15,7 +15,8 @@ from hermes_setup.host import Absent, Host
 from hermes_setup.values import dataclass
 
 SOCKET = "/run/docker.sock"
-PUBLISHERS = ("docker-proxy", "rootlessport", "rootlesskit")  # the processes that listen for a container
+PUBLISHERS = ("docker-proxy", "rootlessport", "rootlesskit")
+"""The processes that listen for a container: Docker's, rootless Podman's, rootless Docker's."""
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ class Hermes:
         return service.plan(
             facts.service,
             at,
-            lambda host: api.status_in(api.ask(host, at, seconds=service.SECONDS)) is not None,
+            lambda host: api.status_in(api.ask(host, at)) is not None,
             self._renderer,
             running=bool(facts.found.dashboards),
         )
