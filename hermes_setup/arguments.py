@@ -11,11 +11,25 @@ from hermes_setup.errors import WrongInput
 SEE_HELP = "See: hermes-setup --help"
 
 
+class _Formatter(argparse.HelpFormatter):
+    """argparse makes one for each flag, to check it. Without a width it would load shutil, to ask the terminal."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=80)
+
+
 class Parser(argparse.ArgumentParser):
     """The flags and names of one command. Flags and words come in any order; none is abbreviated."""
 
     def __init__(self, prog: str, description: str = "") -> None:
-        super().__init__(prog=prog, description=description, add_help=False, allow_abbrev=False, exit_on_error=False)
+        super().__init__(
+            prog=prog,
+            description=description,
+            formatter_class=_Formatter,
+            add_help=False,
+            allow_abbrev=False,
+            exit_on_error=False,
+        )
         self.flags: list[str] = []
         self.words: list[str] = []
         self.takes_files: list[argparse.Action] = []
