@@ -44,9 +44,9 @@ class Parser(argparse.ArgumentParser):
             self.takes_files.append(action)
 
     def word(self, name: str, text: str) -> None:
-        """A word that may be missing: then it is "". A command that needs it says so itself."""
+        """A word that may be missing: then it is None. A command that needs it says so itself."""
         self.words.append(name)
-        self.add_argument(name, metavar=name.upper(), nargs="?", default="", help=text)
+        self.add_argument(name, metavar=name.upper(), nargs="?", help=text)
 
     def read(self, argv: list[str]) -> argparse.Namespace:
         """The arguments. What comes after "--" is not a flag, even if it starts with "-". Raises WrongInput."""
@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
                 raise self._unknown(word.partition("=")[0])
         rest = [*more, *argv[cut + 1 :]]
         for name in self.words:
-            if not getattr(found, name) and rest:
+            if getattr(found, name) is None and rest:
                 setattr(found, name, rest.pop(0))
         if rest:
             raise self._too_many(rest[0])

@@ -101,6 +101,9 @@ def nobody() -> Sequence[str]:
         (["users", "remove", "bob", "--generate"], "There is no flag --generate here."),
         (["users", "sign-out"], "Sign out whom?"),
         (["users", "sign-out", "bob", "--all"], "Sign out whom?"),
+        (["users", "sign-out", "", "--all"], "Sign out whom?"),  # a variable of a script that was not set
+        (["users", "remove", "", "bob"], "'bob' is one word too many."),
+        (["users", "add", "", "--from", "/dev/null"], "users add --from FILE"),
         (["users", "passwd", "bob", "--password", "hunter2hunter2"], "Did you mean --password-stdin?"),
     ],
 )
