@@ -11,11 +11,25 @@ from hermes_setup.errors import WrongInput
 SEE_HELP = "See: hermes-setup --help"
 
 
+class _Formatter(argparse.HelpFormatter):
+    """argparse makes one for each flag, to check it. Without a width it would load shutil, to ask the terminal."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=80)
+
+
 class Parser(argparse.ArgumentParser):
     """The flags and names of one command. Flags and words come in any order; none is abbreviated."""
 
     def __init__(self, prog: str, description: str = "") -> None:
-        super().__init__(prog=prog, description=description, add_help=False, allow_abbrev=False, exit_on_error=False)
+        super().__init__(
+            prog=prog,
+            description=description,
+            formatter_class=_Formatter,
+            add_help=False,
+            allow_abbrev=False,
+            exit_on_error=False,
+        )
         self.flags: list[str] = []
         self.words: list[str] = []
         self.takes_files: list[argparse.Action] = []
@@ -30,9 +44,9 @@ class Parser(argparse.ArgumentParser):
             self.takes_files.append(action)
 
     def word(self, name: str, text: str) -> None:
-        """A word that may be missing: then it is "". A command that needs it says so itself."""
+        """A word that may be missing: then it is None. A command that needs it says so itself."""
         self.words.append(name)
-        self.add_argument(name, metavar=name.upper(), nargs="?", default="", help=text)
+        self.add_argument(name, metavar=name.upper(), nargs="?", help=text)
 
     def read(self, argv: list[str]) -> argparse.Namespace:
         """The arguments. What comes after "--" is not a flag, even if it starts with "-". Raises WrongInput."""
@@ -46,7 +60,7 @@ class Parser(argparse.ArgumentParser):
                 raise self._unknown(word.partition("=")[0])
         rest = [*more, *argv[cut + 1 :]]
         for name in self.words:
-            if not getattr(found, name) and rest:
+            if getattr(found, name) is None and rest:
                 setattr(found, name, rest.pop(0))
         if rest:
             raise self._too_many(rest[0])

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
+    from hermes_setup.errors import HermesSetupError
     from hermes_setup.session import Outcome, Session
 
 
@@ -92,14 +93,12 @@ def _status(outcome: Outcome) -> int:
     return {Outcome.FOUND: 4, Outcome.BLOCKED: 3, Outcome.FAILED: 1}.get(outcome, 0)
 
 
-def _failed(error: Exception, session: Session) -> int:
+def _failed(error: HermesSetupError, session: Session) -> int:
     """The exit status of the error, which is on the screen."""
     import contextlib
 
-    from hermes_setup.errors import HermesSetupError, WrongInput
+    from hermes_setup.errors import WrongInput
 
-    if not isinstance(error, HermesSetupError):
-        raise error
     session.log.write(f"error: {error.message}")
     with contextlib.suppress(OSError, SystemExit):  # the terminal may be gone
         from hermes_setup.ui.end import show_error

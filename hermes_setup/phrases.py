@@ -1,4 +1,4 @@
-"""Lists as a sentence takes them."""
+"""Lists, counts and durations as a sentence takes them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ def ports_named(ports: Iterable[int]) -> str:
     """The ports, each once and in order, as "port 80" or "ports 80 and 443"."""
     numbers = [str(port) for port in sorted(set(ports))]
     return f"port{'s' if len(numbers) > 1 else ''} {all_of(numbers)}"
+
+
+def count_of(count: int, thing: str) -> str:
+    """As "1 change", "2 changes", "" for none."""
+    return "" if not count else f"1 {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def any_of(words: Sequence[str]) -> str:

@@ -101,6 +101,9 @@ def nobody() -> Sequence[str]:
         (["users", "remove", "bob", "--generate"], "There is no flag --generate here."),
         (["users", "sign-out"], "Sign out whom?"),
         (["users", "sign-out", "bob", "--all"], "Sign out whom?"),
+        (["users", "sign-out", "", "--all"], "Sign out whom?"),  # a variable of a script that was not set
+        (["users", "remove", "", "bob"], "'bob' is one word too many."),
+        (["users", "add", "", "--from", "/dev/null"], "users add --from FILE"),
         (["users", "passwd", "bob", "--password", "hunter2hunter2"], "Did you mean --password-stdin?"),
     ],
 )
@@ -160,9 +163,11 @@ def test_version_and_help_import_nothing_heavy(argv: list[str]) -> None:
 
 
 def test_wrong_usage_does_not_wait_for_what_it_does_not_need() -> None:
-    code = "import sys\nfrom hermes_setup.main import run\nrun(['aply'])\nprint(*sys.modules, file=sys.stdout)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert not {"questionary", "prompt_toolkit", "jinja2", "dns", "passlib"} & set(done.stdout.split())
+    for argv in (["aply"], ["doctor", "me"]):
+        code = f"import sys\nfrom hermes_setup.main import run\nrun({argv!r})\nprint(*sys.modules, file=sys.stdout)"
+        done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+        heavy = {"questionary", "prompt_toolkit", "jinja2", "dns", "passlib", "inspect", "shutil"}
+        assert not heavy & set(done.stdout.split())
 
 
 # ---- who, and without a terminal ----

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.issuer import LETSENCRYPT_STAGING
 from hermes_setup.engine.changes import Change, Place, Run
 from hermes_setup.engine.findings import Finding, Severity
 from hermes_setup.engine.loop import Blocked, StageFailed
 from hermes_setup.errors import CommandFailed, HermesSetupError
-from hermes_setup.phrases import listed
-from hermes_setup.ui.phrases import count_of, trust_note
+from hermes_setup.phrases import count_of, listed
 from hermes_setup.ui.typed_command import command_line
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def show_done(screen: Screen, answers: Answers, passwords: Mapping[str, str], us
     for name, password in passwords.items():
         screen.say()
         show_password(screen, name, password)
-    if trust := trust_note(answers):
+    if trust := _trust_note(answers):
         screen.say()
         screen.say(trust)
     screen.say()
@@ -82,6 +82,21 @@ def show_done(screen: Screen, answers: Answers, passwords: Mapping[str, str], us
         ("Check", "sudo hermes-setup doctor"),
         ("Undo", "sudo hermes-setup undo --last"),
     )
+
+
+def _trust_note(answers: Answers) -> str:
+    """What the browser will say about the certificate, "" for nothing."""
+    if answers.issuer.self_signed:
+        return (
+            "Your browser warns at the first visit, because this server signed its certificate itself. That is expected: "
+            'choose "Advanced", then continue. With a public domain, run hermes-setup again and choose Let\'s Encrypt.'
+        )
+    if answers.issuer.directory == LETSENCRYPT_STAGING:
+        return (
+            "Your browser warns: this is a test certificate (Let's Encrypt staging). When everything works, run hermes-setup again and "
+            "choose Let's Encrypt."
+        )
+    return ""
 
 
 def show_password(screen: Screen, name: str, password: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hermes_setup.engine.changes import Change, Place, Run, Stamp
 from hermes_setup.engine.events import Did, Doing, Event, Finished, Seen, Started
 from hermes_setup.engine.findings import Severity
-from hermes_setup.ui.phrases import count_of
+from hermes_setup.phrases import count_of
 
 if TYPE_CHECKING:
     from rich.status import Status

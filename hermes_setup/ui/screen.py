@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
 
 from hermes_setup.engine.findings import Finding, Severity
-from hermes_setup.ui.phrases import count_of
+from hermes_setup.phrases import count_of
 from hermes_setup.ui.progress import Progress
 from hermes_setup.ui.stream import PatientStream
 from hermes_setup.ui.terminal import Terminal, columns, one_line, printable

@@ -13,6 +13,7 @@ from hermes_setup.values import replace
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hermes_setup.answers.answers import Answers
+    from hermes_setup.job import Job
 
 
 def first(session: Session) -> Outcome:
@@ -108,7 +109,3 @@ def _known(known: Known, previous: Answers | None, session: Session) -> Known:
         backends=backends,
         users=tuple(htpasswd.read(session.host)),
     )
-
-
-if TYPE_CHECKING:
-    from hermes_setup.job import Job

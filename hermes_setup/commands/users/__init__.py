@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ORDER = ("list", "add", "passwd", "remove", "sign-out")
 
 
-def need_name(do: str, name: str) -> str:
+def need_name(do: str, name: str | None) -> str:
     """The user's name. Raises WrongInput where it is missing or not allowed."""
     from hermes_setup.answers.user import parse_user
 

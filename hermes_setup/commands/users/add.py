@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Outcome:
 
 def _add_list(arguments: argparse.Namespace, session: Session) -> Outcome:
     """Everyone on the list can sign in, after one run; or nothing was changed."""
-    if arguments.name or arguments.password_stdin:
+    if arguments.name is not None or arguments.password_stdin:
         raise WrongInput(
             "The file after --from has the names and the passwords.", hint="hermes-setup users add --from FILE"
         )

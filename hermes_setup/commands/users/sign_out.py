@@ -28,9 +28,9 @@ def arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> Outcome:
     """No cookie of before is good any more."""
-    if arguments.all == bool(arguments.name):
+    if arguments.all == (arguments.name is not None):
         raise WrongInput("Sign out whom?", hint="hermes-setup users sign-out NAME, or: users sign-out --all")
-    name = users.need_name("sign-out", arguments.name) if arguments.name else ""
+    name = "" if arguments.all else users.need_name("sign-out", arguments.name)
     users.choose_options(arguments, session)
     session.need_root()
     stored = users.need_set_up(session)
