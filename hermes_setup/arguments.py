@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from typing import Any
+from typing import Any, NoReturn
 
 from hermes_setup.errors import WrongInput
 
@@ -65,6 +65,10 @@ class Parser(argparse.ArgumentParser):
         if rest:
             raise self._too_many(rest[0])
         return found
+
+    def error(self, message: str) -> NoReturn:
+        """Whatever else argparse refuses. It would print its own usage, and end the process."""
+        raise WrongInput(f"{message[:1].upper()}{message[1:]}.", hint=SEE_HELP)
 
     def _refusal(self, error: argparse.ArgumentError) -> WrongInput:
         if "explicit" in str(error):  # argparse's words: "ignored explicit argument"

@@ -12,6 +12,7 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.issuer import Issuer
 from hermes_setup.answers.user import User
+from hermes_setup.commands.users import say_open_connections
 from hermes_setup.engine.changes import Change, Place
 from hermes_setup.engine.findings import Finding, block
 from hermes_setup.engine.stage import Step
@@ -151,3 +152,27 @@ def test_once_it_is_fixed_it_goes_on(tmp_path: Path) -> None:
     session = Fake(tmp_path, "again", "again", "y")
     assert until_not_blocked(job(blocks(2), asked=True), session) is Outcome.DONE
     assert session.script.keys == ["blocked", "blocked", "go"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (Outcome.DONE, True),
+        (Outcome.NOTHING_TO_DO, True),  # they are open still, as they were after the run that did it
+        (Outcome.DECLINED, False),
+        (Outcome.SHOWN, False),
+    ],
+)
+def test_connections_that_stay_open_are_told_of_once_the_change_holds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], outcome: Outcome, told: bool
+) -> None:
+    session = Fake(tmp_path)
+    session.machine.put("/run/nginx.pid", text("10\n"))
+    for pid, parent, title in (
+        ("10", "1", "nginx: master process"),
+        ("11", "10", "nginx: worker process is shutting down"),
+    ):
+        session.machine.put(f"/proc/{pid}/cmdline", text(title))
+        session.machine.put(f"/proc/{pid}/stat", text(f"{pid} (nginx) S {parent} {' 0' * 30}"))
+    say_open_connections(outcome, session)
+    assert ("stay open in 1 old nginx process" in " ".join(capsys.readouterr().err.split())) is told

@@ -95,8 +95,8 @@ def _carry_out(intent: menu.Intent, session: Session) -> Outcome:
 
     job = Job(intent.answers, for_users(session.renderer), dict(intent.made_up), asked=True, whole_setup=False)
     outcome = until_not_blocked(job, session)
-    if outcome is Outcome.DONE and intent.do != "add":
-        say_open_connections(session)
+    if intent.do != "add":
+        say_open_connections(outcome, session)
     return outcome
 
 
@@ -109,6 +109,5 @@ def _change_addresses(answers: Answers, session: Session) -> Outcome:
     outcome = until_not_blocked(Job(answers, steps, asked=True, whole_setup=False), session)
     if outcome in (Outcome.DONE, Outcome.NOTHING_TO_DO):
         say(f"The dashboard opens to: {in_a_line(answers.allow) or 'every address'}.")
-    if outcome is Outcome.DONE:
-        say_open_connections(session)
+    say_open_connections(outcome, session)
     return outcome

@@ -105,13 +105,16 @@ def ask_password(name: str, session: Session) -> tuple[str, dict[str, str]]:
     return asked[0].users[0].hash, asked[1]
 
 
-def say_open_connections(session: Session) -> None:
-    """Where old nginx workers keep connections from before open, that is said, and how to close them."""
+def say_open_connections(outcome: Outcome, session: Session) -> None:
+    """Where a change that holds now leaves connections from before open, that is said, and how to close them."""
     import os
 
     from hermes_setup.nginx import processes
+    from hermes_setup.session import Outcome
     from hermes_setup.ui.talk import say
 
+    if outcome not in (Outcome.DONE, Outcome.NOTHING_TO_DO):
+        return
     if not (left := processes.draining_workers(session.host)):
         return
     workers = f"{left} old nginx process{'es' if left > 1 else ''}"

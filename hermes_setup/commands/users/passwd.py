@@ -32,10 +32,8 @@ def run(arguments: argparse.Namespace, session: Session) -> Outcome:
     session.need_root()
     stored = users.need_set_up(session)
     users.need_user(name, stored, session)
-    from hermes_setup.session import Outcome
 
     hashed, made_up = users.new_password(name, arguments, session)
     outcome = users.change(stored.with_hash(name, hashed), session, made_up)
-    if outcome is Outcome.DONE:
-        users.say_open_connections(session)
+    users.say_open_connections(outcome, session)
     return outcome

@@ -31,9 +31,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Outcome:
     session.need_root()
     stored = users.need_set_up(session)
     users.need_user(name, stored, session, unfinished=True)
-    from hermes_setup.session import Outcome
 
     outcome = users.change(stored.without_user(name), session)
-    if outcome is Outcome.DONE:
-        users.say_open_connections(session)
+    users.say_open_connections(outcome, session)
     return outcome

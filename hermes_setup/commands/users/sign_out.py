@@ -36,10 +36,8 @@ def run(arguments: argparse.Namespace, session: Session) -> Outcome:
     stored = users.need_set_up(session)
     if name:
         users.need_user(name, stored, session)
-    from hermes_setup.session import Outcome
     from hermes_setup.stages.users import cookies
 
     outcome = users.change(stored.with_cookies_revoked(cookies.digests(session.host, name)), session)
-    if outcome is Outcome.DONE:
-        users.say_open_connections(session)
+    users.say_open_connections(outcome, session)
     return outcome
