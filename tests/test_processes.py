@@ -10,11 +10,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hermes_setup import exits
 from hermes_setup.errors import CommandFailed
 from hermes_setup.host import Ran, System
 from hermes_setup.system.local import Local
@@ -164,6 +166,38 @@ def test_an_interrupted_command_is_ended_with_all_its_children(local: Local, tmp
         time.sleep(0.02)
     else:
         pytest.fail("the child lives on")
+
+
+@pytest.mark.parametrize("start", [Local.ask, Local.run])
+def test_a_command_is_ended_too_if_a_signal_comes_while_it_is_started(
+    local: Local, monkeypatch: pytest.MonkeyPatch, start: Callable[[Local, list[str]], Ran]
+) -> None:
+    """It has been started, and nobody has been told its number yet."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Interrupted(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            started.append(self)
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGHUP)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in signals]
+    try:
+        exits.catch_signals()
+        with pytest.raises(exits.Stopped) as stopped:
+            start(local, ["sleep", "100"])
+        assert stopped.value.number == signal.SIGTERM
+        assert started[0].returncode < 0
+        after = [signal.getsignal(number) for number in signals]
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+    assert after[0] is before[0]
+    assert callable(after[1])
+    assert after[2] is signal.SIG_IGN, "a lost terminal sends it twice"
 
 
 def test_a_wait_ends_as_soon_as_it_may_and_at_its_deadline(real: System) -> None:

@@ -10,8 +10,10 @@ import select
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import FrameType
 
 from hermes_setup.errors import CommandFailed
 from hermes_setup.host import Ran
@@ -28,7 +30,11 @@ class Queries:
 
     def ask(self, argv: Sequence[str], seconds: float) -> Ran:
         """See `Host.ask`."""
-        with open(os.memfd_create("out"), "w+b") as out, open(os.memfd_create("err"), "w+b") as err:
+        with (
+            open(os.memfd_create("out"), "w+b") as out,
+            open(os.memfd_create("err"), "w+b") as err,
+            _signals_held() as handle_signals,
+        ):
             try:
                 process = subprocess.Popen(
                     list(argv),
@@ -46,6 +52,7 @@ class Queries:
                 # It may be someone else's program (a user's node), and print more than there is memory.
                 resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (LARGEST_OUTPUT, LARGEST_OUTPUT))
             try:
+                handle_signals()
                 if not _ends_within(process, seconds):
                     return Ran(124, "", f"no answer within {seconds:g} s")
             finally:
@@ -72,9 +79,38 @@ def run(
 
     `on_line` is called with what it prints, as it prints it: of all that came at once, the last line.
     """
+    output = bytearray()
+    with _signals_held() as handle_signals:
+        process = _started(argv, stdin, env)
+        try:
+            handle_signals()
+            for piece in _output(process, seconds):
+                output += piece
+                if line := _last_line(piece):
+                    on_line(line)
+        except subprocess.TimeoutExpired:
+            output += _terminate(process)
+            raise CommandFailed(
+                f"{argv[0]} did not finish within {seconds:g} s and was stopped.",
+                output=output.decode(errors="replace"),
+                code=124,
+            ) from None
+        except BaseException:
+            _terminate(process)
+            raise
+    text = output.decode(errors="replace")
+    if process.returncode:
+        raise CommandFailed(
+            f"{' '.join(argv)} failed with {_status(process.returncode)}.", output=text, code=process.returncode
+        )
+    return Ran(0, text, "")
+
+
+def _started(argv: Sequence[str], stdin: bytes, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """The command runs. Raises CommandFailed where it can't."""
     try:
         with _file_in_memory(stdin) as given:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 list(argv),
                 stdin=given,
                 stdout=subprocess.PIPE,
@@ -84,28 +120,37 @@ def run(
             )
     except OSError as error:
         raise CommandFailed(f"{argv[0]} could not be started: {os.strerror(error.errno or 0)}.", code=127) from error
-    output = bytearray()
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[Callable[[], None]]:
+    """^C and the other signals that ask us to stop raise nothing here until what this gives is called; then they do.
+
+    One that came in the middle of Popen would leave a command that nobody knows of. (They are not blocked: the command
+    would inherit that, and nothing but Popen's preexec_fn could unblock them in it.)
+    """
+    held: dict[signal.Signals, Callable[[int, FrameType | None], object]] = {}
+    came: list[int] = []
+
+    def hold(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+
+    def handle() -> None:
+        for number, handler in held.items():
+            if signal.getsignal(number) is hold:  # it may be ignored by now, because of another that came
+                signal.signal(number, handler)
+        while came:
+            signal.raise_signal(came.pop(0))
+
     try:
-        for piece in _output(process, seconds):
-            output += piece
-            if line := _last_line(piece):
-                on_line(line)
-    except subprocess.TimeoutExpired:
-        output += _terminate(process)
-        raise CommandFailed(
-            f"{argv[0]} did not finish within {seconds:g} s and was stopped.",
-            output=output.decode(errors="replace"),
-            code=124,
-        ) from None
-    except BaseException:
-        _terminate(process)
-        raise
-    text = output.decode(errors="replace")
-    if process.returncode:
-        raise CommandFailed(
-            f"{' '.join(argv)} failed with {_status(process.returncode)}.", output=text, code=process.returncode
-        )
-    return Ran(0, text, "")
+        if threading.current_thread() is threading.main_thread():  # in no other do handlers run
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if callable(handler := signal.getsignal(number)):
+                    held[number] = handler
+                    signal.signal(number, hold)
+        yield handle
+    finally:
+        handle()
 
 
 def _status(code: int) -> str:

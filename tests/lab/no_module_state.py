@@ -11,9 +11,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-KNOWN: set[str] = set()
-"""Being cured. Add none."""
-
 FILLING = """add append appendleft clear difference_update discard extend extendleft insert intersection_update pop popitem
     popleft put remove reverse rotate setdefault sort symmetric_difference_update update""".split()
 Definition = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
@@ -109,15 +106,13 @@ def find(package: Path) -> Iterator[tuple[Path, int, str]]:
                     yield file, line, f"{name}.{attribute}"
 
 
-def main(package: Path, known: set[str]) -> int:
-    """Prints all; 1 where there is one that is not known."""
+def main(package: Path = Path("hermes_setup")) -> int:
+    """Prints all; 1 where there is one."""
     found = sorted(set(find(package)))
     for file, line, name in found:
-        print(f"{file}:{line}: {name} is changed by a run{' (known, being cured)' if name in known else ''}")
-    if cured := known - {name for *_, name in found}:
-        print(f"cured, to be taken off KNOWN in tests/lab/no_module_state.py: {', '.join(sorted(cured))}")
-    return int(any(name not in known for *_, name in found))
+        print(f"{file}:{line}: {name} is changed by a run")
+    return int(bool(found))
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path("hermes_setup"), KNOWN))
+    sys.exit(main())
