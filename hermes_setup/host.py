@@ -217,3 +217,8 @@ class System(Host, Protocol):
     def touches(self) -> bool:
         """True where what is done here really happens, False where it stays in memory."""
         ...
+
+
+def has_systemd(host: Host) -> bool:
+    """True where systemd runs this machine (sd_booted(3))."""
+    return isinstance(host.look("/run/systemd/system"), Folder)

@@ -189,13 +189,18 @@ def parse_listen(args: Sequence[str]) -> Listen:
     return Listen("*" if address in ("*", "0.0.0.0") else address, port, tuple(args[1:]))  # noqa: S104
 
 
-def follow_links(host: Files, path: str, hops: int = 10) -> Node:
-    """What is at that path, or behind its links; a dangling or circular link is ABSENT."""
+def end_of_links(host: Files, path: str, hops: int = 10) -> tuple[str, Node]:
+    """Where that path leads, links and all, and what is there; ABSENT for a dangling or circular link."""
     node = host.look(path)
     while isinstance(node, Link) and hops:
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(path), node.target))
-        node, hops = host.look(path), hops - 1
-    return ABSENT if isinstance(node, Link) else node
+        path, hops = link_target(path, node), hops - 1
+        node = host.look(path)
+    return path, ABSENT if isinstance(node, Link) else node
+
+
+def follow_links(host: Files, path: str) -> Node:
+    """What is at that path, or behind its links; a dangling or circular link is ABSENT."""
+    return end_of_links(host, path)[1]
 
 
 def file_at(host: Files, path: str) -> File | None:

@@ -107,8 +107,7 @@ def ask_password(name: str, session: Session) -> tuple[str, dict[str, str]]:
 
 def say_open_connections(outcome: Outcome, session: Session) -> None:
     """Where a change that holds now leaves connections from before open, that is said, and how to close them."""
-    import os
-
+    from hermes_setup.host import has_systemd
     from hermes_setup.nginx import processes
     from hermes_setup.session import Outcome
     from hermes_setup.ui.talk import say
@@ -119,7 +118,7 @@ def say_open_connections(outcome: Outcome, session: Session) -> None:
         return
     workers = f"{left} old nginx process{'es' if left > 1 else ''}"
     still = f"Connections from before (most likely a chat in a browser) stay open in {workers}"
-    if os.path.isdir("/run/systemd/system"):
+    if has_systemd(session.host):
         say(
             f"{still}. To close them now (every site on this server is down for a moment): sudo systemctl restart nginx"
         )

@@ -20,15 +20,10 @@ def binaries(host: Host) -> tuple[str, ...]:
     for folder in BIN_FOLDERS:
         if tree.link_target(folder, host.look(folder)) not in BIN_FOLDERS:
             path = f"{folder}/certbot"
-            if not isinstance(tree.follow_links(host, path), Absent):
-                found.setdefault(_end_of_links(host, path), path)
+            end, node = tree.end_of_links(host, path)
+            if not isinstance(node, Absent):
+                found.setdefault(end, path)
     return tuple(found.values())
-
-
-def _end_of_links(host: Host, path: str, hops: int = 10) -> str:
-    while hops and (target := tree.link_target(path, host.look(path))):
-        path, hops = target, hops - 1
-    return path
 
 
 def binary(host: Host) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 
-from hermes_setup.host import File, Folder, Host, Link
+from hermes_setup.host import File, Folder, Host
 from hermes_setup.nginx import tree
 from hermes_setup.stages.hermes.unix_users import homes, people
 from hermes_setup.values import dataclass, replace
@@ -70,9 +70,7 @@ def the_only_one(found: tuple[Installation, ...]) -> Installation | None:
 
 def executable(host: Host, path: str) -> tuple[str, File] | None:
     """Where the links of that path end, and the file there; None where that is not a file that can be run."""
-    hops = 10
-    while isinstance(node := host.look(path), Link) and hops:
-        path, hops = tree.link_target(path, node), hops - 1
+    path, node = tree.end_of_links(host, path)
     return (path, node) if isinstance(node, File) and node.mode & 0o111 else None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from hermes_setup.answers.backend import Backend
 from hermes_setup.engine.changes import Change, Place, Run, Until
-from hermes_setup.host import Absent, File, Host, Link
+from hermes_setup.host import Absent, File, Host, Link, has_systemd
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.stages.hermes import installations, unit
 from hermes_setup.stages.hermes.installations import Installation
@@ -52,7 +52,7 @@ def look(host: Host) -> Facts:
     return Facts(
         found=found,
         chosen=installations.with_node(host, chosen) if chosen else None,
-        systemd=unit.has_systemd(host),
+        systemd=has_systemd(host),
         unit_file=node if isinstance(node, File) else None,
         elsewhere=not isinstance(node, File | Absent) or bool(other_path),
         enabled=isinstance(host.look(unit.WANTED), Link),
@@ -66,7 +66,7 @@ def candidate(host: Host) -> Installation | None:
 
     Whether someone runs it already is not looked at: see `dashboards`.
     """
-    if not unit.has_systemd(host) or not isinstance(host.look(unit.UNIT), Absent):
+    if not has_systemd(host) or not isinstance(host.look(unit.UNIT), Absent):
         return None
     found = installations.the_only_one(installations.find(host))
     return found if found and found.usable else None

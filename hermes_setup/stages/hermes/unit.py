@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from hermes_setup.answers.backend import DEFAULT_BACKEND, Backend
-from hermes_setup.host import File, Folder, Host, Link, Node
+from hermes_setup.host import File, Host, Link, Node, has_systemd
 from hermes_setup.nginx import tree
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.stages.hermes.installations import Installation, executable
@@ -18,11 +18,6 @@ NAME = "hermes-dashboard.service"
 UNITS = "/etc/systemd/system"
 UNIT = f"{UNITS}/{NAME}"
 WANTED = f"{UNITS}/multi-user.target.wants/{NAME}"
-
-
-def has_systemd(host: Host) -> bool:
-    """True where systemd runs this machine (sd_booted(3))."""
-    return isinstance(host.look("/run/systemd/system"), Folder)
 
 
 def text(installed: Installation, at: Backend, renderer: Renderer) -> str:

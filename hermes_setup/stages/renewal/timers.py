@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from hermes_setup.host import File, Folder, Host
+from hermes_setup.host import File, Host, has_systemd
 from hermes_setup.nginx import tree
 from hermes_setup.values import dataclass
 
@@ -25,7 +25,7 @@ class Schedule:
 
 def schedule(host: Host) -> Schedule:
     """What starts certbot's renewal on this machine."""
-    systemd = isinstance(host.look("/run/systemd/system"), Folder)
+    systemd = has_systemd(host)
     off = masked = ""
     if systemd:
         if host.given(ENABLED) or host.given("packages"):  # Debian's package starts its timer

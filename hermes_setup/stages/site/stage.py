@@ -14,7 +14,7 @@ from hermes_setup.answers.backend import Backend
 from hermes_setup.digests import certificate_fingerprint
 from hermes_setup.engine.changes import Change, Probe
 from hermes_setup.engine.findings import Finding
-from hermes_setup.host import Absent, Folder, Host, Node, Request
+from hermes_setup.host import Absent, Folder, Host, Node, Request, has_systemd
 from hermes_setup.nginx import processes, tree, trial
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.nginx.tree import Config
@@ -50,7 +50,7 @@ class Site:
         text = our_text(host)
         backend, forwarded_for = _backend(answers, host, text)
         master = processes.workers(host, config.pid).master
-        systemd = isinstance(host.look("/run/systemd/system"), Folder)
+        systemd = has_systemd(host)
         # The distribution's package starts nginx where systemd runs.
         started = host.given(RUNNING) or (systemd and not installed and host.given("packages"))
         shown = ""
