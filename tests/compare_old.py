@@ -1,9 +1,13 @@
-"""What tests/compare has to know of the modules of 7802055 and of trees like it. Nothing else of the comparison names one."""
+"""What tests/compare has to know of the modules of 7802055 and of trees like it, where it is not what compare_new knows."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
+
+from compare_new import command_failed, golden, overlay, replace_local, values
+
+__all__ = ["Local", "command_failed", "fits", "golden", "main", "overlay", "replace_local", "values"]
 
 
 def fits(tree: Path) -> bool:
@@ -11,36 +15,8 @@ def fits(tree: Path) -> bool:
     return (tree / "hermes_setup" / "cli.py").exists()
 
 
-def values() -> Any:
-    """Where File, Link, Folder, Special, ABSENT, Listener, Ran, Records and Response are."""
-    from hermes_setup import host
-
-    return host
-
-
-def overlay() -> type[Any]:
-    """The machine whose writes stay in memory; it is given the one below it."""
-    from hermes_setup.system.overlay import Overlay
-
-    return Overlay
-
-
 class Local:
     """What the class of the machine that the program runs on can do beyond a System."""
-
-
-def command_failed() -> type[Exception]:
-    """What a command of a run that ends with another status than 0 raises: (message, output=, code=)."""
-    from hermes_setup.errors import CommandFailed
-
-    return CommandFailed
-
-
-def replace_local(stand: type[Any]) -> None:
-    """Whatever asks for the machine that the program runs on is given what `stand()` gives. Called before all else is loaded."""
-    from hermes_setup.system import local
-
-    local.Local = stand  # type: ignore[misc]  # that is what it is for
 
 
 def main(argv: list[str]) -> NoReturn:
@@ -48,18 +24,3 @@ def main(argv: list[str]) -> NoReturn:
     from hermes_setup.cli import main as start
 
     start(argv)
-
-
-def golden() -> dict[str, str]:
-    """Every golden site, rendered now."""
-    import test_site as site
-
-    return {
-        name: site.rendered(
-            site.CASES[name],
-            site.LONG.get(name, site.ANSWERS.domain),
-            site.ALLOW.get(name, ()),
-            **site.MORE.get(name, {}),
-        )
-        for name in site.CASES
-    }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: next((n for n, room in enumerate(rooms) if item.path.parent.name == room), len(rooms)))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Under CI what is left out has failed, whoever left it out."""
+    report = yield
+    _fail_left_out(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """So has a whole file."""
+    report = yield
+    _fail_left_out(report)
+    return report
+
+
+def _fail_left_out(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI") == "true":
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome, report.longrepr = "failed", f"{reason}; under CI=true nothing may be left out"
+
+
 @pytest.fixture(autouse=True)
 def umask() -> Iterator[None]:
     """The usual one; what a test sets does not live on in the next."""
@@ -47,13 +69,9 @@ def umask() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def lab() -> None:
-    """Machines can be had; where they cannot, the test is left out, which under CI is a failure."""
-    if os.environ.get("HERMES_SETUP_LAYERS") and os.geteuid() == 0:
-        return
-    reason = "needs the lab: run ./tests/run as root"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+    """Machines can be had; where they cannot, the test is left out."""
+    if not os.environ.get("HERMES_SETUP_LAYERS") or os.geteuid() != 0:
+        pytest.skip("needs the lab: run ./tests/run as root")
 
 
 @pytest.fixture

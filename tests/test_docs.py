@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import tomllib
 
 from hermes_setup import __version__, commands, log, passwords, wizard
 from hermes_setup.answers.file import KEYS, USER_KEYS, read_table
@@ -25,6 +24,11 @@ from hermes_setup.stages.users import cookies, htpasswd
 from hermes_setup.state import notes, runs, stamps
 from hermes_setup.system.overlay import Overlay
 from machines import steps
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 HELP = commands.overview(wizard.USAGE)
 ROOT = Path(__file__).resolve().parent.parent
@@ -238,6 +242,14 @@ def test_the_numbers_of_the_site_template_are_those_that_the_pages_tell() -> Non
 def test_links_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\((?!https?://)([^)#\s]*)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
         assert not target or (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_that_a_page_names_are_there(path: Path) -> None:
+    """But those that a reader of the page makes."""
+    text = path.read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:\w+/)+\w+\.\w+)`", text)) - set(re.findall(r"save it as\s+`([^`]+)`", text))
+    assert [name for name in named if not any((top / name).exists() for top in (ROOT, ROOT / "hermes_setup"))] == []
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

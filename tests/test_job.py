@@ -15,6 +15,7 @@ from hermes_setup.answers.user import User
 from hermes_setup.commands.users import say_open_connections
 from hermes_setup.engine.changes import Change, Place
 from hermes_setup.engine.findings import Finding, block
+from hermes_setup.engine.loop import StageFailed
 from hermes_setup.engine.stage import Step
 from hermes_setup.errors import WrongInput
 from hermes_setup.host import ABSENT, Host, Node
@@ -112,6 +113,20 @@ def test_a_look_writes_nothing_at_all(tmp_path: Path, options: dict[str, bool], 
     assert list(tmp_path.iterdir()) == []
     session.machine.put(PATH, text("hello"))
     assert carry_out(job(), session) is Outcome.SHOWN, "and nothing is found where nothing would be changed"
+
+
+def test_what_fails_leaves_what_was_agreed_to_and_is_unfinished(tmp_path: Path) -> None:
+    class Lost(Greeting):
+        def inspect(self, answers: Answers, host: Host) -> Node:
+            return ABSENT
+
+    session = Fake(tmp_path, "y")
+    with pytest.raises(StageFailed):
+        carry_out(job(Lost()), session)
+    assert session.state.answers() == ANSWERS
+    assert (session.finished, session.state.first_setup_unfinished()) == (False, True)
+    assert session.under_way
+    assert (session.under_way.steps, session.under_way.done) == (["Greeting"], [])
 
 
 def test_where_nobody_can_be_asked_the_flag_is_named(tmp_path: Path) -> None:

@@ -44,9 +44,7 @@ def test_a_question_has_a_deadline_and_never_raises(real: System) -> None:
     assert real.ask(["sleep", "30"], seconds=0.2).code == 124
     assert time.monotonic() - began < 5
     assert real.ask(["no-such-command-here"]).code == 127
-    assert real.ask(["sh", "-c", "echo out; echo err >&2; exit 3"]) == real.ask(
-        ["sh", "-c", "echo out; echo err >&2; exit 3"]
-    )
+    assert real.ask(["sh", "-c", "echo out; echo err >&2; exit 3"]) == Ran(3, "out\n", "err\n")
 
 
 def test_an_answer_is_there_as_soon_as_the_command_has_ended(real: System) -> None:
@@ -80,6 +78,8 @@ def test_a_root_that_may_not_limit_another_users_command_asks_it_all_the_same(
 
     monkeypatch.setattr(resource, "prlimit", refused)
     assert local.ask(["echo", "told"]) == Ran(0, "told\n", "")
+    too_much = local.ask(["head", "-c", str(LARGEST_OUTPUT + 1), "/dev/zero"])
+    assert len(too_much.out) == LARGEST_OUTPUT, "and what it says is cut there all the same"
 
 
 def test_who_leaves_ends_what_its_threads_have_asked() -> None:
@@ -118,12 +118,12 @@ def test_a_command_is_heard_while_it_is_at_work(local: Local, tmp_path: Path) ->
         [
             "sh",
             "-c",
-            f"echo one; {wait % 'one'}; printf 'skipped\\n10%%\\r\\ntwo %%\\r\\n\\n'; {wait % 'two'}; printf end >&2",
+            f"echo one; {wait % 'one'}; printf 'skipped\\n10%%\\rtwo %%\\r\\n\\n'; {wait % 'two'}; printf end >&2",
         ],
         seconds=10,
     )
     assert heard == ["one", "two %", "end"]
-    assert ran.out == "one\nskipped\n10%\r\ntwo %\r\n\nend"
+    assert ran.out == "one\nskipped\n10%\rtwo %\r\n\nend"
 
 
 def test_a_command_is_given_what_it_should_read_also_where_it_does_not(local: Local) -> None:

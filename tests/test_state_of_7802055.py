@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -31,6 +32,11 @@ from hermes_setup.state.journal import Journal
 from hermes_setup.state.line_dates import LineDate, line_id
 from hermes_setup.state.store import State
 from hermes_setup.values import replace
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 RECORDED = Path(__file__).parent / "recorded" / "state-7802055"
 MOMENTS = {  # what lies over what, and what had gone by then
@@ -162,7 +168,6 @@ def test_it_is_known_whether_the_first_set_up_is_still_to_be_finished(recorded: 
 
 
 def test_the_answers_file_that_would_repeat_it_is_byte_for_byte_as_it_was(tmp_path: Path) -> None:
-    tomllib = pytest.importorskip("tomllib")
     text = (RECORDED / "finished.answers.toml").read_text("utf-8")
     lines = htpasswd.hashes((RECORDED / "finished.htpasswd").read_text("utf-8"))
     answers = state_at("finished", tmp_path / "hermes-setup").answers()

@@ -26,6 +26,7 @@ from hermes_setup.ui.terminal import Terminal, columns, one_line, printable, say
         ("a\x00b\x08c\x7fd\x85e", "a?b?c?d?e"),
         ("bell\x07 \x1b", "bell? ?"),
         ("left\u202eright\u2066", "left?right?"),
+        ("one\u2028two\u2029", "one?two?"),
         ("\udc80", "?"),
         ("one\r\ntwo\rthree", "one\ntwo?three"),
         ("tab\tx", "tab    x"),
@@ -74,3 +75,24 @@ def test_without_a_terminal_there_is_neither_keyboard_nor_screen(tmp_path: Path)
         assert Terminal.here({"TERM": "xterm"}, file, file) == Terminal(
             keyboard=False, screen=False, moves=False, unicode=False
         )
+
+
+@pytest.mark.parametrize(
+    ("environ", "encoding", "moves", "unicode"),
+    [
+        ({"TERM": "xterm", "LANG": "C.UTF-8"}, "utf-8", True, True),
+        ({"TERM": "xterm", "LANG": "C.UTF-8"}, "latin-1", True, False),
+        ({"TERM": "xterm", "LANG": "C"}, "utf-8", True, False),
+        ({"TERM": "dumb"}, "utf-8", False, False),
+        ({"TERM": "unknown"}, "utf-8", False, False),
+        ({}, "utf-8", False, False),
+        ({"TERM": "xterm", "HERMES_SETUP_PLAIN": "1"}, "utf-8", False, False),
+    ],
+)
+def test_what_a_terminal_can_do(environ: dict[str, str], encoding: str, moves: bool, unicode: bool) -> None:
+    outer, inner = os.openpty()
+    with open(inner, "w", encoding=encoding) as stream:
+        assert Terminal.here(environ, stream, stream) == Terminal(
+            keyboard=True, screen=True, moves=moves, unicode=unicode
+        )
+    os.close(outer)
