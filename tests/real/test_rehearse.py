@@ -229,7 +229,8 @@ def test_one_that_somebody_has_stopped_goes_too_when_the_program_is_killed(machi
     with leaving_nothing(machine):
         here = Terminal(machine, "rehearse")
         here.has_said("Connecting the copy")
-        machine.run(["pkill", "-STOP", "-f", r"rehearsal\.(copy|internet)"])
+        stop = ["pkill", "-STOP", "-f", r"rehearsal\.(inside|internet)"]
+        machine.wait_for(lambda: machine.run(stop, check=False).code == 0, "its parts are stopped")
         machine.run(["kill", "-KILL", str(program(machine))])
         here.child.wait()
         machine.wait_for(lambda: not machine.processes(), "all of it has ended", 15)
