@@ -14,7 +14,7 @@
 `tests/vps/box` is the same for a person at a keyboard.
 """
 
-from .browser import Page, browse
+from .browser import ENGINES, Browser, opened
 from .server import Login, Vps
 
-__all__ = ["Login", "Page", "Vps", "browse"]
+__all__ = ["ENGINES", "Browser", "Login", "Vps", "opened"]
