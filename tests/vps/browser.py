@@ -35,7 +35,7 @@ FIREFOX_PREFERENCES = {
     "network.trr.mode": 5,
     "signon.autofillForms": False,
 }
-MINI_BROWSER = "/usr/lib/x86_64-linux-gnu/webkit2gtk-4.1/MiniBrowser"
+WINDOW = str(Path(__file__).with_name("webkit.py"))
 # Everything that is a browser's dies with the shell; the world's resolver and roots stand where the system's do.
 ROOM = """
 mount --bind "$1/resolv.conf" /etc/resolv.conf
@@ -135,7 +135,7 @@ class Browser:
         """Those that are sent with this page."""
         return list(self._driver.say("GetCookies"))
 
-    def sockets(self) -> dict[str, str]:
+    def sockets(self) -> list[tuple[str, str]]:
         """Chromium's alone: each WebSocket's URL without its query since the last call, and "open" or "closed"."""
         seen: dict[str, list[str]] = {}
         for entry in self._driver.say("GetLog", type="performance"):
@@ -148,7 +148,7 @@ class Browser:
                     seen[number][1] = "open"
                 case "Network.webSocketClosed" if number in seen:
                     seen[number][1] = "closed"
-        return dict(seen.values())  # type: ignore[arg-type]  # pairs
+        return [(url, state) for url, state in seen.values()]
 
     def close(self) -> None:
         """It has closed as a person closes it: what it keeps is on the disk."""
@@ -217,15 +217,13 @@ def _firefox(world: World, profile: Path, roots: str, scripts: bool) -> Browser:
 
 
 def _webkit(world: World, profile: Path, roots: str, scripts: bool) -> Browser:
+    (profile / "webkit").mkdir(exist_ok=True)
     port = free_port(world.net)
-    process, log = _start(
-        world, profile, roots, ["sh", "-c", SCREEN, "sh", "WebKitWebDriver", f"--port={port}", "--host=127.0.0.1"]
-    )
+    argv = ["sh", "-ec", SCREEN, "sh", "WebKitWebDriver", f"--port={port}", "--host=127.0.0.1"]
+    process, log = _start(world, profile, roots, argv)
     listens(world.net, port, log)
-    arguments = ["--automation", f"--cookies-file={profile}/cookies", "--cookies-policy=always"]
-    if not scripts:
-        arguments.append("--enable-javascript=false")
-    options = {"binary": MINI_BROWSER, "args": arguments}
+    window = ["-I", "-B", WINDOW, f"{profile}/webkit", "scripts" if scripts else "no-scripts"]
+    options = {"binary": "/usr/bin/python3", "args": window}
     return Browser("webkit", Http(world.net, port, {"webkitgtk:browserOptions": options}), process, log)
 
 
