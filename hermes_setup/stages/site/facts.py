@@ -55,6 +55,11 @@ class Facts:
     closed_folders: tuple[tuple[str, Folder], ...] = ()  # on the way to the challenges, and nginx's workers can't enter
 
     @property
+    def inherited(self) -> tuple[str, ...]:
+        """What the http block hands down that our locations have to unset, and that may not be said everywhere."""
+        return tuple(sorted(self.config.http & {"auth_request", "limit_conn", "limit_req", "modsecurity"}))
+
+    @property
     def text(self) -> str:
         """What is at our site's place now, "" for nothing. It may be someone else's."""
         return tree.text_of(self.nodes.get(SITE_FILE))
