@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -48,6 +51,14 @@ return new Promise(done => {
 });
 """.replace("SITE", SITE)
 TRIED = {f"/evil/{each}" for each in ("get", "post", "read", "json", "image", "script", "frame", "form", "socket")}
+
+LINKS = f"""<!doctype html><title>evil</title><body>
+<a id=link href="{SITE}/sessions">a link</a> <a id=leave href="{SITE}/.hermes/sign-out">another</a>
+"""
+NO_HERMES = """table inet down {
+    chain out { type filter hook output priority 1; meta skuid www-data tcp dport 9119 reject with tcp reset; }
+}
+"""
 
 
 class Gate:
@@ -105,7 +116,7 @@ def gate(world: World) -> Gate:
     certificate, key = lab_authority().issue(SIBLING, STRANGER)
     elsewhere.write("/etc/nginx/evil.pem", certificate)
     elsewhere.write("/etc/nginx/evil.key", key, mode=0o600)
-    elsewhere.write("/srv/evil/index.html", f'<!doctype html><title>evil</title><body><a id=link href="{SITE}/sessions">a link</a>')
+    elsewhere.write("/srv/evil/index.html", LINKS)
     elsewhere.write(
         "/etc/nginx/sites-enabled/evil",
         "server { listen 443 ssl; listen [::]:443 ssl; ssl_certificate evil.pem; ssl_certificate_key evil.key; root /srv/evil; }\n",
@@ -153,7 +164,9 @@ def test_a_person_signs_in_chats_comes_back_and_signs_out(gate: Gate, engine: st
         browser.until("document.getElementById('said').textContent.includes('do not go together')")
         assert browser.url == f"{SITE}/chat"
         assert browser.script("return document.getElementById('password').value") == WRONG
-        browser.press(GOOD, "Enter")  # what was wrong is selected
+        browser.press("Tab", "Space")
+        assert browser.script("return document.getElementById('password').type") == "text"
+        browser.press("Shift+Tab", GOOD, "Enter")  # who comes back to a field has all of it selected
         is_signed_in(browser, chats=True)
         assert browser.url == f"{SITE}/chat"
         browser.reload()
@@ -205,6 +218,68 @@ def test_pages_elsewhere_reach_nothing_through_the_visitor(gate: Gate, engine: s
             assert gate.reached() == before, place
             browser.click("#link")
             is_signed_in(browser)
+        browser.open(f"https://{STRANGER}/")
+        browser.click("#leave")
+        assert "nothing has been done yet" in browser.text
+        browser.open(SITE)
+        is_signed_in(browser)
+
+
+@contextlib.contextmanager
+def flood(gate: Gate) -> Iterator[None]:
+    """Somebody at the visitor's address guesses passwords, faster than is allowed; for ten seconds at most."""
+    enough = threading.Event()
+
+    def guess() -> None:
+        until = time.monotonic() + 10
+        while not enough.is_set() and time.monotonic() < until:
+            for address in gate.vps.addresses:
+                gate.world.fetch(f"{SITE}/.hermes/sign-in", address=address, method="POST", auth=("alice", WRONG))
+
+    guessing = threading.Thread(target=guess)
+    guessing.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        guessing.join()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_goes_wrong_is_told_in_the_page(gate: Gate, engine: str, tmp_path: Path) -> None:
+    def says(words: str) -> None:
+        browser.until(f"document.getElementById('said').textContent.includes({words!r})")
+
+    with gate.visitor(engine, tmp_path) as browser:
+        browser.open(SITE)
+        is_signed_out(browser)
+        gate.vps.run(["systemctl", "stop", "nginx"])
+        sign_in(browser, "alice", GOOD)
+        says("The server does not answer")
+        gate.vps.run(["systemctl", "start", "nginx"])
+        with flood(gate):
+            gate.vps.wait_for(lambda: ("/.hermes/sign-in", "-", "429") in gate.log("/.hermes/sign-in"), "it is too much", 10)
+            browser.click("form button")
+            says("Too many tries")
+        gate.vps.run(["nft", "-f", "-"], input=NO_HERMES)
+        try:
+            # in by itself, as it said, but nobody is at home
+            browser.until("document.body.innerText.includes('Hermes is not running yet')", 20)
+        finally:
+            gate.vps.run(["nft", "delete", "table", "inet", "down"])
+        is_signed_in(browser)  # by itself, too
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_password_that_the_browser_remembers_opens_nothing(gate: Gate, engine: str, tmp_path: Path) -> None:
+    with gate.visitor(engine, tmp_path) as browser:
+        browser.open(f"https://alice:{quote(GOOD)}@{DOMAIN}/.hermes/password")
+        browser.open(SITE)
+        is_signed_in(browser)
+        browser.forget()
+        assert browser.script("return (await fetch('/api/status', {credentials: 'include'})).status") == 401
+        browser.reload()
+        is_signed_out(browser)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
