@@ -178,9 +178,10 @@ class Host(Files, Protocol):
         ...
 
     def replaceable(self, program: str) -> tuple[Replaceable, ...]:
-        """What of a program users other than root can replace; () where only root can, or there is no such program.
+        """What users other than root can replace of a program, and on the way to it; () where only root can.
 
-        `program` is a path, or the name of a command as the PATH has it. See `hermes_setup.replaceable`.
+        `program` is a path, where also a folder may be or nothing, or the name of a command as the PATH has it. See
+        `hermes_setup.replaceable`.
         """
         ...
 

@@ -36,11 +36,14 @@ _ACL_USER, _ACL_GROUP_OBJ, _ACL_GROUP, _ACL_WRITE = 0x02, 0x04, 0x08, 0x02
 def on_the_way(path: str, root: str = "") -> tuple[Replaceable, ...]:
     """What users other than root can replace on the way to that file or folder, or change in it; () where only root can.
 
-    `root` is put before every path (for tests). Where the way ends, because nothing is there, the look ends.
+    `root` is put before every path (for tests). Where nothing is there, that is where the way ends.
     """
     found: dict[str, tuple[str, ...]] = {}
-    for at, status in _way(path, root):
-        if names := _writers(f"{root}{at}", status, by_name=False):
+    steps = list(_way(path, root))
+    missing = not os.path.exists(f"{root}{path}")
+    for number, (at, status) in enumerate(steps, 1):
+        # in the folder where the way ends, who can make a new name decides what it leads to
+        if names := _writers(f"{root}{at}", status, by_name=missing and number == len(steps)):
             found[at] = names
     return tuple(Replaceable(at, names) for at, names in found.items())
 

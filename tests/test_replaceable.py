@@ -104,6 +104,7 @@ def test_in_a_sticky_folder_only_ones_own_can_be_replaced(tree: Path) -> None:
     (tree / "usr/bin").chmod(0o1777)
     assert paths(tree) == []
     assert [each.path for each in replaceable.in_folder("/usr/bin", str(tree))] == ["/usr/bin"]  # but made, it can
+    assert paths(tree, "/usr/bin/nothing-yet") == ["/usr/bin"]
     link(tree, "usr/bin/tool", "../../bin/sh")
     assert paths(tree) == []
     os.chown(tree / "usr/bin/tool", NOBODY, 0, follow_symlinks=False)

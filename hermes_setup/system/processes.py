@@ -270,7 +270,7 @@ def program(name: str) -> str:
 
 def replaceable_parts(name: str, root: str = "") -> tuple[Replaceable, ...]:
     """See `Host.replaceable`."""
-    path = _find(name, root)
+    path = name if "/" in name else _find(name, root)
     return replaceable.of_program(path, root, PATH.split(":")) if path else ()
 
 

@@ -11,8 +11,18 @@ from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.host import Host
 from hermes_setup.nginx import tree
 from hermes_setup.nginx.render import Renderer
-from hermes_setup.stages.hermes import api, dashboards, exposure, service, service_checks, unit, unix_users
+from hermes_setup.stages.hermes import (
+    api,
+    dashboards,
+    exposure,
+    service,
+    service_checks,
+    unit,
+    unit_program,
+    unix_users,
+)
 from hermes_setup.stages.hermes.dashboards import Dashboard, Found, described
+from hermes_setup.stages.hermes.unit_program import UnitProgram
 from hermes_setup.values import dataclass
 
 
@@ -25,6 +35,7 @@ class Facts:
     unwanted_service: bool = False  # a unit of ours, which the answers do not ask for
     stopped_unit: str = ""  # a unit that would run Hermes where it is looked for, and does not now
     logins: tuple[str, ...] = ()  # who can log in to this server, root left out
+    programs: tuple[UnitProgram, ...] = ()  # what the unit starts, or would
 
 
 class Hermes:
@@ -38,17 +49,19 @@ class Hermes:
         backend = answers.backend
         found = dashboards.find(host, backend)
         looked_for_here = not found.dashboards and (backend or DEFAULT_BACKEND).local
+        wanted = service.look(host) if answers.service else None
         return Facts(
             found=found,
-            service=service.look(host) if answers.service else None,
+            service=wanted,
             unwanted_service=not answers.service and unit.ours_exists(host),
             stopped_unit=unit.that_runs_a_dashboard(host, backend.port if backend else None) if looked_for_here else "",
             logins=unix_users.with_login(host),
+            programs=unit_program.look(host, wanted.chosen if wanted else None),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
         """Hermes answers, it is clear which one is meant, and it is not open to the internet."""
-        found = exposure.check(facts.found)
+        found = [*exposure.check(facts.found), *unit_program.check(facts.programs)]
         running, answer = facts.found.running, facts.found.answer
         if not answers.backend and (several := _several(facts.found)):
             found.append(several)
