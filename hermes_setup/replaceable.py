@@ -203,12 +203,7 @@ def _members(gid: int) -> set[str]:
 
 def _started_by(real: str, root: str, search: Collection[str]) -> Iterator[str]:
     """The paths of what a script starts at once; none for any other program."""
-    try:
-        handle = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    except OSError:
-        return
-    with open(handle, "rb") as file:
-        text = file.read(SCRIPT) if stat.S_ISREG(os.fstat(handle).st_mode) and file.peek(2)[:2] == b"#!" else b""
+    text = _script(real)
     first = os.fsdecode(text.partition(b"\n")[0][2:]).split()
     if not first or not first[0].startswith("/"):
         return
@@ -223,6 +218,21 @@ def _started_by(real: str, root: str, search: Collection[str]) -> Iterator[str]:
             yield shell
     if posixpath.basename(shell) in _SHELLS:
         yield from (os.fsdecode(each) for each in _EXEC.findall(text))
+
+
+def _script(real: str) -> bytes:
+    """The text of a script; b"" for anything else."""
+    try:
+        handle = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        is_script = stat.S_ISREG(os.fstat(handle).st_mode) and os.pread(handle, 2, 0) == b"#!"
+        return os.pread(handle, SCRIPT, 0) if is_script else b""
+    except OSError:
+        return b""
+    finally:
+        os.close(handle)
 
 
 def _libraries(python: str, root: str) -> Iterator[Replaceable]:

@@ -140,6 +140,12 @@ def test_the_libraries_of_a_virtual_environment_count(tree: Path) -> None:
     assert paths(tree) == ["/opt/venv/lib/python3.11/site-packages"]
 
 
+def test_a_folder_has_a_way_to_it_too(tree: Path) -> None:
+    assert paths(tree, "/usr/bin") == []
+    os.chown(tree / "usr", NOBODY, 0)
+    assert paths(tree, "/usr/bin") == ["/usr"]
+
+
 def test_a_pipe_in_a_programs_place_is_not_waited_for(tree: Path) -> None:
     (tree / "usr/bin/tool").unlink()
     os.mkfifo(tree / "usr/bin/tool")
