@@ -9,7 +9,7 @@ import pytest
 from conftest import DOMAIN
 from lab import Machine, World
 from lab.snapshot import Snapshot
-from real.program import COMMAND, apply, hermes_setup, install
+from real.program import COMMAND, HOME, apply, hermes_setup, install
 from real.test_dry_run import LETSENCRYPT, SELF_SIGNED
 
 ANSWERS = "/root/answers.toml"
@@ -84,11 +84,14 @@ def test_a_program_that_another_user_can_replace_is_never_run(machine: Machine) 
     doctor = hermes_setup(machine, "doctor", "--json", code=4).out
     assert '"packages.replaceable"' in doctor
     hermes_setup(machine, "users", "sign-out", "alice", "--yes", code=1)  # nginx can't be told
-    # in a folder of the PATH that is bob's, with nothing of ours in it: what our commands start looks elsewhere
+    # a folder of the PATH that is bob's, with none of our commands in it: what those start looks elsewhere
     for name in names:
         machine.run(["rm", f"/usr/local/sbin/{name}"])
-    plant(machine, "/usr/local/sbin", "iptables-apply", "logger")
     hermes_setup(machine, "users", "sign-out", "alice", "--yes")
+    path = "from hermes_setup.system.local import Local; print(Local().ask(['sh', '-c', 'echo $PATH']).out)"
+    told = machine.run(["python3", "-s", "-c", path], env={"PYTHONPATH": HOME}).out.strip().split(":")
+    assert "/usr/local/bin" in told
+    assert "/usr/local/sbin" not in told
     assert machine.text("/srv/ran") == ""
 
 
