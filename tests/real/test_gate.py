@@ -268,6 +268,7 @@ def test_the_log_says_who_it_was_and_never_what_was_typed(site: Site) -> None:
             ("GET", basic("my password, typed as a name", "x"), "-", "wrong"),
             ("GET", {}, "-", "-"),
             ("GET", {**PAGE, **right}, "-", "-"),
+            ("GET", {**SCRIPT, **right}, "-", "-"),
             ("GET", {"Authorization": "Bearer x"}, "-", "-"),
             ("GET", {"Authorization": "Basic !!!"}, "-", "-"),
         ]
