@@ -57,6 +57,7 @@ BARE = Facts(
     systemd=False,
     unit_active=False,
     loaded="",
+    log_mode=0o640,
 )
 SECURE = replace(BARE, served=SERVED)
 
@@ -309,6 +310,16 @@ def test_nothing_takes_its_place_before_nginx_has_tried_it() -> None:
         SITE_FILE,
         "/etc/nginx/sites-enabled/zz-hermes",
     ]
+
+
+def test_the_log_is_nobody_elses_from_its_first_byte() -> None:
+    def wanted(mode: int | None) -> list[tuple[str, ...]]:
+        plan = Site().plan(ANSWERS, replace(SECURE, log_mode=mode))
+        return [change.argv for change in plan if isinstance(change, Run) and change.argv[-1].endswith("-access.log")]
+
+    assert wanted(None) == [("install", "-m", "0640", "-g", "adm", "/dev/null", "/var/log/nginx/hermes-access.log")]
+    assert wanted(0o644) == [("chmod", "o=", "/var/log/nginx/hermes-access.log")]
+    assert wanted(0o640) == wanted(0o600) == []
 
 
 @pytest.mark.parametrize(
