@@ -231,6 +231,13 @@ def test_sockets_have_an_upstream_without_kept_connections_also_where_nginx_keep
     assert "keepalive 0;" in sockets((1, 29, 7))
 
 
+def test_what_it_inherits_and_can_not_unset_is_said() -> None:
+    config = replace(tree.DEBIAN_DEFAULT, http=frozenset({"sub_filter", "gzip"}))
+    (found,) = Site().check(ANSWERS, replace(SECURE, config=config))
+    assert (found.code, found.severity) == ("site.inherits", Severity.WARN)
+    assert "sub_filter" in found.what
+
+
 @dataclass
 class Silent(Nothing):
     """Its DNS does not answer."""
