@@ -108,7 +108,7 @@ def _title(pid: int) -> str:
 
 
 def _read(pid: int, name: str) -> str:
-    """ "" where that process is gone."""
+    """What /proc has there; nothing where that process is gone."""
     try:
         with open(f"/proc/{pid}/{name}", encoding="utf-8", errors="replace") as file:
             return file.read()

@@ -146,9 +146,9 @@ def _users(visit: Visit, asker: Asker) -> Intent | Back:
         "add",
         choices=(
             Choice("add", "Add one"),
-            Choice("passwd", "Change a password"),
+            Choice("passwd", "Change a password, which signs out everywhere (a lost phone)"),
             Choice("remove", "Remove one"),
-            Choice("sign-out", "Sign one out everywhere (a lost phone)"),
+            Choice("sign-out", "Sign one out everywhere, with the same password"),
             Choice("list", "List them: where each one comes from, and when its line last changed"),
         ),
         back=True,
