@@ -120,7 +120,7 @@ class Site:
         return self.world.fetch(f"https://{DOMAIN}/api/status", headers={"Cookie": cookie}).status
 
     def chat(self, cookie: str) -> Reading:
-        """An open WebSocket, on which the server and we are heard of ten times a second."""
+        """An open WebSocket, on which Hermes answers pings many times a second."""
         opened = self.world.websocket(
             f"wss://{DOMAIN}/api/ws?token={self.token}", origin=f"https://{DOMAIN}", headers={"Cookie": cookie}
         )
@@ -128,8 +128,12 @@ class Site:
 
         def pong() -> bool:
             assert opened.connection
-            time.sleep(0.1)
-            return opened.connection.ping().wait(3)
+            time.sleep(0.05)
+            answered = opened.connection.ping()
+            while not answered.wait(0.05):
+                with suppress(TimeoutError):
+                    opened.connection.recv(0.05)  # raises once it is closed
+            return True
 
         return self._closed_at_the_end(Reading(pong, opened.close))
 
