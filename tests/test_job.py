@@ -190,4 +190,5 @@ def test_connections_that_stay_open_are_told_of_once_the_change_holds(
         session.machine.put(f"/proc/{pid}/cmdline", text(title))
         session.machine.put(f"/proc/{pid}/stat", text(f"{pid} (nginx) S {parent} {' 0' * 30}"))
     say_open_connections(outcome, session)
-    assert ("stay open in 1 old nginx process" in " ".join(capsys.readouterr().err.split())) is told
+    said = " ".join(capsys.readouterr().err.split())
+    assert ("To end them all now: sudo hermes-setup users end-connections." in said) is told

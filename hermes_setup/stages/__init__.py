@@ -52,9 +52,17 @@ def all_steps(renderer: Renderer | None = None, *, lockout: bool = False, quick_
     )
 
 
-def for_users(renderer: Renderer | None = None) -> tuple[Step, ...]:
-    """What a change of users needs; nobody wants to wait for DNS, or be stopped by it, to remove one."""
-    return _only({"users", "site-https", "proof"}, all_steps(renderer))
+def for_users(renderer: Renderer | None = None, *, end_connections: bool = False) -> tuple[Step, ...]:
+    """What a change of users needs; nobody wants to wait for DNS, or be stopped by it, to remove one.
+
+    `end_connections`: once the site holds, and before it is proved to work, the connections from before end, too.
+    """
+    steps = _only({"users", "site-https", "proof"}, all_steps(renderer))
+    if not end_connections:
+        return steps
+    from hermes_setup.stages.connections import Connections
+
+    return (*steps[:-1], Step("connections", "Open connections", Connections()), *steps[-1:])
 
 
 def for_addresses(renderer: Renderer | None = None, *, lockout: bool = False) -> tuple[Step, ...]:
