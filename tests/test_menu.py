@@ -27,7 +27,7 @@ BEFORE = Answers(
     "me@example.com",
 )
 LISTENING = parse_endpoints(["webhook", "sms"])
-RUNNING = (Backend("127.0.0.1", 9119), Backend("127.0.0.1", 9120))
+RUNNING = {Backend("127.0.0.1", 9119): "hermes", Backend("127.0.0.1", 9120): "debian"}
 
 
 def visit(answers: Answers = BEFORE, users: Iterable[str] = ("alice", "carol"), pending: int | None = 0) -> Visit:

@@ -62,7 +62,8 @@ def _visit(stored: Answers, pending: int | None, session: Session) -> menu.Visit
         session.options.lockout,
         pending,
         listening=lambda: webhooks.listening(host),
-        backends=lambda: dashboards.local(host),
+        backends=lambda: dashboards.whose(host),
+        upstream=dashboards.set_upstream(host),
         not_running=not_running,
         cookies=lambda name: cookies.digests(host, name),
     )
