@@ -107,7 +107,7 @@ def _user_to_note(answers: Answers, facts: Facts) -> str:
 
 def _why(facts: Facts, note: UpstreamNote) -> str:
     """From where to where, and whose process it is."""
-    process = described(facts.holder) if facts.running else ", where Hermes does not run yet"
+    process = described(facts.holder) if facts.running else ", where Hermes does not run now"
     earlier = facts.noted.user if facts.noted and facts.noted.at == facts.at else ""
     until_now = f" (until now: {earlier})" if earlier else ""
     only = (
