@@ -144,7 +144,7 @@ def described(listener: Listener, version: str = "") -> str:
     """Whose socket it is, in parentheses after a space; "" where nothing is known of it."""
     parts = [
         f"version {version}" if version else "",
-        listener.process + (f" of {listener.user}" if listener.user and listener.user != "root" else ""),
+        listener.process + (f" of {listener.whose}" if listener.whose not in ("", "root") else ""),
         f"unit {listener.unit}" if listener.unit else "",
         f"process {listener.pid}" if listener.pid else "",
     ]

@@ -155,8 +155,8 @@ def _about(running: Dashboard, logins: Sequence[str]) -> list[Finding]:
                 "Nothing to do.",
             )
         )
-    others = [name for name in logins if name != running.listener.user]
-    if running.at.local and not running.status.login and len(others) > (not running.listener.user):
+    others = [name for name in logins if name != running.listener.whose]
+    if running.at.local and not running.status.login and len(others) > (not running.listener.whose):
         found.append(
             note(
                 "backend.local-users",
