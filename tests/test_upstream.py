@@ -268,7 +268,7 @@ def test_the_finding_says_whose_it_is_and_what_to_type_in_words_that_can_be_show
     machine.nodes["/proc/812/cmdline"] = File(b"/tmp/\x1b[2J\nfake\0--port\0" + b"9" * 500 + b"\0")
     (finding,) = checked(machine)
     assert finding.what == (
-        "A process of mallory has 127.0.0.1:9119, where visitors are passed to (python3 of mallory, process 812). It should "
+        "A process of mallory listens at 127.0.0.1:9119, where visitors are passed to (python3 of mallory, process 812). It should "
         "be debian's."
     )
     assert "sudo kill 812" in finding.do

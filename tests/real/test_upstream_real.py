@@ -121,7 +121,7 @@ def test_another_user_who_took_hermes_port_blocks_a_run_but_no_command_about_use
         pid = next(each.pid for each in vps.listeners() if each.port == 9200)
         finding = doctor(vps)["backend.other-user"]
         assert finding["severity"] == "block"
-        assert finding["what"].startswith("A process of mallory has 127.0.0.1:9200")
+        assert finding["what"].startswith("A process of mallory listens at 127.0.0.1:9200")
         assert finding["what"].endswith("It should be debian's.")
         assert f"sudo kill {pid}" in finding["do"]
         assert 'backend_user = "mallory"' in finding["do"]
@@ -129,7 +129,7 @@ def test_another_user_who_took_hermes_port_blocks_a_run_but_no_command_about_use
         leave_out = (*LEFT_OUT, "/var/lib/hermes-setup/lock")
         before = vps.snapshot(leave_out=leave_out)
         said = apply(vps, ANSWERS, "--yes", code=3).err
-        assert "A process of mallory has" in said
+        assert "A process of mallory listens at" in said
         assert vps.snapshot(leave_out=leave_out) == before
         hermes_setup(vps, "users", "sign-out", "alice", "--yes")
         hermes_setup(vps, "users", "remove", "bob", "--yes")

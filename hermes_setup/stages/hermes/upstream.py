@@ -124,7 +124,7 @@ def _other_user(answers: Answers, facts: Facts) -> Finding:
     stop = f"sudo kill {holder.pid}" if holder.pid else f"to see it: sudo ss -ltnp sport = :{facts.at.port}"
     return block(
         "backend.other-user",
-        f"A process of {holder.whose} has {facts.at}, where visitors are passed to{described(holder)}. It should be "
+        f"A process of {holder.whose} listens at {facts.at}, where visitors are passed to{described(holder)}. It should be "
         f"{facts.expected(answers)}'s.",
         "Any user of this server can take that port while Hermes is down, and gets what visitors send from then on.",
         f'If it isn\'t yours, stop it ({stop}), then start Hermes again. If it is: sudo hermes-setup, "Hermes"; or in the '
