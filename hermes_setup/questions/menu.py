@@ -44,7 +44,10 @@ class Visit:
     lockout: bool = False  # the allowed addresses may leave that out
     pending: int | None = 0  # how many changes a run with the same answers would make; None: a check blocks
     listening: Callable[[], Sequence[Endpoint]] = tuple  # platforms of the gateway
-    backends: Callable[[], Sequence[Backend]] = tuple  # those that proved to be Hermes
+    backends: Callable[[], Mapping[Backend, str]] = (
+        dict  # those that proved to be Hermes, and the user of each one's process
+    )
+    upstream: Backend | None = None  # where visitors are passed to
     not_running: Callable[[], str] = str  # whose installed Hermes nobody runs
     cookies: Callable[[str], tuple[str, ...]] = lambda _name: ()  # digests of that user's cookies
     connected: Callable[[], bool] = bool  # someone is connected to nginx
@@ -87,7 +90,7 @@ def _menu(visit: Visit) -> Prompt:
     now = visit.answers
     issuer = "self-signed" if now.issuer.self_signed else ca_name(now.issuer.directory)
     pending = "a check blocks" if visit.pending is None else "nothing" if not visit.pending else f"{visit.pending}"
-    at = f"{now.backend or 'found automatically'}{', as a service' if now.service else ''}"
+    at = f"{now.backend or visit.upstream or 'not set yet'}{', as a service' if now.service else ''}"
     return Prompt(
         "menu",
         "What next?",
@@ -121,8 +124,9 @@ def _changed(
         case "webhooks":
             return webhooks.choose(asker, now, visit.listening())
         case "hermes":
-            found = tuple(visit.backends())
-            return hermes.choose(asker, now, found, "" if found or now.service else visit.not_running())
+            found = visit.backends()
+            not_running = "" if found or now.service else visit.not_running()
+            return hermes.choose(asker, now, found, not_running, visit.upstream)
         case "domain":
             questions, start = (DomainName(), Redirect()), Draft()
         case "certificate":

@@ -24,6 +24,7 @@ def all_steps(renderer: Renderer | None = None, *, lockout: bool = False, quick_
     from hermes_setup.stages.dns.stage import Dns
     from hermes_setup.stages.firewall.stage import Firewall
     from hermes_setup.stages.hermes.stage import Hermes
+    from hermes_setup.stages.hermes.upstream import Upstream
     from hermes_setup.stages.outside import Outside
     from hermes_setup.stages.packages import Packages
     from hermes_setup.stages.ports import Ports
@@ -46,6 +47,7 @@ def all_steps(renderer: Renderer | None = None, *, lockout: bool = False, quick_
         Step("site-http", "Site over HTTP", site),
         Step("outside", "Look from outside", Outside()),
         Step("certificate", "Certificate", Certificate()),
+        Step("upstream", "Upstream", Upstream()),
         Step("site-https", "Site over HTTPS", site),
         Step("renewal", "Renewal", Renewal()),
         Step("proof", "Proof", Proof()),

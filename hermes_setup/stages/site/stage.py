@@ -111,9 +111,9 @@ class Site:
 
 
 def _backend(answers: Answers, host: Host, text: str) -> tuple[Backend, bool]:
-    """Where the site sends requests, and whether with the visitor's address: as answered, as found, as before, as usual."""
+    """Where the site sends requests, and whether with the visitor's address: as answered, as before, as found, as usual."""
     found = dashboards.find(host, answers.backend)
-    chosen = found.chosen or found.expected
+    chosen = found.chosen or found.looked_for
     if found.version:
         # 0.14 and older take a public address there for a request from outside and refuse its WebSockets
         return chosen, tree.parse_version(found.version) >= (0, 15)
