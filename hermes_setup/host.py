@@ -90,6 +90,17 @@ class Listener:
 
 
 @dataclass(frozen=True)
+class Replaceable:
+    """Something on the way to a program or a file that users other than root can replace, or change what is in it."""
+
+    path: str
+    by: tuple[str, ...]  # their names, or "everybody"
+
+    def __str__(self) -> str:
+        return f"{self.path} (by {' and '.join(self.by)})"
+
+
+@dataclass(frozen=True)
 class Ran:
     """How a command ended. 127: there is no such command; 124: it did not end in time (as in timeout(1))."""
 
@@ -167,7 +178,18 @@ class Host(Files, Protocol):
     """Reads. None of these changes anything on the machine; each ends within its deadline."""
 
     def ask(self, argv: Sequence[str], *, seconds: float = 4.0) -> Ran:
-        """Run a command that only reads, with an empty stdin and LC_ALL=C.UTF-8."""
+        """Run a command that only reads, with an empty stdin and LC_ALL=C.UTF-8.
+
+        As root: none that somebody else could have replaced; then it gives 126, and why.
+        """
+        ...
+
+    def replaceable(self, program: str) -> tuple[Replaceable, ...]:
+        """What users other than root can replace of a program, and on the way to it; () where only root can.
+
+        `program` is a path, where also a folder may be or nothing, or the name of a command as the PATH has it. See
+        `hermes_setup.replaceable`.
+        """
         ...
 
     def listeners(self) -> tuple[Listener, ...]:
@@ -214,7 +236,10 @@ class System(Host, Protocol):
         env: Mapping[str, str] | None = None,
         seconds: float = 600.0,
     ) -> Ran:
-        """The command, which changes something, was run. Raises CommandFailed on any status but 0."""
+        """The command, which changes something, was run. Raises CommandFailed on any status but 0.
+
+        And, as root, for one that somebody else could have replaced: that is not run.
+        """
         ...
 
     def wait(self, condition: Callable[[], bool], *, seconds: float) -> bool:

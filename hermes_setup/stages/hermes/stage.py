@@ -10,8 +10,18 @@ from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.host import Host
 from hermes_setup.nginx import tree
 from hermes_setup.nginx.render import Renderer
-from hermes_setup.stages.hermes import api, dashboards, exposure, service, service_checks, unit, unix_users
+from hermes_setup.stages.hermes import (
+    api,
+    dashboards,
+    exposure,
+    service,
+    service_checks,
+    unit,
+    unit_program,
+    unix_users,
+)
 from hermes_setup.stages.hermes.dashboards import Dashboard, Found, described
+from hermes_setup.stages.hermes.unit_program import UnitProgram
 from hermes_setup.values import dataclass
 
 
@@ -24,6 +34,7 @@ class Facts:
     unwanted_service: bool = False  # a unit of ours, which the answers do not ask for
     stopped_unit: str = ""  # a unit that would run Hermes where it is looked for, and does not now
     logins: tuple[str, ...] = ()  # who can log in to this server, root left out
+    programs: tuple[UnitProgram, ...] = ()  # what the unit starts, or would
 
 
 class Hermes:
@@ -37,17 +48,19 @@ class Hermes:
         found = dashboards.find(host, answers.backend)
         looked_for_here = found.running is None and found.looked_for.local
         port = found.named.port if found.named else None
+        wanted = service.look(host) if answers.service else None
         return Facts(
             found=found,
-            service=service.look(host) if answers.service else None,
+            service=wanted,
             unwanted_service=not answers.service and unit.ours_exists(host),
             stopped_unit=unit.that_runs_a_dashboard(host, port) if looked_for_here else "",
             logins=unix_users.with_login(host),
+            programs=unit_program.look(host, wanted.chosen if wanted else None),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
         """Hermes answers, it is clear which one is meant, and it is not open to the internet."""
-        found = exposure.check(facts.found)
+        found = [*exposure.check(facts.found), *unit_program.check(facts.programs)]
         running, answer = facts.found.running, facts.found.answer
         if not facts.found.named and (several := _several(facts.found)):
             found.append(several)
