@@ -397,7 +397,7 @@ def _changed(random_: random.Random, asked: Asked, site: Site) -> Asked:
     if part == "version":
         return replace(asked, version=random_.choice(["1.0", "1.1", "2", "2", "2"]))
     if part == "source":
-        source = random_.choice(["203.0.113.5", "203.0.113.77", "198.51.100.10", "127.0.0.1", "173.245.48.9", "2001:db8::77",
+        source = random_.choice(["203.0.113.5", "203.0.113.77", "198.51.100.10", "127.0.0.1", "173.245.48.9", "2001:db8:5::77",
                                  "2a0a:a440::5", "2001:db9::1", "192.30.252.1", "2400:cb00::1"])  # fmt: skip
         address = "127.0.0.1" if source == "127.0.0.1" else "2001:db8::10" if ":" in source else "198.51.100.10"
         return replace(asked, source=source, address=address)
@@ -434,8 +434,10 @@ def make(seed: int, site: Site, number: int) -> Asked:
         asked = _changed(random_, asked, site)
     if not site.tls:
         asked = replace(asked, secure=False)
-    if not asked.secure and asked.version == "2":
+    if asked.version == "2" and not (asked.secure and site.http2):
         asked = replace(asked, version="1.1")
+    if asked.version == "1.0" and asked.all("Upgrade"):
+        asked = replace(asked, plain=False)  # HTTP/1.0 has no upgrade
     agent = f"law/{number}"
     if random_.random() < 0.1:
         agent += random_.choice(

@@ -185,7 +185,7 @@ class Oracle:
         """The platform's place that it goes to."""
         if not self.asked.secure or self.name not in self.site.hooks_on:
             return None
-        return hook_at(self.site, re.split("[?#]", self.asked.target)[0] if self.asked.target.startswith("/") else "")
+        return hook_at(self.site, re.split("[?#]", re.sub(r"^https?://[^/?#]*", "", self.asked.target))[0])
 
     @cached_property
     def outcomes(self) -> frozenset[str] | None:
@@ -233,7 +233,7 @@ class Oracle:
         if path == SIGN_OUT:
             return self._sign_out()
         if self.foreign:
-            return frozenset({"foreign"})
+            return frozenset({"403"})
         if self.holder is not None:
             return frozenset({"hermes"})
         typed = bool(self.asked.all("Authorization"))
@@ -245,9 +245,9 @@ class Oracle:
 
     def _sign_in(self) -> frozenset[str]:
         if self.foreign:
-            return frozenset({"foreign"})
+            return frozenset({"403"})
         if self.asked.method != "POST":
-            return frozenset({"405", "403", "404", "foreign", "wrong"})
+            return frozenset({"405", "403", "404", "403", "wrong"})
         if self.person:
             return frozenset({"signed in"} if self.person.token else {"signed in", "204"})
         return frozenset({"wrong"})
@@ -256,7 +256,7 @@ class Oracle:
         own = self.site_says in ("same-origin", "none") or not self.asked.all("Sec-Fetch-Site")
         mode = self.asked.one("Sec-Fetch-Mode")
         if self.foreign or self.asked.method != "GET" or not own or mode not in ("navigate", None):
-            return frozenset({"foreign", "405"})
+            return frozenset({"403", "405"})
         if self.person:
             return frozenset({"to the page"} if self.person.token else {"to the page", "303"})
         return frozenset({"challenge"})
@@ -264,8 +264,8 @@ class Oracle:
     def _sign_out(self) -> frozenset[str]:
         own = self.site_says in ("same-origin", "none") or not self.asked.all("Sec-Fetch-Site")
         if self.foreign or self.asked.method not in ("GET", "HEAD"):
-            return frozenset({"foreign", "405", "signed out", "button"}) if own else frozenset({"foreign", "405", "button"})
-        return frozenset({"signed out"} if own else {"button", "foreign"})
+            return frozenset({"403", "405", "signed out", "button"}) if own else frozenset({"403", "405", "button"})
+        return frozenset({"signed out"} if own else {"button", "403"})
 
     # What the log may say.
 

@@ -69,6 +69,7 @@ class Site:
 
     name: str
     tls: bool = True
+    http2: bool = True
     domain: str = "hermes.example.com"
     backend: tuple[str, int] = ("127.0.0.1", 9119)
     forwarded_for: bool = True
@@ -104,6 +105,12 @@ class Site:
         return tuple(dict.fromkeys((self.domain, *self.hooks_on, *(name for name, has in self.earlier.items() if has))))
 
     @property
+    def authority(self) -> str:
+        """The backend as a Host header names it."""
+        host, port = self.backend
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    @property
     def upstreams(self) -> dict[int, str]:
         """Each port behind, and the address at which that listens."""
         return {**{hook.port: "127.0.0.1" for hook in self.hooks}, self.backend[1]: self.backend[0]}
@@ -117,7 +124,7 @@ SITES = (
     Site("https-1.18-alone"),
     Site("https-1.22-allow-behind-cloudflare", allow=("203.0.113.5/32",), here=True, cloudflare=CLOUDFLARE),
     Site("https-1.22-long-name", domain="ec2-198-51-100-10.eu-central-1.compute.example.com"),
-    Site("https-1.22-neighbour-without-http2"),
+    Site("https-1.22-neighbour-without-http2", http2=False),
     Site(
         "https-1.22-webhooks-own-name-and-earlier-names",
         hooks=(GITHUB,),
