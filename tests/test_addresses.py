@@ -32,7 +32,7 @@ from hermes_setup.stages.addresses import ssh, trusted_proxies
 from hermes_setup.stages.addresses.ssh import SshSession
 from hermes_setup.stages.addresses.stage import NOTHING, Addresses, Facts
 from hermes_setup.stages.dns.cloudflare import networks
-from hermes_setup.stages.proof import BYPASS_HEADER, BrowserVisit
+from hermes_setup.stages.proof import BYPASS_HEADER, SIGN_IN, BrowserVisit
 from hermes_setup.system.overlay import Nothing, Overlay
 from hermes_setup.values import replace
 from test_questions import Script
@@ -562,8 +562,10 @@ class Gate(Nothing):
         passes = request.address == "127.0.0.1" and headers.get(BYPASS_HEADER) == TOKEN
         if not (permits(self.allow, request.address) or passes or self.lets_all_in):
             return Response(403)
+        if request.path == SIGN_IN:
+            return Response(403, body=b"wrong")
         passes = self.no_password or TOKEN in headers.get("Cookie", "")
-        return Response(200, body=self.page) if passes else Response(401)
+        return Response(200, body=self.page) if passes else Response(401, body=f"<form action={SIGN_IN}>".encode())
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_an_address_and_a_password(world: World, vps: Machine, home: Machine, de
             assert turned_away(world.fetch(SITE + path, address=server), seen), path
         for headers in (
             cookie,
-            {"Cookie": f"hermes_gate={own}", LOOK: own},
+            {"Cookie": f"__Host-hermes_gate={own}", LOOK: own},
             {
                 **cookie,
                 "X-Forwarded-For": HOME,

@@ -7,6 +7,7 @@ sorts last, it is never the default server, it never enables anything for a neig
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Sequence
 
 from hermes_setup.answers.answers import Answers
@@ -22,10 +23,10 @@ from hermes_setup.stages.addresses import trusted_proxies
 from hermes_setup.stages.certificate.lineages import CHALLENGES, WEBROOT
 from hermes_setup.stages.certificate.serving import certificate_for
 from hermes_setup.stages.hermes import dashboards
-from hermes_setup.stages.site.facts import PENDING, SITE_FILE, Facts, our_text, serves_over_https
+from hermes_setup.stages.site.facts import LOG, PENDING, SITE_FILE, Facts, our_text, serves_over_https
 from hermes_setup.stages.site.loading import RUNNING, load
 from hermes_setup.stages.site.neighbours import no_folder, streams_on_our_ports, without_password
-from hermes_setup.stages.site.placing import site_places, webroot_places
+from hermes_setup.stages.site.placing import log_changes, site_places, webroot_places
 from hermes_setup.stages.site.render import site_text
 from hermes_setup.stages.site.takeover import names_taken
 from hermes_setup.stages.site.webhooks import place_now
@@ -80,6 +81,7 @@ class Site:
             webhooks_real_ip=trusted_proxies.for_webhooks(answers, host, text),
             redirects=tuple((name, certificate_for(answers.about(name), host)) for name in answers.redirects),
             webhooks_now=place_now(host, text),
+            log_mode=_log_mode(host),
             closed_folders=_closed_folders(host),
         )
 
@@ -99,7 +101,7 @@ class Site:
             return ()
         text = site_text(answers, facts, self._renderer)
         places = site_places(answers, facts, text)
-        changes: list[Change] = [*webroot_places(facts)]
+        changes: list[Change] = [*webroot_places(facts), *log_changes(facts)]
         if places:
             new: dict[str, Node] = {place.path: place.node for place in places}
             changes.append(Probe(trial.Trial(new), "have nginx test the new configuration on a copy"))
@@ -144,3 +146,11 @@ def _closed_folders(host: Host) -> tuple[tuple[str, Folder], ...]:
         if isinstance(node, Folder) and not node.mode & 0o001:
             found.append((path, node))
     return tuple(found)
+
+
+def _log_mode(host: Host) -> int | None:
+    """The permissions of the site's log, None while there is none. (Only a look at its content would be slow.)"""
+    if posixpath.basename(LOG) not in host.names(posixpath.dirname(LOG)):
+        return None
+    said = host.ask(["stat", "-c", "%a", LOG]).out.strip()
+    return int(said, 8) if re.fullmatch(r"[0-7]{1,5}", said) else 0
