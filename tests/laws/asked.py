@@ -128,7 +128,9 @@ def cookies(random_: random.Random, site: Site) -> tuple[list[bytes], bool]:
     person = random_.choice([each for each in PEOPLE if each.token])
     other = random_.choice([each for each in PEOPLE if each.token])
     good = f"__Host-hermes_gate={person.token}"
-    bad = f"__Host-hermes_gate={random_.choice([GONE, 'f' * 32, person.token[:-1], person.token + '0', '', 'off', 'x'])}"
+    near = [person.token[:-1], person.token + "0", person.token[:14] + "0" * 18, person.token[:14] + other.token[14:]]
+    near += ["0" + person.token[1:], person.token[:-1] + ("0" if person.token[-1] != "0" else "1")]
+    bad = f"__Host-hermes_gate={random_.choice([GONE, 'f' * 32, '', 'off', 'x', person.token[14:], *near])}"
     plain = [
         f"{good}",
         f"theme=dark; {good}",

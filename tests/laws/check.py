@@ -68,7 +68,7 @@ class Exchange:
                 return "challenge file"
             if "__Host-hermes_gate=;" in set_cookie:
                 return "signed out"
-            return "button" if b"<form" in body else "200"
+            return "button" if b"<button>" in body else "200"
         if answer.status in (301, 302, 307, 308):
             return "moved"
         if given and answer.status in (204, 303):
@@ -249,12 +249,13 @@ def told(site: Site, exchanges: Sequence[Exchange], access: str, error: str) -> 
             add(number, f"law 6: {who!r} in the log is none of {sorted(oracle.named)}")
         if tried == "right" and not (oracle.persons and oracle.password_counts):
             add(number, "law 6: tried=right without a right password")
-        if one["address"] != oracle.address and len(exchange.asked.all("CF-Connecting-IP")) < 2 and exchange.asked.plain:
+        if one["address"] != oracle.address and len(exchange.asked.all("CF-Connecting-IP")) < 2 and oracle.name == site.domain:
             add(number, f"the log has the address {one['address']}, not {oracle.address}")
         if not exchange.asked.plain or not exchange.asked.secure or oracle.name != site.domain:
             continue
         value = (exchange.asked.all("Authorization") or [b""])[0]
-        checks = {"-", "wrong"} if not value else {"wrong"} if value.startswith(b"Basic ") and value != b"Basic Og==" else {"-", "wrong"}
+        named = re.match(rb"Basic (?!Og)[A-Za-z0-9+/]", value)  # "Og": the name is empty, so there is nobody to check
+        checks = {"wrong"} if named else {"-"}
         wanted_tried = {"right"} if kind in ("signed in", "to the page") else {"-"}
         wanted_who = {oracle.holder or "-"}
         if kind in ("challenge", "wrong"):

@@ -205,8 +205,10 @@ class Oracle:
         if self.name == self.site.domain:
             return self._dashboard(self.path)
         if self.name in self.site.hooks_on and self.name not in self.site.earlier:
-            return frozenset({"404"}) if not self.path.startswith(CHALLENGE) else frozenset({"404", "405", "challenge file"})
+            return self._challenge(self.path) if self.path.startswith(CHALLENGE) else frozenset({"404"})
         if self.site.earlier.get(self.name):
+            if self.path.startswith(CHALLENGE):
+                return self._challenge(self.path)
             hidden = {"404"} if self.name in self.site.hooks_on else set()
             return frozenset({"moved", *hidden})
         return frozenset({"421"})
@@ -217,11 +219,14 @@ class Oracle:
             return frozenset({"challenge file", "404", "405", "403"})
         return frozenset({"moved", "503", "404", "200", "405"})  # the last three: Debian's own page for other names
 
+    def _challenge(self, path: str) -> frozenset[str]:
+        if self.asked.method not in ("GET", "HEAD"):
+            return frozenset({"404", "405"})
+        return frozenset({"challenge file"} if path == f"{CHALLENGE}tok" else {"404", "403", "moved"})
+
     def _dashboard(self, path: str) -> frozenset[str]:
         if path.startswith(CHALLENGE):
-            return frozenset({"challenge file"} if path == f"{CHALLENGE}tok" else {"404", "403", "301"}) | (
-                {"405"} if self.asked.method not in ("GET", "HEAD") else set()
-            )
+            return self._challenge(path)
         if any(re.fullmatch(hook.path, path) for hook in self.site.hooks) and self.name in self.site.hooks_on:
             return frozenset({"404"})  # a platform's path, spelled as no platform spells it
         if self.refused:
@@ -244,28 +249,33 @@ class Oracle:
         return frozenset({"hermes" if self.person else "challenge"})
 
     def _sign_in(self) -> frozenset[str]:
+        if len(self.asked.body) > 1024:
+            return frozenset({"413", "403", "303", "signed in", "wrong"})
         if self.foreign:
             return frozenset({"403"})
         if self.asked.method != "POST":
-            return frozenset({"405", "403", "404", "403", "wrong"})
+            return frozenset({"303"})
         if self.person:
-            return frozenset({"signed in"} if self.person.token else {"signed in", "204"})
+            return frozenset({"signed in"} if self.person.token else {"204"})
         return frozenset({"wrong"})
 
+    @property
+    def _own_or_silent(self) -> bool:
+        """It comes from a page of ours, from nowhere, or the browser does not say."""
+        return self.site_says in ("same-origin", "none") or not self.asked.one("Sec-Fetch-Site")
+
     def _password(self) -> frozenset[str]:
-        own = self.site_says in ("same-origin", "none") or not self.asked.all("Sec-Fetch-Site")
-        mode = self.asked.one("Sec-Fetch-Mode")
-        if self.foreign or self.asked.method != "GET" or not own or mode not in ("navigate", None):
-            return frozenset({"403", "405"})
+        opened = (self.asked.one("Sec-Fetch-Mode") or "navigate") == "navigate"
+        if self.asked.method != "GET" or not self._own_or_silent or not opened:
+            return frozenset({"403"})
         if self.person:
-            return frozenset({"to the page"} if self.person.token else {"to the page", "303"})
+            return frozenset({"to the page"} if self.person.token else {"303"})
         return frozenset({"challenge"})
 
     def _sign_out(self) -> frozenset[str]:
-        own = self.site_says in ("same-origin", "none") or not self.asked.all("Sec-Fetch-Site")
-        if self.foreign or self.asked.method not in ("GET", "HEAD"):
-            return frozenset({"403", "405", "signed out", "button"}) if own else frozenset({"403", "405", "button"})
-        return frozenset({"signed out"} if own else {"button", "403"})
+        origin = self.asked.one("Origin") or ""
+        ours = origin == "" or origin.lower() == self.site.origin
+        return frozenset({"signed out"} if self._own_or_silent and ours else {"button"})
 
     # What the log may say.
 

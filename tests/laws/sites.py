@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import re
 from dataclasses import dataclass, field
@@ -10,9 +11,15 @@ from pathlib import Path
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 CLOUDFLARE = ("173.245.48.0/20", "2400:cb00::/32")
 """Of the ranges that Cloudflare publishes those from which requests come here."""
-OWN = "0" * 31 + "1"
+
+
+def _token(of: str) -> str:
+    return hashlib.sha256(of.encode()).hexdigest()[:32]
+
+
+OWN = _token("the program")
 """The program's own cookie and bypass token."""
-GONE = "deadbeef" * 4
+GONE = _token("mallory")
 """A cookie from before somebody was signed out."""
 WEBHOOK = r"/webhooks/[A-Za-z0-9_-][A-Za-z0-9_.-]*"
 
@@ -27,9 +34,8 @@ class Person:
 
 
 PEOPLE = tuple(
-    Person(name, password, f"{number * 0x1234567:032x}")
-    for number, (name, password) in enumerate(
-        [
+    Person(name, password, _token(name))
+    for name, password in [
             ("alice", "correct horse battery"),
             ("Alice", "another horse, another battery"),
             ("bob", "pässwörd: with a colon"),
@@ -39,9 +45,7 @@ PEOPLE = tuple(
             ("日本語", "パスワード"),
             ("a b", "a b"),
             ("~^x", "~^x"),
-        ],
-        1,
-    )
+    ]
 ) + (Person("ALICE", "capital horse battery", ""), Person("off", "the realm's name", ""))
 
 
