@@ -19,8 +19,7 @@ DOMAIN = "hermes.example.com"
 PASSWORDS = {"alice": "correct horse battery", "bob": "zebra stapler 42 é"}
 ANSWERS = """
 domain = "hermes.example.com"
-email = ""
-agree_tos = true
+certificate = "letsencrypt"
 [[users]]
 name = "alice"
 password_file = "/root/alice.pw"
