@@ -154,7 +154,6 @@ def cookies(random_: random.Random, site: Site) -> tuple[list[bytes], bool]:
         f'__Host-hermes_gate="{person.token}"',
         f"__Host-hermes_gate ={person.token}",
         f"__Host-hermes_gate= {person.token}",
-        f"__Host-hermes_gate={person.token} ",
         f"$Version=1; $__Host-hermes_gate={person.token}",
         "theme=dark",
         "hermes_session=abc; other=1",
@@ -170,6 +169,7 @@ def cookies(random_: random.Random, site: Site) -> tuple[list[bytes], bool]:
         f"a=1,{good}",
         f"{good} ; x=1",
         f"\t{good}",
+        f"{good} ",
         ("x" * 7000) + f"; {good}",
         f"{good}; " + "y=" + "z" * 7000,
         f"a=1; {good};",
@@ -252,7 +252,7 @@ def _whole(random_: random.Random, site: Site, number: int) -> Asked:
     elsewhere = ("Origin", random_.choice(ORIGINS[:3]))
     password = right if random_.random() < 0.6 else wrong
     kind = random_.choice(
-        "page page script socket program program old sign-in sign-in sign-out password hook hook form challenge".split()
+        "page page script socket program program old sign-in sign-in sign-out password hook hook hook form challenge".split()
     )
     asked = Asked(number, host=site.domain)
     if kind == "page":
@@ -346,8 +346,8 @@ def _changed(random_: random.Random, asked: Asked, site: Site) -> Asked:
         return _exchange(random_, asked, f"Sec-Fetch-{name}", values)
     if part == "origin":
         origin = random_.choice([site.origin, site.origin, site.origin.upper(), *ORIGINS])
-        several = random_.random() < 0.05
-        values = [origin.encode()] * (2 if several else 1)
+        several = random_.random() < 0.05 or origin != origin.lower()
+        values = [origin.encode()] * (2 if several and origin == origin.lower() else 1)
         return _exchange(random_, replace(asked, plain=plain and not several), "Origin", values)
     if part == "upgrade":
         odd = random_.random() < 0.4

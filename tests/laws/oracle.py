@@ -68,8 +68,9 @@ def tokens(values: list[bytes], *, strict: bool) -> list[str]:
     """What stands in the gate's cookie. Strict: as browsers write it, once."""
     joined = b"; ".join(values).decode("latin-1")
     found = [part.partition("=") for part in re.split("; " if strict else r";[ \t]*", joined)]
-    kept = [value if strict else value.strip(" \t") for name, _, value in found if name.strip(" \t") == GATE]
-    return kept
+    if not strict:
+        found = [(name.strip(" \t"), "", value.strip(" \t")) for name, _, value in found]
+    return [value for name, _, value in found if name == GATE]
 
 
 @dataclass(frozen=True)
@@ -221,14 +222,14 @@ class Oracle:
 
     def _challenge(self, path: str) -> frozenset[str]:
         if self.asked.method not in ("GET", "HEAD"):
-            return frozenset({"404", "405"})
+            return frozenset({"404", "405", "403"})
         return frozenset({"challenge file"} if path == f"{CHALLENGE}tok" else {"404", "403", "moved"})
 
     def _dashboard(self, path: str) -> frozenset[str]:
         if path.startswith(CHALLENGE):
             return self._challenge(path)
         if any(re.fullmatch(hook.path, path) for hook in self.site.hooks) and self.name in self.site.hooks_on:
-            return frozenset({"404"})  # a platform's path, spelled as no platform spells it
+            return frozenset({"404", "403"})  # a platform's path, spelled as no platform spells it
         if self.refused:
             return frozenset({"refused"})
         if path == SIGN_IN:

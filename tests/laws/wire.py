@@ -94,7 +94,10 @@ class Connection:
         try:
             answer = self._ask_two(asked) if self._two else self._ask_one(asked)
         except TimeoutError as error:
-            raise AssertionError(f"no answer within {PATIENCE:.0f} s") from error
+            if asked.version == "2" and asked.all("Upgrade"):
+                self.usable = False
+                return CLOSED
+            raise AssertionError(f"no answer within {PATIENCE:.0f} s to {asked}") from error
         except (OSError, h2.exceptions.ProtocolError):
             answer = CLOSED
         self.usable = self.usable and answer is not CLOSED
@@ -170,6 +173,8 @@ class Connection:
             kept = name if odd and asked.number % 2 else name.lower()
             if odd or kept not in (b"connection", b"upgrade", b"http2-settings", b"te", b"transfer-encoding"):
                 headers.append((kept, value))
+        # HTTP/2 knows no upgrade, and nginx 1.22 may answer nothing to who is let in and wants one all the same.
+        self.wire.settimeout(1 if odd and asked.all("Upgrade") else PATIENCE)
         two.send_headers(stream, headers, end_stream=not asked.body)
         if asked.body:
             two.send_data(stream, asked.body[:16000], end_stream=True)
@@ -184,6 +189,11 @@ class Connection:
                 if isinstance(event, h2.events.ResponseReceived) and event.stream_id == stream:
                     pairs = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in event.headers or ()]
                     status, kept_headers = int(dict(pairs)[":status"]), tuple(pairs)
+                elif isinstance(event, h2.events.InformationalResponseReceived) and event.stream_id == stream:
+                    # An upgrade, which HTTP/2 does not know: nginx sends 101 and nothing behind it.
+                    if dict(event.headers or ()).get(b":status") == b"101":
+                        self.usable = False
+                        return Answer(101)
                 elif isinstance(event, h2.events.DataReceived) and event.stream_id == stream:
                     body += event.data or b""
                     if event.flow_controlled_length:
