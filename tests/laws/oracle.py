@@ -203,6 +203,8 @@ class Oracle:
             if self.site.hooks_allow and not within(self.address, self.site.hooks_allow):
                 return frozenset({"403"})
             return frozenset({"hook"})
+        if self.name in self.site.hooks_on and hook_at(self.site, self.path):
+            return frozenset({"404", "403"})  # a platform's path, spelled as no platform spells it
         if self.name == self.site.domain:
             return self._dashboard(self.path)
         if self.name in self.site.hooks_on and self.name not in self.site.earlier:
@@ -210,26 +212,26 @@ class Oracle:
         if self.site.earlier.get(self.name):
             if self.path.startswith(CHALLENGE):
                 return self._challenge(self.path)
-            hidden = {"404"} if self.name in self.site.hooks_on else set()
-            return frozenset({"moved", *hidden})
+            return frozenset({"moved"})
         return frozenset({"421"})
 
     def _over_http(self) -> frozenset[str]:
         assert self.path is not None
         if self.path.startswith(CHALLENGE):
-            return frozenset({"challenge file", "404", "405", "403"})
+            return self._challenge(self.path) | {"404", "405", "403"}  # or Debian's own server, of other names
         return frozenset({"moved", "503", "404", "200", "405"})  # the last three: Debian's own page for other names
 
     def _challenge(self, path: str) -> frozenset[str]:
         if self.asked.method not in ("GET", "HEAD"):
             return frozenset({"404", "405", "403"})
-        return frozenset({"challenge file"} if path == f"{CHALLENGE}tok" else {"404", "403", "moved"})
+        if path != f"{CHALLENGE}tok":
+            return frozenset({"404", "403", "moved"})
+        parts = {"206", "416", "304", "412"} if self.asked.all("Range") or self.asked.all("If-None-Match") else set()
+        return frozenset({"challenge file"}) | parts
 
     def _dashboard(self, path: str) -> frozenset[str]:
         if path.startswith(CHALLENGE):
             return self._challenge(path)
-        if any(re.fullmatch(hook.path, path) for hook in self.site.hooks) and self.name in self.site.hooks_on:
-            return frozenset({"404", "403"})  # a platform's path, spelled as no platform spells it
         if self.refused:
             return frozenset({"refused"})
         if path == SIGN_IN:
