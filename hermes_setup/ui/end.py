@@ -82,6 +82,7 @@ def show_done(screen: Screen, answers: Answers, passwords: Mapping[str, str], us
         ("Check", "sudo hermes-setup doctor"),
         ("Undo", "sudo hermes-setup undo --last"),
     )
+    screen.row(Text(f"Sign out a browser: open https://{answers.domain.ascii}/.hermes/sign-out there"))
 
 
 def _trust_note(answers: Answers) -> str:
