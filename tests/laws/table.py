@@ -14,6 +14,7 @@ ALICE, BOB = PEOPLE[0], PEOPLE[2]
 RIGHT = (b"Authorization", basic(ALICE.name, ALICE.password))
 WRONG = (b"Authorization", basic(ALICE.name, TYPED))
 COOKIE = (b"Cookie", f"theme=dark; __Host-hermes_gate={ALICE.token}".encode())
+BOTH = (b"Cookie", f"hermes_gate={ALICE.token}; __Host-hermes_gate={ALICE.token}".encode())
 BOBS = (b"Cookie", f"__Host-hermes_gate={BOB.token}".encode())
 ENDED = (b"Cookie", f"__Host-hermes_gate={GONE}".encode())
 BEFORE = (b"Cookie", f"hermes_gate={ALICE.token}".encode())
@@ -80,9 +81,9 @@ ROWS: tuple[Row, ...] = (
     ("the dialog's page, an older browser", "GET", "/.hermes/password", (HTML, RIGHT), "303 to /, alice's cookie"),
     ("the dialog's page, linked elsewhere", "GET", "/.hermes/password", (HTML, ELSEWHERE, *NAVIGATE, RIGHT), FOREIGN),
     ("the dialog's page, fetched", "GET", "/.hermes/password", (OURS, *FETCH, RIGHT), FOREIGN),
-    ("sign-out, typed in", "GET", "/.hermes/sign-out", (HTML, TYPED_IN, *NAVIGATE, COOKIE), OUT),
-    ("sign-out, our own link", "GET", "/.hermes/sign-out", (HTML, OURS, *NAVIGATE, COOKIE), OUT),
-    ("sign-out, an older browser", "GET", "/.hermes/sign-out", (HTML, COOKIE), OUT),
+    ("sign-out, typed in", "GET", "/.hermes/sign-out", (HTML, TYPED_IN, *NAVIGATE, BOTH), OUT),
+    ("sign-out, our own link", "GET", "/.hermes/sign-out", (HTML, OURS, *NAVIGATE, BOTH), OUT),
+    ("sign-out, an older browser", "GET", "/.hermes/sign-out", (HTML, BOTH), OUT),
     ("sign-out, linked elsewhere", "GET", "/.hermes/sign-out", (HTML, ELSEWHERE, *NAVIGATE, COOKIE), BUTTON),
     ("hermes-setup's own look", "GET", "/", ((b"Cookie", f"__Host-hermes_gate={OWN}".encode()),), LET_IN),
     ("the certificate's challenge", "GET", "/.well-known/acme-challenge/tok", (), "200, the challenge's file"),
