@@ -57,6 +57,7 @@ BARE = Facts(
     systemd=False,
     unit_active=False,
     loaded="",
+    log_mode=0o640,
 )
 SECURE = replace(BARE, served=SERVED)
 
@@ -230,6 +231,13 @@ def test_sockets_have_an_upstream_without_kept_connections_also_where_nginx_keep
     assert "keepalive 0;" in sockets((1, 29, 7))
 
 
+def test_what_it_inherits_and_can_not_unset_is_said() -> None:
+    config = replace(tree.DEBIAN_DEFAULT, http=frozenset({"sub_filter", "gzip"}))
+    (found,) = Site().check(ANSWERS, replace(SECURE, config=config))
+    assert (found.code, found.severity) == ("site.inherits", Severity.WARN)
+    assert "sub_filter" in found.what
+
+
 @dataclass
 class Silent(Nothing):
     """Its DNS does not answer."""
@@ -309,6 +317,16 @@ def test_nothing_takes_its_place_before_nginx_has_tried_it() -> None:
         SITE_FILE,
         "/etc/nginx/sites-enabled/zz-hermes",
     ]
+
+
+def test_the_log_is_nobody_elses_from_its_first_byte() -> None:
+    def wanted(mode: int | None) -> list[tuple[str, ...]]:
+        plan = Site().plan(ANSWERS, replace(SECURE, log_mode=mode))
+        return [change.argv for change in plan if isinstance(change, Run) and change.argv[-1].endswith("-access.log")]
+
+    assert wanted(None) == [("install", "-m", "0640", "-g", "adm", "/dev/null", "/var/log/nginx/hermes-access.log")]
+    assert wanted(0o644) == [("chmod", "o=", "/var/log/nginx/hermes-access.log")]
+    assert wanted(0o640) == wanted(0o600) == []
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,8 @@ def site() -> Iterator[Site]:
 
 
 def test_a_browser_signs_in_on_the_page_and_gets_what_it_asked_for(site: Site) -> None:
+    for path in ("/x.pdf", "/api/a.json", "/assets/x.js", "/"):
+        assert site.ask(path, PAGE).header("Content-Type") == "text/html; charset=utf-8", path
     page = site.ask("/config?tab=1", PAGE)
     assert page.status == 401
     assert not page.all("WWW-Authenticate"), "no grey box"

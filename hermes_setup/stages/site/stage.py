@@ -25,7 +25,7 @@ from hermes_setup.stages.certificate.serving import certificate_for
 from hermes_setup.stages.hermes import dashboards
 from hermes_setup.stages.site.facts import LOG, PENDING, SITE_FILE, Facts, our_text, serves_over_https
 from hermes_setup.stages.site.loading import RUNNING, load
-from hermes_setup.stages.site.neighbours import no_folder, streams_on_our_ports, without_password
+from hermes_setup.stages.site.neighbours import handed_down, no_folder, streams_on_our_ports, without_password
 from hermes_setup.stages.site.placing import log_changes, site_places, webroot_places
 from hermes_setup.stages.site.render import site_text
 from hermes_setup.stages.site.takeover import names_taken
@@ -91,6 +91,7 @@ class Site:
             *no_folder(facts),
             *names_taken(answers, facts),
             *streams_on_our_ports(facts),
+            *handed_down(facts),
             *without_password(facts),
         ]
 
