@@ -148,7 +148,7 @@ class Oracle:
         mode, origin, accept = (self.asked.one(name) or "" for name in ("Sec-Fetch-Mode", "Origin", "Accept"))
         if self.site_says:
             return "page" if mode == "navigate" else "script"
-        if self.socket and origin:
+        if self.socket and origin and "|" not in mode:  # no browser sends such a mode
             return "script"
         return "old" if "text/html" in accept else "program"
 
@@ -269,7 +269,7 @@ class Oracle:
 
     def _password(self) -> frozenset[str]:
         opened = (self.asked.one("Sec-Fetch-Mode") or "navigate") == "navigate"
-        if self.asked.method != "GET" or not self._own_or_silent or not opened:
+        if self.asked.method != "GET" or not self._own_or_silent or not opened or self.foreign:
             return frozenset({"403"})
         if self.person:
             return frozenset({"to the page"} if self.person.token else {"303"})
@@ -278,7 +278,8 @@ class Oracle:
     def _sign_out(self) -> frozenset[str]:
         origin = self.asked.one("Origin") or ""
         ours = origin == "" or origin.lower() == self.site.origin
-        return frozenset({"signed out"} if self._own_or_silent and ours else {"button"})
+        kept = {"304"} if self.asked.all("If-None-Match") else set()
+        return frozenset({"signed out"} if self._own_or_silent and ours else {"button"} | kept)
 
     # What the log may say.
 

@@ -81,6 +81,7 @@ ROWS: tuple[Row, ...] = (
     ("the dialog's page, an older browser", "GET", "/.hermes/password", (HTML, RIGHT), "303 to /, alice's cookie"),
     ("the dialog's page, linked elsewhere", "GET", "/.hermes/password", (HTML, ELSEWHERE, *NAVIGATE, RIGHT), FOREIGN),
     ("the dialog's page, fetched", "GET", "/.hermes/password", (OURS, *FETCH, RIGHT), FOREIGN),
+    ("the dialog's page, a sibling's socket", "GET", "/.hermes/password", (*SOCKET, EVIL, RIGHT), FOREIGN),
     ("sign-out, typed in", "GET", "/.hermes/sign-out", (HTML, TYPED_IN, *NAVIGATE, BOTH), OUT),
     ("sign-out, our own link", "GET", "/.hermes/sign-out", (HTML, OURS, *NAVIGATE, BOTH), OUT),
     ("sign-out, an older browser", "GET", "/.hermes/sign-out", (HTML, BOTH), OUT),

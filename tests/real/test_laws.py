@@ -81,7 +81,7 @@ PLANTED: dict[str, tuple[str, tuple[Change, ...], str]] = {
         "a cookie where there is none to be had",
     ),
     "anybody is Cloudflare": ("https-1.22-allow-behind-cloudflare", (("    set_real_ip_from 173.245.48.0/20;\n", "    set_real_ip_from 0.0.0.0/0;\n"),), "the log has the address"),
-    "a hook takes any spelling": ("https-1.26-webhooks", (("if ($request_uri !~", 'if ($request_uri = "x'),), "a platform was reached"),
+    "a hook takes any spelling": ("https-1.26-webhooks", (('if ($request_uri !~ "', 'if ($request_uri ~ "^x'),), "a platform was reached"),
     "a frame of any page": ("https-1.26", (("frame-ancestors 'self'", "frame-ancestors *"),), "may be framed"),
 }  # fmt: skip
 
