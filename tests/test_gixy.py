@@ -16,7 +16,11 @@ from hermes_setup.stages.users import cookies
 
 pytestmark = pytest.mark.slow
 GOLDEN = Path(__file__).parent / "golden"
-GATE = [cookies.Cookie("", "0" * 32, "-"), cookies.Cookie("alice", "1" * 32, "0" * 16), cookies.Cookie("日本語", "2" * 32, "0" * 16)]
+GATE = [
+    cookies.Cookie("", "0" * 32, "-"),
+    cookies.Cookie("alice", "1" * 32, "0" * 16),
+    cookies.Cookie("日本語", "2" * 32, "0" * 16),
+]
 ACCEPTED = {
     ("proxy_buffering_off", "`proxy_buffering` is set to `off`."): (
         "a chat has to arrive as it is written; slow clients hold Hermes's connections, and only who is signed in has one"
@@ -24,7 +28,10 @@ ACCEPTED = {
     ("hash_without_default", "Missing `default` entry in `geo` for variable `$hermes_from`."): (
         "an address that is not listed gets the empty value, and the map that reads it refuses whatever it does not know"
     ),
-    ("default_server_flag", ""): "a guest among sites: none of our server blocks may be the default of an address that others share",
+    (
+        "default_server_flag",
+        "",
+    ): "a guest among sites: none of our server blocks may be the default of an address that others share",
     ("ssl_ecdh_curve", "Group(s) `X25519MLKEM768` only exist in OpenSSL 3.5+."): (
         "written only where nginx's own OpenSSL is 3.5 or later (stages/site/render.py)"
     ),

@@ -54,7 +54,9 @@ def who_asks() -> None:
         seen = table.fill(Bench(world.machine("debian13-ready")), SITE)
     print(f"{'who asks':<56} {'how':<36} answer")
     for (who, method, target, _, wanted), said in seen:
-        print(f"{who:<56} {method + ' ' + target.partition('?')[0]:<36} {said}{'' if said == wanted else f'   WANTED: {wanted}'}")
+        print(
+            f"{who:<56} {method + ' ' + target.partition('?')[0]:<36} {said}{'' if said == wanted else f'   WANTED: {wanted}'}"
+        )
 
 
 def _unlimited(site: str, gate: str) -> tuple[str, str]:
@@ -89,7 +91,14 @@ def flood() -> None:
             ("one IPv4 /24, 16 connections: as it is", "203.0.113.0/24", 16, None),
         ):
             with bench.serving(SITE, plant or (lambda site, gate: (site, gate)), limited=True):
-                argv = ["python3", "-c", FLOOD, "2001:db8::10" if ":" in network else "198.51.100.10", network, str(connections)]
+                argv = [
+                    "python3",
+                    "-c",
+                    FLOOD,
+                    "2001:db8::10" if ":" in network else "198.51.100.10",
+                    network,
+                    str(connections),
+                ]
                 flooding = machine.start(argv) if network else None
                 if flooding:
                     machine.wait_for(lambda flooding=flooding: "ready" in flooding.output, "the flood has begun")  # type: ignore[misc]

@@ -35,10 +35,15 @@ def main() -> int:
                 findings: Findings = bench.run(site, wanted.seed, numbers)
                 asked, wrong = asked + findings.asked, wrong + len(findings.wrong)
                 kinds += findings.kinds
-                print(f"{site.name:<50} {findings.asked:6} requests, {len(findings.wrong):4} wrong, {time.monotonic() - began:5.1f} s", flush=True)
+                print(
+                    f"{site.name:<50} {findings.asked:6} requests, {len(findings.wrong):4} wrong, {time.monotonic() - began:5.1f} s",
+                    flush=True,
+                )
                 if findings.wrong or only:
                     print(findings, flush=True)
-    print(f"seed {wanted.seed}, {asked} requests to {len(sites)} sites, {wrong} wrong: {', '.join(f'{kind} {count}' for kind, count in kinds.most_common())}")
+    print(
+        f"seed {wanted.seed}, {asked} requests to {len(sites)} sites, {wrong} wrong: {', '.join(f'{kind} {count}' for kind, count in kinds.most_common())}"
+    )
     return int(bool(wrong))
 
 

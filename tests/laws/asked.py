@@ -62,9 +62,33 @@ SOCKET = (
 )
 HTML = ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
 SEC_FETCH_SITE = ("same-origin", "same-site", "cross-site", "none")
-NONSENSE = ("", "Same-Origin", "CROSS-SITE", "cross-site, none", "navigate|", "|", "none|navigate|", "x" * 300, "-", "é")
+NONSENSE = (
+    "",
+    "Same-Origin",
+    "CROSS-SITE",
+    "cross-site, none",
+    "navigate|",
+    "|",
+    "none|navigate|",
+    "x" * 300,
+    "-",
+    "é",
+)
 MODES = ("navigate", "cors", "no-cors", "same-origin", "websocket", "Navigate", "", "nested-navigate")
-DESTS = ("document", "empty", "image", "iframe", "frame", "object", "embed", "script", "video", "websocket", "Document", "")
+DESTS = (
+    "document",
+    "empty",
+    "image",
+    "iframe",
+    "frame",
+    "object",
+    "embed",
+    "script",
+    "video",
+    "websocket",
+    "Document",
+    "",
+)
 ORIGINS = (
     "null",
     "https://evil.example",
@@ -117,7 +141,21 @@ PATHS = (
     "/webhooks/", "/Webhooks/github", "/line/webhook", "/line/media/u1/a.png", "/line/media/u1/..%2f..%2fapi", "/line/media/u1/%2e%2e/x",
     "/line/media/../../api/config", "/whatsapp/webhook", "/whatsapp/webhook?hub.mode=subscribe", "/api/webhooks/github",
 )  # fmt: skip
-WRONG_PATHS = ("*", "/%", "/%zz", "/a b", "/%00", "api", "", "/\\", "/%u0041", "http:/x", "/x HTTP/1.1", "/../../..", "/\x01")
+WRONG_PATHS = (
+    "*",
+    "/%",
+    "/%zz",
+    "/a b",
+    "/%00",
+    "api",
+    "",
+    "/\\",
+    "/%u0041",
+    "http:/x",
+    "/x HTTP/1.1",
+    "/../../..",
+    "/\x01",
+)
 METHODS = ("HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 ODD_METHODS = ("get", "TRACE", "CONNECT", "PROPFIND", "FOO", "G-T", "_", "POSTX", "GET/")
 LANGUAGES = ("text/html", "application/json", "*/*", "TEXT/HTML", "image/avif,*/*", "", "text/html-ish", "a|text/html")
@@ -224,7 +262,7 @@ def credentials(random_: random.Random) -> tuple[list[bytes], bool]:
         basic(person.name, person.password, "latin-1"),
         basic(person.name.encode() + b"\xff", person.password),
         basic("off", "off"),
-        basic("alice\" tried=right", TYPED),
+        basic('alice" tried=right', TYPED),
         basic("alice\n203.0.113.99 - -", TYPED),
         basic("a" * 3000, TYPED),
         encoded,
@@ -281,7 +319,9 @@ def _whole(random_: random.Random, site: Site, number: int) -> Asked:
     if kind == "hook":
         target = random_.choice([path for path in PATHS if path.startswith(("/webhooks", "/line", "/whatsapp"))])
         host = random_.choice([*site.hooks_on, *site.hooks_on, site.domain])
-        headers = _pairs(("X-Hub-Signature-256", "sha256=0"), ("Authorization", random_.choice(["Bearer x", "Basic eDp5"])))
+        headers = _pairs(
+            ("X-Hub-Signature-256", "sha256=0"), ("Authorization", random_.choice(["Bearer x", "Basic eDp5"]))
+        )
         method = random_.choice(["POST", "POST", "POST", "GET"])
         source = random_.choice(["192.30.252.1", "192.30.252.1", "203.0.113.5"])
         return replace(asked, method=method, target=target, host=host, headers=tuple(headers), source=source)
@@ -359,12 +399,12 @@ def _changed(random_: random.Random, asked: Asked, site: Site) -> Asked:
     if part == "accept":
         return _exchange(random_, asked, "Accept", [random_.choice(LANGUAGES).encode()])
     if part == "look":
-        value = random_.choice([OWN, OWN, GONE, OWN.upper(), "yes", PEOPLE[0].token]).encode()
+        look = random_.choice([OWN, OWN, GONE, OWN.upper(), "yes", PEOPLE[0].token]).encode()
         source = random_.choice(["127.0.0.1", asked.source])
         asked = replace(asked, source=source, address="127.0.0.1" if source == "127.0.0.1" else asked.address)
-        return _exchange(random_, asked, "X-Hermes-Look", [value])
+        return _exchange(random_, asked, "X-Hermes-Look", [look])
     if part == "tricks":
-        name, value = random_.choice(
+        header: Header = random_.choice(
             [
                 (b"Connection", b"close, Authorization"),
                 (b"Connection", b"Cookie, Upgrade"),
@@ -395,7 +435,7 @@ def _changed(random_: random.Random, asked: Asked, site: Site) -> Asked:
                 (b"X-Long", b"x" * 6000),
             ]
         )
-        return replace(asked, headers=(*asked.headers, (name, value)))
+        return replace(asked, headers=(*asked.headers, header))
     if part == "version":
         return replace(asked, version=random_.choice(["1.0", "1.1", "2", "2", "2"]))
     if part == "source":
@@ -405,7 +445,9 @@ def _changed(random_: random.Random, asked: Asked, site: Site) -> Asked:
         return replace(asked, source=source, address=address)
     if part == "body":
         if random_.random() < 0.5:
-            return replace(asked, body=random_.choice([b"x" * 10, b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n", b"{}" * 3000]))
+            return replace(
+                asked, body=random_.choice([b"x" * 10, b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n", b"{}" * 3000])
+            )
         inner = b"GET /smuggled HTTP/1.1\r\nHost: 127.0.0.1:9119\r\n\r\n"
         chunk = f"{len(inner):x}\r\n".encode() + inner + b"\r\n0\r\n\r\n"
         length = random_.choice([[], [], [(b"Content-Length", b"4")]])
@@ -417,12 +459,14 @@ def _changed(random_: random.Random, asked: Asked, site: Site) -> Asked:
     if wild < 0.25:
         return replace(asked, target=random_.choice(WRONG_PATHS), plain=False)
     if wild < 0.5:
-        name = random_.choice([b"Authorization ", b" Cookie", b"X\0Y", b"", b"Coo_kie", b"A" * 300, b"\xe9", b":path"])
-        return replace(asked, headers=(*asked.headers, (name, b"x")), plain=False)
+        odd_name = random_.choice(
+            [b"Authorization ", b" Cookie", b"X\0Y", b"", b"Coo_kie", b"A" * 300, b"\xe9", b":path"]
+        )
+        return replace(asked, headers=(*asked.headers, (odd_name, b"x")), plain=False)
     if wild < 0.75:
-        name = random_.choice([b"Authorization", b"Origin", b"Sec-Fetch-Site", b"X-Y", b"Upgrade"])
-        value = random_.choice([b"a\0b", b"\xff\xfe", b"a\rb", b"\x7f", b"a\n b", b"  \t "])
-        return replace(asked, headers=(*asked.headers, (name, value)), plain=False)
+        odd_name = random_.choice([b"Authorization", b"Origin", b"Sec-Fetch-Site", b"X-Y", b"Upgrade"])
+        odd_value = random_.choice([b"a\0b", b"\xff\xfe", b"a\rb", b"\x7f", b"a\n b", b"  \t "])
+        return replace(asked, headers=(*asked.headers, (odd_name, odd_value)), plain=False)
     return replace(asked, version=random_.choice(["1.1 ", "1.2", "0.9", "2.0", "3.0"]), plain=False)
 
 
@@ -443,7 +487,7 @@ def make(seed: int, site: Site, number: int) -> Asked:
     agent = f"law/{number}"
     if random_.random() < 0.1:
         agent += random_.choice(
-            ['" tried=wrong', " tried=right", "\" 200 0 0.0 \"x\" tried=wrong", " é\x7f", " [27/Nov/2020:00:00:00 +0000]"]
+            ['" tried=wrong', " tried=right", '" 200 0 0.0 "x" tried=wrong', " é\x7f", " [27/Nov/2020:00:00:00 +0000]"]
         )
     headers = ((b"User-Agent", agent.encode("latin-1")), *asked.headers)
     return replace(asked, headers=headers, sni=asked.sni or site.domain)

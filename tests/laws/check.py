@@ -88,7 +88,12 @@ def broken(site: Site, exchange: Exchange) -> list[str]:
     for one in exchange.reached:
         found += _as_sent_on(site, oracle, one)
     upgraded = answer.status == 101 and asked.version == "2"  # with nothing behind it
-    if not upgraded and bool(exchange.reached) != (MARK.encode() in answer.body) and asked.method != "HEAD" and answer.status:
+    if (
+        not upgraded
+        and bool(exchange.reached) != (MARK.encode() in answer.body)
+        and asked.method != "HEAD"
+        and answer.status
+    ):
         found.append("the answer is Hermes's, and Hermes was not asked; or the other way round")
     outcomes = oracle.outcomes
     if outcomes is not None and asked.method == "HEAD":
@@ -254,20 +259,30 @@ def told(site: Site, exchanges: Sequence[Exchange], access: str, error: str) -> 
             if exchange.reached and not oracle.holders & {""}:
                 add(number, "law 6: not in the log")
             continue
-        who = re.sub(r"\\x([0-9A-F]{2})", lambda m: chr(int(m[1], 16)), one["who"]).encode("latin-1").decode("utf-8", "replace")
+        who = (
+            re.sub(r"\\x([0-9A-F]{2})", lambda m: chr(int(m[1], 16)), one["who"])
+            .encode("latin-1")
+            .decode("utf-8", "replace")
+        )
         tried = one["tried"]
         if who not in oracle.named:
             add(number, f"law 6: {who!r} in the log is none of {sorted(oracle.named)}")
         if tried == "right" and not (oracle.persons and oracle.password_counts):
             add(number, "law 6: tried=right without a right password")
-        if one["address"] != oracle.address and len(exchange.asked.all("CF-Connecting-IP")) < 2 and oracle.name == site.domain:
+        if (
+            one["address"] != oracle.address
+            and len(exchange.asked.all("CF-Connecting-IP")) < 2
+            and oracle.name == site.domain
+        ):
             add(number, f"the log has the address {one['address']}, not {oracle.address}")
         if not exchange.asked.plain or not exchange.asked.secure or oracle.name != site.domain:
             continue
         value = (exchange.asked.all("Authorization") or [b""])[0]
         named = re.match(rb"Basic (?!O[g-v])[A-Za-z0-9+/]", value)  # begins with a colon: there is nobody to check
         checks = {"wrong"} if named else {"-"}
-        by_hand = oracle.person and not oracle.person.token and (oracle.path, kind) in ((SIGN_IN, "204"), (PASSWORD, "303"))
+        by_hand = (
+            oracle.person and not oracle.person.token and (oracle.path, kind) in ((SIGN_IN, "204"), (PASSWORD, "303"))
+        )
         wanted_tried = {"right"} if kind in ("signed in", "to the page") or by_hand else {"-"}
         wanted_who = {oracle.holder or "-"}
         if kind in ("challenge", "wrong"):
@@ -304,8 +319,12 @@ class Findings:
             lines.append(f"--- {self.site.name}:{number} (seed {self.seed}): " + "; ".join(what))
             if exchange:
                 asked = exchange.asked
-                lines.append(f"    {asked.source} > {asked.address}, sni {asked.sni}, HTTP/{asked.version}, plain {asked.plain}")
-                lines.append("    " + wire.request_bytes(asked)[:1500].decode("latin-1").replace("\r\n", "\n    ").rstrip())
+                lines.append(
+                    f"    {asked.source} > {asked.address}, sni {asked.sni}, HTTP/{asked.version}, plain {asked.plain}"
+                )
+                lines.append(
+                    "    " + wire.request_bytes(asked)[:1500].decode("latin-1").replace("\r\n", "\n    ").rstrip()
+                )
                 lines.append(f"    -> {exchange.kind(self.site)}: {exchange.answer.status} {exchange.answer.headers}")
                 lines.append(f"    -> {exchange.answer.body[:200]!r}")
                 lines += [f"    => {one}" for one in exchange.reached]

@@ -36,15 +36,15 @@ class Person:
 PEOPLE = tuple(
     Person(name, password, _token(name))
     for name, password in [
-            ("alice", "correct horse battery"),
-            ("Alice", "another horse, another battery"),
-            ("bob", "pässwörd: with a colon"),
-            ("q\"u'o\\te", 'quote " and \\ slash'),
-            ("a;b{c}$d#e", "$uri ${uri} #"),
-            ("x" * 64, "y" * 70),
-            ("日本語", "パスワード"),
-            ("a b", "a b"),
-            ("~^x", "~^x"),
+        ("alice", "correct horse battery"),
+        ("Alice", "another horse, another battery"),
+        ("bob", "pässwörd: with a colon"),
+        ("q\"u'o\\te", 'quote " and \\ slash'),
+        ("a;b{c}$d#e", "$uri ${uri} #"),
+        ("x" * 64, "y" * 70),
+        ("日本語", "パスワード"),
+        ("a b", "a b"),
+        ("~^x", "~^x"),
     ]
 ) + (Person("ALICE", "capital horse battery", ""), Person("off", "the realm's name", ""))
 

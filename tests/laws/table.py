@@ -76,7 +76,13 @@ ROWS: tuple[Row, ...] = (
     ("the sign-in form, right, as bob's browser", "POST", "/.hermes/sign-in", (OURS, OURS_IN, *FETCH, RIGHT, BOBS), IN),
     ("a form elsewhere signs in", "POST", "/.hermes/sign-in", (ELSEWHERE, EVIL, *NAVIGATE, RIGHT), FOREIGN),
     ("the dialog's page, typed in", "GET", "/.hermes/password", (HTML, TYPED_IN, *NAVIGATE), CHALLENGE),
-    ("the dialog's page, right", "GET", "/.hermes/password", (HTML, OURS, *NAVIGATE, RIGHT), "303 to /, alice's cookie"),
+    (
+        "the dialog's page, right",
+        "GET",
+        "/.hermes/password",
+        (HTML, OURS, *NAVIGATE, RIGHT),
+        "303 to /, alice's cookie",
+    ),
     ("the dialog's page, wrong", "GET", "/.hermes/password", (HTML, OURS, *NAVIGATE, WRONG), CHALLENGE),
     ("the dialog's page, an older browser", "GET", "/.hermes/password", (HTML, RIGHT), "303 to /, alice's cookie"),
     ("the dialog's page, linked elsewhere", "GET", "/.hermes/password", (HTML, ELSEWHERE, *NAVIGATE, RIGHT), FOREIGN),
@@ -96,8 +102,17 @@ def request(number: int, row: Row) -> Asked:
     _, method, target, pairs, _ = row
     headers: list[Header] = [(b"User-Agent", f"law/{number}".encode())]
     for key, value in pairs:
-        headers.append((key if isinstance(key, bytes) else key.encode(), value if isinstance(value, bytes) else value.encode()))
-    return Asked(number, method=method, target=target, host="hermes.example.com", sni="hermes.example.com", headers=tuple(headers))
+        headers.append(
+            (key if isinstance(key, bytes) else key.encode(), value if isinstance(value, bytes) else value.encode())
+        )
+    return Asked(
+        number,
+        method=method,
+        target=target,
+        host="hermes.example.com",
+        sni="hermes.example.com",
+        headers=tuple(headers),
+    )
 
 
 def words(site: Site, exchange: Exchange) -> str:
@@ -111,7 +126,11 @@ def words(site: Site, exchange: Exchange) -> str:
         "challenge": ["401", "challenge"],
         "wrong": ["403 wrong"],
         "to the page": [f"303 to {answer.one('Location').removeprefix(site.origin)}"],
-        "signed out": ["200", "signed out", *(["old cookie too"] if " hermes_gate=;" in f" {answer.one('Set-Cookie')}" else [])],
+        "signed out": [
+            "200",
+            "signed out",
+            *(["old cookie too"] if " hermes_gate=;" in f" {answer.one('Set-Cookie')}" else []),
+        ],
         "button": ["200", "a button"],
         "challenge file": ["200", "the challenge's file"],
     }.get(kind, [str(answer.status)])

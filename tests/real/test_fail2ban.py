@@ -47,9 +47,20 @@ def asked(source: str, target: str = "/api/status", agent: str = "curl", **more:
     """A request from that address; what is in `more` is a header, or the method."""
     method = str(more.pop("method", "GET"))
     headers = [(b"User-Agent", agent.encode("latin-1"))]
-    headers += [(name.replace("_", "-").encode(), value.encode() if isinstance(value, str) else value) for name, value in more.items()]
+    headers += [
+        (name.replace("_", "-").encode(), value.encode() if isinstance(value, str) else value)
+        for name, value in more.items()
+    ]
     address = "2001:db8::10" if ":" in source else "198.51.100.10"
-    return Asked(0, source=source, address=address, method=method, target=target, host="hermes.example.com", headers=tuple(headers))
+    return Asked(
+        0,
+        source=source,
+        address=address,
+        method=method,
+        target=target,
+        host="hermes.example.com",
+        headers=tuple(headers),
+    )
 
 
 def send(machine: Machine, requests: Iterable[Asked]) -> list[int]:
@@ -76,7 +87,7 @@ OLD, NEW = "[01/Jan/2020:00:00:00 +0000]", "[01/Jan/2040:00:00:00 +0000]"
 HIDERS: dict[str, Callable[[str], Asked]] = {
     "203.0.113.10": guess,
     "203.0.113.11": lambda source: guess(source, f"x {OLD}"),
-    "203.0.113.12": lambda source: guess(source, f'2020-01-01T00:00:00Z x" tried=-'),
+    "203.0.113.12": lambda source: guess(source, '2020-01-01T00:00:00Z x" tried=-'),
     "203.0.113.13": lambda source: guess(source, 'x" tried=right'),
     "203.0.113.14": lambda source: guess(source, "x" * 6000),
     "203.0.113.15": lambda source: guess(source, "é\x7f\xff\\"),
@@ -87,17 +98,27 @@ HIDERS: dict[str, Callable[[str], Asked]] = {
         source, "/.hermes/sign-in", method="POST", Authorization=basic("alice", TYPED), Sec_Fetch_Site="same-origin"
     ),
     "203.0.113.20": lambda source: asked(
-        source, "/.hermes/password", Authorization=basic("alice", TYPED), Sec_Fetch_Site="none", Sec_Fetch_Mode="navigate"
+        source,
+        "/.hermes/password",
+        Authorization=basic("alice", TYPED),
+        Sec_Fetch_Site="none",
+        Sec_Fetch_Mode="navigate",
     ),
     # signed in as alice, and after somebody else's password
     "203.0.113.21": lambda source: asked(
-        source, "/.hermes/sign-in", method="POST", Authorization=basic("bob", TYPED), Cookie=f"__Host-hermes_gate={ALICE.token}"
+        source,
+        "/.hermes/sign-in",
+        method="POST",
+        Authorization=basic("bob", TYPED),
+        Cookie=f"__Host-hermes_gate={ALICE.token}",
     ),
     "2001:db8:5::5": guess,
 }
 HARMLESS: dict[str, Callable[[str], Asked]] = {
     # two hundred visits without a password: pages, what they fetch, programs, a cookie that has ended, an old one's
-    "203.0.113.30": lambda source: asked(source, "/", Accept="text/html", Sec_Fetch_Site="none", Sec_Fetch_Mode="navigate"),
+    "203.0.113.30": lambda source: asked(
+        source, "/", Accept="text/html", Sec_Fetch_Site="none", Sec_Fetch_Mode="navigate"
+    ),
     "203.0.113.31": lambda source: asked(source, Sec_Fetch_Site="same-origin", Sec_Fetch_Mode="cors"),
     "203.0.113.32": asked,
     "203.0.113.33": lambda source: asked(source, "/", Accept="text/html", Cookie=f"__Host-hermes_gate={sites.GONE}"),
@@ -105,18 +126,22 @@ HARMLESS: dict[str, Callable[[str], Asked]] = {
     "203.0.113.34": lambda source: asked(source, Sec_Fetch_Site="same-origin", Authorization=basic("alice", TYPED)),
     # who is in
     "203.0.113.35": lambda source: asked(source, Authorization=basic(ALICE.name, ALICE.password)),
-    "203.0.113.36": lambda source: asked(source, Cookie=f"__Host-hermes_gate={ALICE.token}", Authorization=basic("alice", TYPED)),
+    "203.0.113.36": lambda source: asked(
+        source, Cookie=f"__Host-hermes_gate={ALICE.token}", Authorization=basic("alice", TYPED)
+    ),
     # without a password there is nothing to count, however it is told
     "203.0.113.37": lambda source: asked(source, agent='x" tried=wrong'),
     "203.0.113.38": lambda source: asked(source, target="/tried=wrong%0a", agent="tried=wrong"),
 }
 # Each tries to have the victim banned; a wrong password makes its line one that counts, for itself.
 FRAMERS: dict[str, Callable[[str], Asked]] = {
-    "203.0.113.50": lambda source: guess(source, f"x\" tried=wrong\x0b{VICTIM} - - {OLD} \"GET / HTTP/1.1\" 401 1 0.1 \"x"),
+    "203.0.113.50": lambda source: guess(source, f'x" tried=wrong\x0b{VICTIM} - - {OLD} "GET / HTTP/1.1" 401 1 0.1 "x'),
     "203.0.113.51": lambda source: guess(source, target=f"/%0a{VICTIM}%20-%20-%20{OLD.replace(' ', '%20')}"),
     "203.0.113.52": lambda source: guess(source, name=f"x\n{VICTIM} - -"),
-    "203.0.113.53": lambda source: asked(source, Authorization=basic("alice", TYPED), X_Forwarded_For=VICTIM, CF_Connecting_IP=VICTIM),
-    "203.0.113.54": lambda source: guess(source, f"{VICTIM} - - [] \"\" 401 1 0.1 \"\" tried=wrong"),
+    "203.0.113.53": lambda source: asked(
+        source, Authorization=basic("alice", TYPED), X_Forwarded_For=VICTIM, CF_Connecting_IP=VICTIM
+    ),
+    "203.0.113.54": lambda source: guess(source, f'{VICTIM} - - [] "" 401 1 0.1 "" tried=wrong'),
 }
 
 
@@ -130,7 +155,10 @@ def test_it_bans_who_guesses_and_nobody_else(banning: Bench, debian: str) -> Non
         # right up to the limit, which is nobody's ban: a person who mistypes, and signs in
         almost = ["203.0.113.60", VICTIM]
         send(machine, [guess(source) for source in almost for _ in range(GUESSES - 1)])
-        assert send(machine, [asked(source, Authorization=basic(ALICE.name, ALICE.password)) for source in almost]) == [200, 200]
+        assert send(machine, [asked(source, Authorization=basic(ALICE.name, ALICE.password)) for source in almost]) == [
+            200,
+            200,
+        ]
         guessers = {**FRAMERS, **HIDERS}
         statuses = send(machine, [make(source) for source, make in guessers.items() for _ in range(GUESSES)])
         assert set(statuses) <= {401, 403}, statuses

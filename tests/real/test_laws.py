@@ -33,7 +33,9 @@ def test_the_laws_hold(machine: Machine, debian: str) -> None:
     for site in SITES:
         if site.debian == debian:
             findings = bench.run(site, seed, range(EACH))
-            assert not findings.wrong, f"{findings}\nAgain: tests/laws/run --seed {seed} --requests ... --site {site.name}"
+            assert not findings.wrong, (
+                f"{findings}\nAgain: tests/laws/run --seed {seed} --requests ... --site {site.name}"
+            )
             kinds, asked = kinds + findings.kinds, asked + findings.asked
     print(f"seed {seed}, {asked} requests: {dict(kinds.most_common())}")
     assert set(kinds) >= KINDS, "every row of the tables is met"
@@ -97,7 +99,10 @@ def test_what_breaks_a_law_is_seen(machine: Machine, debian: str) -> None:
             for before, after in changes:
                 assert before in site + gate, f"{name}: {before} is not there"
                 count = 1 if before == "map" else -1
-                site, gate = site.replace(before, after, count), gate.replace(before, after) if before != "map" else gate
+                site, gate = (
+                    site.replace(before, after, count),
+                    gate.replace(before, after) if before != "map" else gate,
+                )
             return site, gate
 
         findings = bench.run(BY_NAME[at], 1, range(250), plant)
