@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hermes_setup.engine.stage import Stage, Step
-from hermes_setup.host import File, Node, Ran
+from hermes_setup.host import File, Node, Ran, Replaceable
 from hermes_setup.system.overlay import Nothing, Overlay
 
 
@@ -21,6 +21,12 @@ class Machine(Overlay):
         super().__init__(Nothing())
         self.programs = dict(programs or {})
         self.ran: list[tuple[str, ...]] = []
+        self.others: dict[str, tuple[Replaceable, ...]] = {}
+        """What users other than root can replace of a program, by its path or its name."""
+
+    def replaceable(self, program: str) -> tuple[Replaceable, ...]:
+        """As `others` has it."""
+        return self.others.get(program, ())
 
     def run(
         self,

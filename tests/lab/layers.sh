@@ -66,7 +66,7 @@ recipe_lab() {
 }
 recipe_browser() {
     apt-get -qq update
-    apt-get -qq install -y chromium libnss3-tools fonts-dejavu-core
+    apt-get -qq install -y chromium chromium-driver firefox-esr webkit2gtk-driver python3-gi gir1.2-webkit2-4.1 xvfb libnss3-tools fonts-dejavu-core
 }
 recipe_fail2ban() {
     apt-get -qq update
