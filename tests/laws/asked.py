@@ -390,7 +390,7 @@ def _changed(random_: random.Random, asked: Asked, site: Site) -> Asked:
         values = [origin.encode()] * (2 if several and origin == origin.lower() else 1)
         return _exchange(random_, replace(asked, plain=plain and not several), "Origin", values)
     if part == "upgrade":
-        odd = random_.random() < 0.4
+        odd = random_.random() < 0.5
         if not odd:
             for key, value in SOCKET:
                 asked = _exchange(random_, asked, key, [value.encode()])
@@ -435,7 +435,8 @@ def _changed(random_: random.Random, asked: Asked, site: Site) -> Asked:
                 (b"X-Long", b"x" * 6000),
             ]
         )
-        return replace(asked, headers=(*asked.headers, header))
+        once = not asked.all(header[0].decode())
+        return replace(asked, headers=(*asked.headers, header), plain=plain and once)
     if part == "version":
         return replace(asked, version=random_.choice(["1.0", "1.1", "2", "2", "2"]))
     if part == "source":
@@ -474,6 +475,9 @@ def make(seed: int, site: Site, number: int) -> Asked:
     """The request of that number on that site."""
     random_ = random.Random(f"{seed}:{site.name}:{number}")
     asked = _whole(random_, site, number)
+    if random_.random() < 0.25:  # who is signed in
+        person = random_.choice([each for each in PEOPLE if each.token])
+        asked = _exchange(random_, asked, "Cookie", [f"__Host-hermes_gate={person.token}".encode()])
     if random_.random() < 0.15:
         asked = replace(asked, secure=False, version="1.1") if random_.random() < 0.2 else asked
     for _ in range(random_.choice([0, 1, 1, 1, 2, 2, 3, 5])):
