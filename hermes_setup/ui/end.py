@@ -81,8 +81,8 @@ def show_done(screen: Screen, answers: Answers, passwords: Mapping[str, str], us
         ("New password", "sudo hermes-setup users passwd NAME"),
         ("Check", "sudo hermes-setup doctor"),
         ("Undo", "sudo hermes-setup undo --last"),
+        ("Sign out", f"https://{answers.domain.ascii}/.hermes/sign-out"),
     )
-    screen.row(Text(f"Sign out a browser: open https://{answers.domain.ascii}/.hermes/sign-out there"))
 
 
 def _trust_note(answers: Answers) -> str:

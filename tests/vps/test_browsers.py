@@ -105,7 +105,9 @@ def gate(world: World) -> Gate:
     certificate, key = lab_authority().issue(SIBLING, STRANGER)
     elsewhere.write("/etc/nginx/evil.pem", certificate)
     elsewhere.write("/etc/nginx/evil.key", key, mode=0o600)
-    elsewhere.write("/srv/evil/index.html", f'<!doctype html><title>evil</title><body><a id=link href="{SITE}/sessions">a link</a>')
+    elsewhere.write(
+        "/srv/evil/index.html", f'<!doctype html><title>evil</title><body><a id=link href="{SITE}/sessions">a link</a>'
+    )
     elsewhere.write(
         "/etc/nginx/sites-enabled/evil",
         "server { listen 443 ssl; listen [::]:443 ssl; ssl_certificate evil.pem; ssl_certificate_key evil.key; root /srv/evil; }\n",
@@ -117,7 +119,9 @@ def gate(world: World) -> Gate:
 
 def is_signed_in(browser: Browser, *, chats: bool = False) -> None:
     """Hermes's own page is there, at work; `chats`: with a chat that is connected."""
-    browser.until(LIVE if chats else "window.__HERMES_SESSION_TOKEN__ && document.getElementById('root').children.length", 90)
+    browser.until(
+        LIVE if chats else "window.__HERMES_SESSION_TOKEN__ && document.getElementById('root').children.length", 90
+    )
 
 
 def is_signed_out(browser: Browser) -> None:
