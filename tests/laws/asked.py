@@ -390,7 +390,7 @@ def _changed(random_: random.Random, asked: Asked, site: Site) -> Asked:
         values = [origin.encode()] * (2 if several and origin == origin.lower() else 1)
         return _exchange(random_, replace(asked, plain=plain and not several), "Origin", values)
     if part == "upgrade":
-        odd = random_.random() < 0.4
+        odd = random_.random() < 0.5
         if not odd:
             for key, value in SOCKET:
                 asked = _exchange(random_, asked, key, [value.encode()])
@@ -399,12 +399,12 @@ def _changed(random_: random.Random, asked: Asked, site: Site) -> Asked:
     if part == "accept":
         return _exchange(random_, asked, "Accept", [random_.choice(LANGUAGES).encode()])
     if part == "look":
-        value = random_.choice([OWN, OWN, GONE, OWN.upper(), "yes", PEOPLE[0].token]).encode()
+        look = random_.choice([OWN, OWN, GONE, OWN.upper(), "yes", PEOPLE[0].token]).encode()
         source = random_.choice(["127.0.0.1", asked.source])
         asked = replace(asked, source=source, address="127.0.0.1" if source == "127.0.0.1" else asked.address)
-        return _exchange(random_, asked, "X-Hermes-Look", [value])
+        return _exchange(random_, asked, "X-Hermes-Look", [look])
     if part == "tricks":
-        name, value = random_.choice(
+        header: Header = random_.choice(
             [
                 (b"Connection", b"close, Authorization"),
                 (b"Connection", b"Cookie, Upgrade"),
@@ -435,7 +435,8 @@ def _changed(random_: random.Random, asked: Asked, site: Site) -> Asked:
                 (b"X-Long", b"x" * 6000),
             ]
         )
-        return replace(asked, headers=(*asked.headers, (name, value)))
+        once = not asked.all(header[0].decode())
+        return replace(asked, headers=(*asked.headers, header), plain=plain and once)
     if part == "version":
         return replace(asked, version=random_.choice(["1.0", "1.1", "2", "2", "2"]))
     if part == "source":
@@ -459,12 +460,14 @@ def _changed(random_: random.Random, asked: Asked, site: Site) -> Asked:
     if wild < 0.25:
         return replace(asked, target=random_.choice(WRONG_PATHS), plain=False)
     if wild < 0.5:
-        name = random_.choice([b"Authorization ", b" Cookie", b"X\0Y", b"", b"Coo_kie", b"A" * 300, b"\xe9", b":path"])
-        return replace(asked, headers=(*asked.headers, (name, b"x")), plain=False)
+        odd_name = random_.choice(
+            [b"Authorization ", b" Cookie", b"X\0Y", b"", b"Coo_kie", b"A" * 300, b"\xe9", b":path"]
+        )
+        return replace(asked, headers=(*asked.headers, (odd_name, b"x")), plain=False)
     if wild < 0.75:
-        name = random_.choice([b"Authorization", b"Origin", b"Sec-Fetch-Site", b"X-Y", b"Upgrade"])
-        value = random_.choice([b"a\0b", b"\xff\xfe", b"a\rb", b"\x7f", b"a\n b", b"  \t "])
-        return replace(asked, headers=(*asked.headers, (name, value)), plain=False)
+        odd_name = random_.choice([b"Authorization", b"Origin", b"Sec-Fetch-Site", b"X-Y", b"Upgrade"])
+        odd_value = random_.choice([b"a\0b", b"\xff\xfe", b"a\rb", b"\x7f", b"a\n b", b"  \t "])
+        return replace(asked, headers=(*asked.headers, (odd_name, odd_value)), plain=False)
     return replace(asked, version=random_.choice(["1.1 ", "1.2", "0.9", "2.0", "3.0"]), plain=False)
 
 
@@ -472,6 +475,9 @@ def make(seed: int, site: Site, number: int) -> Asked:
     """The request of that number on that site."""
     random_ = random.Random(f"{seed}:{site.name}:{number}")
     asked = _whole(random_, site, number)
+    if random_.random() < 0.25:  # who is signed in
+        person = random_.choice([each for each in PEOPLE if each.token])
+        asked = _exchange(random_, asked, "Cookie", [f"__Host-hermes_gate={person.token}".encode()])
     if random_.random() < 0.15:
         asked = replace(asked, secure=False, version="1.1") if random_.random() < 0.2 else asked
     for _ in range(random_.choice([0, 1, 1, 1, 2, 2, 3, 5])):

@@ -206,7 +206,8 @@ class Oracle:
         if self.name in self.site.hooks_on and hook_at(self.site, self.path):
             return frozenset({"404", "403"})  # a platform's path, spelled as no platform spells it
         if self.name == self.site.domain:
-            return self._dashboard(self.path)
+            large = self.path == SIGN_IN and len(self.asked.body) > 1024
+            return self._dashboard(self.path) | (frozenset({"413"}) if large else frozenset())
         if self.name in self.site.hooks_on and self.name not in self.site.earlier:
             return self._challenge(self.path) if self.path.startswith(CHALLENGE) else frozenset({"404"})
         if self.site.earlier.get(self.name):
@@ -252,8 +253,6 @@ class Oracle:
         return frozenset({"hermes" if self.person else "challenge"})
 
     def _sign_in(self) -> frozenset[str]:
-        if len(self.asked.body) > 1024:
-            return frozenset({"413", "403", "303", "signed in", "wrong"})
         if self.foreign:
             return frozenset({"403"})
         if self.asked.method != "POST":

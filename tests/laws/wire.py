@@ -179,7 +179,8 @@ class Connection:
         if asked.body:
             two.send_data(stream, asked.body[:16000], end_stream=True)
         self.wire.sendall(two.data_to_send())
-        status, kept_headers, body = 0, (), b""
+        status, body = 0, b""
+        kept_headers: tuple[tuple[str, str], ...] = ()
         while True:
             data = self.wire.recv(65536)
             if not data:

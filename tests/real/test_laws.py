@@ -70,7 +70,7 @@ PLANTED: dict[str, tuple[str, tuple[Change, ...], str]] = {
         ((LOCATION, ASSETS.replace("/assets/", "~ \\.js$") + LOCATION),),
         "law 2",
     ),
-    "other names are served": ("https-1.26", (('if ($host != "hermes.example.com")', 'if ($host = "x")'),), "reached by the name"),
+    "other names are served": ("https-1.26", (('if ($host != "hermes.example.com")', 'if ($host = "x")'),), "tables say: 421"),
     "the password is sent on": ("https-1.26", (('        proxy_set_header Authorization "";\n', ""),), "the password is sent on"),
     "the cookie is sent on": ("https-1.26", (("proxy_set_header Cookie $hermes_cookies", "proxy_set_header Cookie $http_cookie"),), "is sent on"),
     "whatever is upgraded": ("https-1.26", (("proxy_set_header Upgrade $hermes_upgrade", "proxy_set_header Upgrade $http_upgrade"),), "Upgrade:"),
@@ -105,7 +105,10 @@ def test_what_breaks_a_law_is_seen(machine: Machine, debian: str) -> None:
                 )
             return site, gate
 
-        findings = bench.run(BY_NAME[at], 1, range(250), plant)
-        if not any(said in what for _, whats in findings.wrong.values() for what in whats):
+        for start in range(0, 2000, 250):  # some need one request in a thousand
+            findings = bench.run(BY_NAME[at], 1, range(start, start + 250), plant)
+            if any(said in what for _, whats in findings.wrong.values() for what in whats):
+                break
+        else:
             missed.append(f"{name}: {findings}")
     assert not missed, "\n\n".join(missed)
