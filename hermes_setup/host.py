@@ -60,7 +60,8 @@ ABSENT = Absent()
 class Listener:
     """A TCP socket that accepts connections. `unit` is the systemd unit of its process, "" where there is none.
 
-    "docker-<id>" and "container-<name>" stand for a container on this machine's own network.
+    "docker-<id>" and "container-<name>" stand for a container on this machine's own network. `owner` is who opened the
+    socket, as the kernel has it: also where the process is not seen, and no matter what the process calls itself.
     """
 
     address: str  # "0.0.0.0", "::", "127.0.0.1", ...; IPv6 in its short form, without brackets
@@ -70,11 +71,17 @@ class Listener:
     unit: str = ""
     user: str = ""
     of_user: bool = False  # the unit is one of that user's own: systemctl --user, not systemctl
+    owner: str = ""
 
     @property
     def contained(self) -> bool:
         """True for a process in a container: its files and its units are not this machine's."""
         return self.unit.startswith(("docker-", "container-"))
+
+    @property
+    def whose(self) -> str:
+        """The user whose socket it is, "" where nothing says so."""
+        return self.owner or self.user
 
     @property
     def everywhere(self) -> bool:

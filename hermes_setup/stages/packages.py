@@ -31,7 +31,20 @@ DPKG_STATUS = "/var/lib/dpkg/status"
 DPKG_UPDATES = "/var/lib/dpkg/updates"
 LEAST_MEMORY_KB = 350 * 1024
 PROGRAMS = (
-    *("nginx", "openssl", "apt-get", "dpkg", "systemctl", "runuser", "getent", "stat", "sh", "docker"),
+    *(
+        "nginx",
+        "openssl",
+        "apt-get",
+        "dpkg",
+        "systemctl",
+        "runuser",
+        "getent",
+        "stat",
+        "sh",
+        "docker",
+        "install",
+        "chmod",
+    ),
     *("nft", "ufw", "firewall-cmd", "iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save"),
     *("ip6tables-restore", "iptables-legacy-save", "ip6tables-legacy-save"),
 )

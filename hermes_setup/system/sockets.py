@@ -20,17 +20,17 @@ LISTEN = "0A"  # include/net/tcp_states.h
 
 def listeners(proc: str = "/proc") -> tuple[Listener, ...]:
     """Every listening TCP socket, with the process that holds it where it can be seen; by port, then address."""
-    found: dict[str, tuple[str, int]] = {}
+    found: dict[str, tuple[str, int, str]] = {}
     for table in ("tcp", "tcp6"):
         for line in _lines(f"{proc}/net/{table}")[1:]:
             fields = line.split()
             if len(fields) > 9 and fields[3] == LISTEN:
                 address, _, port = fields[1].partition(":")
-                found[fields[9]] = (_address(address), int(port, 16))
+                found[fields[9]] = (_address(address), int(port, 16), _name_of(int(fields[7])))
     pids = _pids_by_inode(proc, set(found)) if found else {}
     made = {
-        Listener(address, port, pid, *_process(proc, pid)) if pid else Listener(address, port)
-        for inode, (address, port) in found.items()
+        Listener(address, port, pid, *_process(proc, pid), owner=owner) if pid else Listener(address, port, owner=owner)
+        for inode, (address, port, owner) in found.items()
         for pid in [pids.get(inode, 0)]
     }
     return tuple(sorted(made, key=lambda each: (each.port, each.address, each.pid)))
@@ -62,6 +62,7 @@ def _pids_by_inode(proc: str, inodes: set[str]) -> dict[str, int]:
 def _process(proc: str, pid: int) -> tuple[str, str, str, bool]:
     """(name, unit, user, whether the unit is that user's own) of a process; "" for what can't be seen."""
     name = "".join(_lines(f"{proc}/{pid}/comm")).strip()
+    name = "".join(each if each.isprintable() else "?" for each in name)  # a process gives itself any name (prctl(2))
     group = _lines(f"{proc}/{pid}/cgroup")
     container = _container(group)
     if container and container == _container(_lines(f"{proc}/self/cgroup")):
@@ -100,10 +101,15 @@ def _unit(cgroup: list[str]) -> tuple[str, bool]:
 
 
 def _user(folder: str) -> str:
+    """The effective user of a process. The folder's owner says less: it is root for one that may not be traced (proc(5))."""
+    uids = next((line.split()[1:] for line in _lines(f"{folder}/status") if line.startswith("Uid:")), [])
     try:
-        uid = os.stat(folder).st_uid
+        return _name_of(int(uids[1]) if len(uids) > 1 else os.stat(folder).st_uid)
     except OSError:
         return ""
+
+
+def _name_of(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -11,6 +11,7 @@ from hermes_setup.stages.certificate.serving import Served
 from hermes_setup.values import dataclass
 
 SITE_FILE = "/etc/nginx/sites-available/hermes"
+LOG = "/var/log/nginx/hermes-access.log"
 PENDING = "-next"
 """What SITE_FILE and its link end in while a new domain has no certificate: until then the old domain is served."""
 
@@ -52,6 +53,12 @@ class Facts:
     webhooks_real_ip: tuple[str, ...] = ()  # the same under the webhooks' own name
     redirects: tuple[tuple[Domain, Served | None], ...] = ()  # each redirected domain, and its own certificate
     webhooks_now: WebhooksPlace | None = None  # where our site serves webhooks now, while its certificate is there
+    log_mode: int | None = None  # of the site's log; None while there is none
+
+    @property
+    def inherited(self) -> tuple[str, ...]:
+        """What the http block hands down that our locations have to unset, and that may not be said everywhere."""
+        return tuple(sorted(self.config.http & {"auth_request", "limit_conn", "limit_req", "modsecurity"}))
 
     @property
     def text(self) -> str:
