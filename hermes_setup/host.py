@@ -61,7 +61,7 @@ class Listener:
     """A TCP socket that accepts connections. `unit` is the systemd unit of its process, "" where there is none.
 
     "docker-<id>" and "container-<name>" stand for a container on this machine's own network. `owner` is who opened the
-    socket, as the kernel has it: also where the process is not seen, and no matter what the process calls itself.
+    socket, as the kernel has it: also where the process is not seen, and no matter to whom the socket was handed on.
     """
 
     address: str  # "0.0.0.0", "::", "127.0.0.1", ...; IPv6 in its short form, without brackets

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -197,7 +199,7 @@ def test_webhooks_keep_off_the_port_that_is_set_while_hermes_is_down() -> None:
         (process("mallory"), "", False),  # it is not known yet whose it is
         (process("root", process="docker-proxy"), "debian", False),
         (process("mallory", process="docker-proxy"), "debian", True),  # a name is a process's own choice
-        (process("mallory", user="root"), "debian", True),  # of one that may not be traced
+        (process("mallory", user="root"), "debian", True),  # handed on to a daemon
         (process("mallory", pid=0, process="", user=""), "debian", True),  # its process is not seen
         (process("10000", unit="docker-0123456789ab"), "10000", False),  # network_mode: host, its own user
         (process("mallory", unit="docker-0123456789ab"), "debian", True),  # rootless Docker, Podman
@@ -223,6 +225,7 @@ def test_only_root_and_the_user_who_was_noted_may_be_there(
         (process("hermes"), False),
         (process("debian"), True),  # who was noted before there was the unit
         (process("bob", unit=unit.NAME), False),  # User= in a drop-in: it is still what systemd started for us
+        (process("mallory", unit=unit.NAME, user="hermes"), True),  # handed on to it
         (process("bob", unit=unit.NAME, of_user=True), True),  # a unit of that name of bob's own systemd
     ],
 )
@@ -342,17 +345,24 @@ def test_a_users_name_is_one_that_can_stand_in_a_line() -> None:
             parse_backend_user(odd)
 
 
-def test_a_process_that_may_not_be_traced_and_calls_itself_anything_is_still_its_users(tmp_path: Path) -> None:
+@pytest.mark.root
+def test_a_socket_that_was_handed_on_to_a_process_of_root_is_still_its_users(tmp_path: Path) -> None:
     (tmp_path / "net").mkdir()
-    head, line = "sl\n", "0: 0100007F:239F 00000000:0000 0A 0:0 0:0 0 {uid} 0 12 1 0 100 0 0 10 0\n"
-    (tmp_path / "net/tcp").write_text(head + line.format(uid=4242424))
-    (tmp_path / "8/fd").mkdir(parents=True)
-    (tmp_path / "8/comm").write_bytes(b"docker\x1b[2J-proxy\n")
-    (tmp_path / "8/status").write_text("Name:\tx\nUid:\t4242425\t4242426\t0\t0\n")
-    (tmp_path / "8/fd/3").symlink_to("socket:[12]")
+    (tmp_path / "net/tcp").write_text("sl\n0: 0100007F:239F 00000000:0000 0A 0:0 0:0 0 4242424 0 12 1 0 100 0 0 10 0\n")
+    for pid, uid, name in ((7, 0, b"dbus-daemon"), (8, 4242424, b"docker\x1b[2J-proxy"), (9, 4242424, b"later")):
+        (tmp_path / f"{pid}/fd").mkdir(parents=True)
+        (tmp_path / f"{pid}/comm").write_bytes(name + b"\n")
+        (tmp_path / f"{pid}/fd/3").symlink_to("socket:[12]")
+        os.chown(tmp_path / str(pid), uid, 0)
     (found,) = sockets.listeners(str(tmp_path))
-    assert (found.owner, found.user, found.whose) == ("4242424", "4242426", "4242424")
+    assert (found.pid, found.user, found.whose) == (8, "4242424", "4242424")
     assert found.process == "docker?[2J-proxy"
+    shutil.rmtree(tmp_path / "8")
+    shutil.rmtree(tmp_path / "9")
+    (left,) = sockets.listeners(str(tmp_path))
+    assert (left.pid, left.user, left.whose) == (7, "root", "4242424"), (
+        "its process has ended, and the socket is open still"
+    )
 
 
 def test_an_answer_of_headless_hermes_is_nobodys_dashboard() -> None:

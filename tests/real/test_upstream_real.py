@@ -18,12 +18,10 @@ SITE = "/etc/nginx/sites-available/hermes"
 NOTE = "/var/lib/hermes-setup/upstream.json"
 ANSWERS = f'domain = "{DOMAIN}"\ncertificate = "self-signed"\n[[users]]\nname = "alice"\n'
 PRETENDER = """\
-# Answers as Hermes does. It calls itself docker-proxy, and may not be traced, so that its folder in /proc is root's.
-import ctypes, http.server, json, sys
+# Answers as Hermes does. It calls itself docker-proxy, and hands its socket on to a daemon of root's.
+import ctypes, http.server, json, socket, sys
 
-libc = ctypes.CDLL(None)
-libc.prctl(15, b"docker-proxy")  # PR_SET_NAME
-libc.prctl(4, 0)  # PR_SET_DUMPABLE
+ctypes.CDLL(None).prctl(15, b"docker-proxy")  # PR_SET_NAME
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -36,7 +34,28 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+server = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
+daemon = socket.socket(socket.AF_UNIX)
+daemon.connect("/run/daemon")
+socket.send_fds(daemon, [b"keep it"], [server.fileno()])
+daemon.recv(1)
+server.serve_forever()
+"""
+DAEMON = """\
+# Takes what it is handed, and keeps it while the connection lasts, as many a daemon does.
+import os, socket
+
+server = socket.socket(socket.AF_UNIX)
+server.bind("/run/daemon")
+os.chmod("/run/daemon", 0o666)
+server.listen()
+while True:
+    client, _ = server.accept()
+    kept = socket.recv_fds(client, 99, 1)[1]
+    client.send(b"1")
+    client.recv(1)
+    for each in kept:
+        os.close(each)
 """
 
 
@@ -78,6 +97,8 @@ def vps(lab: None) -> Iterator[Machine]:  # noqa: ARG001 - machines can be had
         install(machine)
         for name in ("debian", "mallory"):
             machine.run(["useradd", "--create-home", "--shell", "/bin/bash", name])
+        machine.write("/usr/local/lib/daemon.py", DAEMON)
+        machine.start(["/usr/bin/python3", "/usr/local/lib/daemon.py"])
         hermes = start_hermes(machine, port=9200, user="debian")
         said = apply(machine, ANSWERS, "--yes").err
         assert "pass visitors to 127.0.0.1:9200 (hermes of debian, process" in " ".join(said.split()), said

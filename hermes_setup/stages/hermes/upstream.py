@@ -2,8 +2,8 @@
 
 Any local user can take the port while Hermes is down, and answer as Hermes does. So the upstream does not follow what is
 found, and nobody's process counts there but root's, that of our unit's user, or of the user who was noted. The kernel says
-whose socket it is (the uid in /proc/net/tcp: `net/ipv4/tcp_ipv4.c`, set when the socket is opened). A process's name, and
-the owner of its folder in /proc, are its own choice.
+whose socket it is (the uid in /proc/net/tcp: `net/ipv4/tcp_ipv4.c`, set when the socket is opened). A process's name is its
+own choice, and a socket can be handed on to a process of somebody else.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class Facts:
     def stranger(self, answers: Answers) -> bool:
         """True for a socket there of a user who is not to be there."""
         expected, holder = self.expected(answers), self.holder
-        ours = bool(self.of_unit) and holder.unit == unit.NAME and not holder.of_user
+        started_for_us = bool(self.of_unit) and holder.unit == unit.NAME and not holder.of_user
+        ours = started_for_us and holder.user == holder.whose  # User= in a drop-in; not a socket that was handed on
         return self.here and bool(expected and holder.whose) and holder.whose not in ("root", expected) and not ours
 
 
