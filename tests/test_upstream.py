@@ -248,7 +248,10 @@ def test_a_note_about_another_place_says_nothing_about_this_one() -> None:
 def test_another_machine_is_not_judged_by_the_sockets_of_this_one() -> None:
     remote, own = Backend("10.0.0.5", 9119), Backend("10.0.0.1", 9119)
     wildcard = replace(process("mallory"), address="0.0.0.0")
-    assert checked(server(wildcard, note=UpstreamNote(remote, "debian"))) == []
+    machine = server(wildcard, note=UpstreamNote(remote, "debian"))
+    assert checked(machine) == []
+    codes = [each.code for each in Hermes().check(answers(), Hermes().inspect(answers(), machine))]
+    assert "backend.remote" in codes, "also where the answers no longer name it"
     assert [each.code for each in checked(server(wildcard, note=UpstreamNote(own, "debian")))] == ["backend.other-user"]
 
 

@@ -17,6 +17,8 @@ from conftest import DOMAIN
 from lab import Machine, World, lab_authority, session_token, start_hermes
 from lab.web import open_socket
 from real.program import apply, hermes_setup, install
+from real.terminal import Terminal
+from real.test_wizard_real import waits
 
 ANSWERS = f'domain = "{DOMAIN}"\ncertificate = "self-signed"\n[[users]]\nname = "alice"\n[[users]]\nname = "bob"\n'
 BLOG = """server {
@@ -247,7 +249,12 @@ def test_signed_out_is_signed_out_and_open_connections_end_when_told_to_without_
     assert "end every connection from before" in said
     chat, download, chat_of_bob = new, site.download(), site.chat(bob)
     with site.bob_comes(bob) as visits, site.the_blog_is_read() as reads:
-        hermes_setup(vps, "users", "remove", "alice", "--yes")
+        here = Terminal(vps, "users", "remove", "alice")
+        waits(here, "? End all open connections, too? [Y/n]")
+        here.type("\r")
+        waits(here, "? Go ahead? [y/n]")
+        here.type("y\r")
+        assert here.ended() == 0, here.text
     assert all(each.has_ended() for each in (chat, download, chat_of_bob))
     took = max(each.ended for each in (chat, download, chat_of_bob)) - site.reloaded()
     print(f"all connections had ended {took:.2f} s after the new workers were there")

@@ -131,6 +131,8 @@ def test_another_user_who_took_hermes_port_blocks_a_run_but_no_command_about_use
         said = apply(vps, ANSWERS, "--yes", code=3).err
         assert "A process of mallory listens at" in said
         assert vps.snapshot(leave_out=leave_out) == before
+        rehearsed = hermes_setup(vps, "rehearse", "--answers", "/root/answers.toml", code=3).err
+        assert "A process of mallory listens at" in rehearsed
         hermes_setup(vps, "users", "sign-out", "alice", "--yes")
         hermes_setup(vps, "users", "remove", "bob", "--yes")
         assert users(vps) == ["alice"]

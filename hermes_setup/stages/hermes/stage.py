@@ -76,11 +76,11 @@ class Hermes:
             found.append(service_checks.unwanted())
         if running:
             found += _about(running, facts.logins)
-        if answers.backend and not answers.backend.local:
+        if facts.found.named and not facts.found.named.local:
             found.append(
                 note(
                     "backend.remote",
-                    f"Hermes is at {answers.backend}, on another machine or a public address.",
+                    f"Hermes is at {facts.found.named}, on another machine or a public address.",
                     "The connection to it is not encrypted, and that machine must let only this one in.",
                     "Do this only on a private network.",
                 )
