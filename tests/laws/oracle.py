@@ -148,7 +148,8 @@ class Oracle:
         mode, origin, accept = (self.asked.one(name) or "" for name in ("Sec-Fetch-Mode", "Origin", "Accept"))
         if self.site_says:
             return "page" if mode == "navigate" else "script"
-        if self.socket and origin and "|" not in mode:  # no browser sends such a mode
+        no_browsers = any(b"|" in each for each in self.asked.all("Sec-Fetch-Mode"))
+        if self.socket and origin and not no_browsers:
             return "script"
         return "old" if "text/html" in accept else "program"
 
@@ -268,7 +269,8 @@ class Oracle:
 
     def _password(self) -> frozenset[str]:
         opened = (self.asked.one("Sec-Fetch-Mode") or "navigate") == "navigate"
-        if self.asked.method != "GET" or not self._own_or_silent or not opened or self.foreign:
+        upgrades = self.asked.all("Upgrade") and self.asked.version != "2"  # where that header is not sent
+        if self.asked.method != "GET" or not self._own_or_silent or not opened or upgrades:
             return frozenset({"403"})
         if self.person:
             return frozenset({"to the page"} if self.person.token else {"303"})
