@@ -407,8 +407,14 @@ def _send_all(net: int, site: Site, seed: int, numbers: Sequence[int], stand_in:
                     if connection and not (connection.usable and connection.way == wire.way(asked)):
                         connection.close()
                         connection = None
+                    fresh = connection is None
                     connection = connection or wire.Connection(asked)
                     answer = connection.ask(asked)
+                    if answer is wire.CLOSED and not fresh and number not in stand_in.reached:
+                        # What was asked before it may have ended the connection: once more, on one of its own.
+                        connection.close()
+                        connection = wire.Connection(asked)
+                        answer = connection.ask(asked)
                     exchanges.append(Exchange(asked, answer, tuple(stand_in.reached.pop(number, ()))))
         except BaseException as error:
             errors.append(error)
