@@ -410,7 +410,7 @@ def _send_all(net: int, site: Site, seed: int, numbers: Sequence[int], stand_in:
                     fresh = connection is None
                     connection = connection or wire.Connection(asked)
                     answer = connection.ask(asked)
-                    if answer is wire.CLOSED and not fresh and number not in stand_in.reached:
+                    if answer is wire.CLOSED and asked.plain and not fresh and number not in stand_in.reached:
                         # What was asked before it may have ended the connection: once more, on one of its own.
                         connection.close()
                         connection = wire.Connection(asked)
