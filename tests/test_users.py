@@ -17,6 +17,7 @@ from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.file import UserEntry
 from hermes_setup.answers.issuer import Issuer
 from hermes_setup.answers.user import User
+from hermes_setup.engine.changes import Place
 from hermes_setup.errors import WrongInput
 from hermes_setup.host import ABSENT, File, Node
 from hermes_setup.nginx.render import Renderer
@@ -27,6 +28,7 @@ from hermes_setup.stages.users.htpasswd import hashes, with_users
 from hermes_setup.stages.users.list_file import ListedUser
 from hermes_setup.stages.users.stage import Facts, Users
 from hermes_setup.state.line_dates import LineDate, line_dates, line_id
+from hermes_setup.values import replace
 
 A, B = "$6$rounds=40000$aaaaaaaaaaaaaaaa$x", "$6$rounds=40000$bbbbbbbbbbbbbbbb$y"
 
@@ -199,6 +201,17 @@ def test_who_could_sign_in_before_the_first_run_is_reported() -> None:
 
     assert codes(ABSENT) == ["users.earlier"]
     assert codes(File(b"")) == []
+
+
+def test_who_comes_from_the_dialog_signs_in_once_more_and_the_plan_says_so() -> None:
+    earlier = "map $cookie_hermes_gate $hermes_realm {\n}\n# token " + "0" * 16 + " " + "a" * 32 + " alice\n"
+    facts = Facts(File(f"alice:{A}\n".encode()), File(earlier.encode(), 0o600), "www-data", (), ("0" * 32,) * 9)
+    wish = Answers(Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), (User("alice"),))
+    plan = Users().plan(wish, facts)
+    (gate,) = [change for change in plan if isinstance(change, Place) and change.path == cookies.GATE_FILE]
+    assert "everybody signs in once more" in gate.why
+    again = Users().plan(wish, replace(facts, gate_file=gate.node))
+    assert not [change for change in again if isinstance(change, Place) and change.path == cookies.GATE_FILE]
 
 
 def test_names_that_only_differ_in_case_are_a_warning_whoever_wrote_them() -> None:

@@ -97,6 +97,8 @@ def site() -> Iterator[Site]:
 
 
 def test_a_browser_signs_in_on_the_page_and_gets_what_it_asked_for(site: Site) -> None:
+    for path in ("/x.pdf", "/api/a.json", "/assets/x.js", "/"):
+        assert site.ask(path, PAGE).header("Content-Type") == "text/html; charset=utf-8", path
     page = site.ask("/config?tab=1", PAGE)
     assert page.status == 401
     assert not page.all("WWW-Authenticate"), "no grey box"
@@ -268,6 +270,7 @@ def test_the_log_says_who_it_was_and_never_what_was_typed(site: Site) -> None:
             ("GET", basic("my password, typed as a name", "x"), "-", "wrong"),
             ("GET", {}, "-", "-"),
             ("GET", {**PAGE, **right}, "-", "-"),
+            ("GET", {**SCRIPT, **right}, "-", "-"),
             ("GET", {"Authorization": "Bearer x"}, "-", "-"),
             ("GET", {"Authorization": "Basic !!!"}, "-", "-"),
         ]

@@ -8,10 +8,8 @@ import json
 import os
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +19,19 @@ from .driver import ELEMENT, Driver, DriverError, Http, Marionette, free_port, l
 
 ENGINES = ("chromium", "firefox", "webkit")
 WIDE, HIGH = 1200, 800
-KEYS = {"Tab": "\ue004", "Enter": "\ue007", "Escape": "\ue00c", "Shift": "\ue008", "Space": "\ue00d"}  # WebDriver, 17.4.2
+KEYS = {
+    "Tab": "\ue004",
+    "Enter": "\ue007",
+    "Escape": "\ue00c",
+    "Shift": "\ue008",
+    "Space": "\ue00d",
+}  # WebDriver, 17.4.2
 
-CHROMIUM_FLAGS = (
-    ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-    + ["--disable-background-networking", "--password-store=basic", "--disable-dev-shm-usage"]
-)
+CHROMIUM_FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"] + [
+    "--disable-background-networking",
+    "--password-store=basic",
+    "--disable-dev-shm-usage",
+]
 FIREFOX_PREFERENCES = {
     "browser.shell.checkDefaultBrowser": False,
     "datareporting.policy.dataSubmissionEnabled": False,
@@ -211,7 +216,9 @@ def _firefox(world: World, profile: Path, roots: str, scripts: bool) -> Browser:
     lines = [f"user_pref({json.dumps(key)}, {json.dumps(value)});\n" for key, value in wanted.items()]
     (folder / "user.js").write_text("".join(lines), "utf-8")
     argv = ["firefox-esr", "--headless", "--marionette", "--remote-allow-system-access", "--no-remote"]
-    process, log = _start(world, profile, roots, [*argv, f"--width={WIDE}", f"--height={HIGH}", "--profile", str(folder)])
+    process, log = _start(
+        world, profile, roots, [*argv, f"--width={WIDE}", f"--height={HIGH}", "--profile", str(folder)]
+    )
     listens(world.net, port, log)
     return Browser("firefox", Marionette(world.net, port, {}), process, log)
 
@@ -238,7 +245,19 @@ def _start(world: World, profile: Path, roots: str, argv: Sequence[str]) -> tupl
     own = Path("/etc/ssl/certs/ca-certificates.crt").read_text("utf-8")
     (profile / "roots.pem").write_text(f"{own}\n{roots}", "utf-8")
     (profile / "resolv.conf").write_text("nameserver 1.1.1.1\n", "ascii")
-    room = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-ec", ROOM, "sh", str(profile)]
+    room = [
+        "unshare",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "sh",
+        "-ec",
+        ROOM,
+        "sh",
+        str(profile),
+    ]
     log = profile / "log"
     with log.open("ab") as file:
         process = subprocess.Popen(

@@ -128,7 +128,9 @@ def gate(world: World) -> Gate:
 
 def is_signed_in(browser: Browser, *, chats: bool = False) -> None:
     """Hermes's own page is there, at work; `chats`: with a chat that is connected."""
-    browser.until(LIVE if chats else "window.__HERMES_SESSION_TOKEN__ && document.getElementById('root').children.length", 90)
+    browser.until(
+        LIVE if chats else "window.__HERMES_SESSION_TOKEN__ && document.getElementById('root').children.length", 90
+    )
 
 
 def is_signed_out(browser: Browser) -> None:
@@ -260,6 +262,9 @@ def test_what_goes_wrong_is_told_in_the_page(gate: Gate, engine: str, tmp_path: 
         with flood(gate):
             gate.vps.wait_for(lambda: ("/.hermes/sign-in", "-", "429") in gate.log("/.hermes/sign-in"), "it is too much", 10)
             browser.click("form button")
+            for _ in range(30):
+                print(browser.script("const e = document.getElementById('said'); return [performance.now(), e && e.textContent]"))
+            print(gate.log("/.hermes/sign-in")[-100:])
             says("Too many tries")
         gate.vps.run(["nft", "-f", "-"], input=NO_HERMES)
         try:

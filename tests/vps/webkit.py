@@ -15,7 +15,9 @@ from gi.repository import Gtk, WebKit2  # noqa: E402 - the versions come first
 
 def main() -> None:
     folder, scripts = Path(sys.argv[1]), sys.argv[2] == "scripts"
-    kept = WebKit2.WebsiteDataManager(base_data_directory=str(folder / "data"), base_cache_directory=str(folder / "cache"))
+    kept = WebKit2.WebsiteDataManager(
+        base_data_directory=str(folder / "data"), base_cache_directory=str(folder / "cache")
+    )
     context = WebKit2.WebContext.new_with_website_data_manager(kept)
     cookies = context.get_cookie_manager()
     cookies.set_persistent_storage(str(folder / "cookies"), WebKit2.CookiePersistentStorage.SQLITE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hermes_setup.answers.backend import Backend
 from hermes_setup.answers.domain import Domain
-from hermes_setup.host import Folder, Host, Listener, Node
+from hermes_setup.host import Host, Listener, Node
 from hermes_setup.nginx import tree
 from hermes_setup.nginx.tree import Config
 from hermes_setup.stages.certificate.serving import Served
@@ -42,7 +42,7 @@ class Facts:
     ipv6: bool  # the kernel has it: listen [::] works
     addresses: tuple[str, ...]
     nodes: dict[str, Node]  # the paths that may be changed, as they are
-    webroot: Node
+    webroot: tuple[tuple[str, Node], ...]  # the folders of the challenges, outermost first
     # what the site is made of
     backend: Backend
     forwarded_for: bool  # Hermes gets the visitor's address
@@ -54,7 +54,6 @@ class Facts:
     redirects: tuple[tuple[Domain, Served | None], ...] = ()  # each redirected domain, and its own certificate
     webhooks_now: WebhooksPlace | None = None  # where our site serves webhooks now, while its certificate is there
     log_mode: int | None = None  # of the site's log; None while there is none
-    closed_folders: tuple[tuple[str, Folder], ...] = ()  # on the way to the challenges, and nginx's workers can't enter
 
     @property
     def inherited(self) -> tuple[str, ...]:

@@ -10,25 +10,15 @@ from collections.abc import Iterator
 
 from hermes_setup.answers.answers import Answers
 from hermes_setup.engine.changes import Change, Place, Run
-from hermes_setup.host import ABSENT, Absent, File, Folder, Link, Node
+from hermes_setup.host import ABSENT, Absent, File, Link, Node
 from hermes_setup.nginx import tree
 from hermes_setup.stages.addresses.lists import allowed_in, in_a_line
-from hermes_setup.stages.certificate.lineages import CHALLENGES
 from hermes_setup.stages.site import takeover
 from hermes_setup.stages.site.facts import LOG, PENDING, SITE_FILE, Facts
 from hermes_setup.stages.site.neighbours import examples_with_ipv6
 from hermes_setup.stages.site.webhooks import unchanged_place
-from hermes_setup.values import replace
 
 LINK = "zz-hermes"
-
-
-def webroot_places(facts: Facts) -> list[Place]:
-    """The folder for the challenges is there, and nginx may enter it."""
-    there = isinstance(facts.webroot, Folder)
-    made = [] if there else [Place(CHALLENGES, Folder(), "for certbot's answers to the challenges")]
-    why = "let nginx enter it: the answers to the challenges are below"
-    return [*made, *(Place(path, replace(each, mode=each.mode | 0o555), why) for path, each in facts.closed_folders)]
 
 
 def log_changes(facts: Facts) -> list[Change]:

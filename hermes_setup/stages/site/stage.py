@@ -15,18 +15,18 @@ from hermes_setup.answers.backend import Backend
 from hermes_setup.digests import certificate_fingerprint
 from hermes_setup.engine.changes import Change, Probe
 from hermes_setup.engine.findings import Finding
-from hermes_setup.host import Absent, Folder, Host, Node, Request, has_systemd
+from hermes_setup.host import Absent, Host, Node, Request, has_systemd
 from hermes_setup.nginx import processes, tree, trial
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.nginx.tree import Config
 from hermes_setup.stages.addresses import trusted_proxies
-from hermes_setup.stages.certificate.lineages import CHALLENGES, WEBROOT
+from hermes_setup.stages.certificate import webroot
 from hermes_setup.stages.certificate.serving import certificate_for
 from hermes_setup.stages.hermes import dashboards
 from hermes_setup.stages.site.facts import LOG, PENDING, SITE_FILE, Facts, our_text, serves_over_https
 from hermes_setup.stages.site.loading import RUNNING, load
-from hermes_setup.stages.site.neighbours import no_folder, streams_on_our_ports, without_password
-from hermes_setup.stages.site.placing import log_changes, site_places, webroot_places
+from hermes_setup.stages.site.neighbours import handed_down, no_folder, streams_on_our_ports, without_password
+from hermes_setup.stages.site.placing import log_changes, site_places
 from hermes_setup.stages.site.render import site_text
 from hermes_setup.stages.site.takeover import names_taken
 from hermes_setup.stages.site.webhooks import place_now
@@ -71,7 +71,7 @@ class Site:
             ipv6=not isinstance(host.look("/proc/net/if_inet6"), Absent),
             addresses=host.addresses(),
             nodes=_nodes(host, config),
-            webroot=host.look(CHALLENGES),
+            webroot=tuple((path, host.look(path)) for path in webroot.FOLDERS),
             backend=backend,
             forwarded_for=forwarded_for,
             served=served,
@@ -82,7 +82,6 @@ class Site:
             redirects=tuple((name, certificate_for(answers.about(name), host)) for name in answers.redirects),
             webhooks_now=place_now(host, text),
             log_mode=_log_mode(host),
-            closed_folders=_closed_folders(host),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
@@ -91,6 +90,7 @@ class Site:
             *no_folder(facts),
             *names_taken(answers, facts),
             *streams_on_our_ports(facts),
+            *handed_down(facts),
             *without_password(facts),
         ]
 
@@ -101,7 +101,7 @@ class Site:
             return ()
         text = site_text(answers, facts, self._renderer)
         places = site_places(answers, facts, text)
-        changes: list[Change] = [*webroot_places(facts), *log_changes(facts)]
+        changes: list[Change] = [*webroot.places(facts.webroot), *log_changes(facts)]
         if places:
             new: dict[str, Node] = {place.path: place.node for place in places}
             changes.append(Probe(trial.Trial(new), "have nginx test the new configuration on a copy"))
@@ -110,9 +110,9 @@ class Site:
 
 
 def _backend(answers: Answers, host: Host, text: str) -> tuple[Backend, bool]:
-    """Where the site sends requests, and whether with the visitor's address: as answered, as found, as before, as usual."""
+    """Where the site sends requests, and whether with the visitor's address: as answered, as before, as found, as usual."""
     found = dashboards.find(host, answers.backend)
-    chosen = found.chosen or found.expected
+    chosen = found.chosen or found.looked_for
     if found.version:
         # 0.14 and older take a public address there for a request from outside and refuse its WebSockets
         return chosen, tree.parse_version(found.version) >= (0, 15)
@@ -136,16 +136,6 @@ def _available_version(host: Host) -> tuple[int, ...]:
     """The nginx that the distribution would install."""
     release = tree.text_of(host.look("/etc/os-release"))
     return next((version for name, version in DISTRIBUTIONS.items() if f"CODENAME={name}" in release), (1, 26, 3))
-
-
-def _closed_folders(host: Host) -> tuple[tuple[str, Folder], ...]:
-    """The folders from the webroot down to the challenges that not everyone may enter."""
-    found = []
-    for path in (WEBROOT, posixpath.dirname(CHALLENGES), CHALLENGES):
-        node = host.look(path)
-        if isinstance(node, Folder) and not node.mode & 0o001:
-            found.append((path, node))
-    return tuple(found)
 
 
 def _log_mode(host: Host) -> int | None:
