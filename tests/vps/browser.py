@@ -91,6 +91,16 @@ class Browser:
             time.sleep(0.1)
         raise AssertionError(f"{self.engine}: not in {seconds} s: {condition}\n{problem}\n{self.url}\n{self.text}")
 
+    def shows(self, words: str, seconds: float = 45) -> None:
+        """The words stand in the page, with JavaScript or without; pages may come and go before they do."""
+        end, text = time.monotonic() + seconds, ""
+        while time.monotonic() < end:
+            with contextlib.suppress(AssertionError, DriverError):  # between two pages
+                if words in (text := self.text):
+                    return
+            time.sleep(0.1)
+        raise AssertionError(f"{self.engine}: not in {seconds} s: {words}\n{self.url}\n{text}")
+
     def fill(self, field: str, text: str) -> None:
         """The field that the CSS selector names holds the text, as typed."""
         element = self._find(field)
@@ -131,6 +141,11 @@ class Browser:
                 self._driver.say("Marionette:SetContext", value="content")
             case _:
                 self._driver.say("SetWindowRect", x=0, y=0, width=wide, height=high)
+
+    def prefer(self, colours: str) -> None:
+        """Chromium's alone: the person likes pages "light" or "dark"."""
+        features = [{"name": "prefers-color-scheme", "value": colours}]
+        self._driver.say("CDP", cmd="Emulation.setEmulatedMedia", params={"features": features})
 
     def forget(self) -> None:
         """Its cookies for this page are gone, the page stays open."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
-import threading
-import time
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -20,9 +21,14 @@ from vps import ENGINES, SIGN_IN, Browser, Login, Vps, opened, sign_in
 from vps.test_stories import ANSWERS, APPLY, LIVE
 
 SITE = f"https://{DOMAIN}"
+SITE_FILE = "/etc/nginx/sites-available/hermes"
 WRONG = "not the password"
 SIBLING, STRANGER = "evil.example.com", "www.example.net"
-PICTURES = Path("/state/pictures")
+PICTURES, KEPT = Path("/state/pictures"), Path("/repo/docs/pictures")
+LOOKS = {"sign-in-desktop": (760, 560, "light"), "sign-in-phone": (360, 640, "dark")}
+# Whatever of the sign-in page is to be seen.
+PAGE = "for (const each of document.scripts) each.remove(); return document.documentElement.outerHTML"
+HEADER = 8 + 25  # of a PNG: its signature, then IHDR
 COUNTER = """table inet lab {
     counter asked { }
     chain out {
@@ -50,6 +56,24 @@ return new Promise(done => {
     socket.onerror = () => done('refused');
 });
 """.replace("SITE", SITE)
+# What a page of a sibling can put into the visitor's browser: the gate's cookie under both of its names, and a heap of others.
+PLANTED = """
+for (const name of ['__Host-hermes_gate', 'hermes_gate']) document.cookie = `${name}=${'0'.repeat(32)}; domain=example.com; secure`;
+for (let each = 0; each < 12; each++) document.cookie = `heap${each}=${'a'.repeat(4000)}; domain=example.com; secure`;
+return document.cookie.split('; ').map(each => each.split('=')[0]);
+"""
+# What the dashboard's own page can be made to ask for by what stands in a chat, all at the sign-out.
+INSIDE = """
+const loaded = (name, what) => new Promise(done => document.body.appendChild(
+    Object.assign(document.createElement(name), {...what, onload: done, onerror: done})));
+const out = '/.hermes/sign-out';
+await loaded('img', {src: out});
+await loaded('iframe', {src: out});
+await loaded('link', {rel: 'stylesheet', href: out});
+await fetch(out);
+await fetch(out, {method: 'POST'});
+return 'asked';
+"""
 TRIED = {f"/evil/{each}" for each in ("get", "post", "read", "json", "image", "script", "frame", "form", "socket")}
 
 LINKS = f"""<!doctype html><title>evil</title><body>
@@ -135,16 +159,19 @@ def is_signed_in(browser: Browser, *, chats: bool = False) -> None:
 
 def is_signed_out(browser: Browser) -> None:
     browser.until(SIGN_IN)
-    assert f"Sign in to {DOMAIN}" in browser.text
+    browser.shows(f"Sign in to {DOMAIN}")
+
+
+def note(picture: Path, page: str) -> None:
+    """The PNG says, behind its header, of which page it is (a tEXt chunk: W3C, PNG, 11.3.3.2)."""
+    data = picture.read_bytes()
+    chunk = b"tEXtSource\0" + page.encode()
+    chunk = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    picture.write_bytes(data[:HEADER] + chunk + data[HEADER:])
 
 
 def no_wider_than_the_window(browser: Browser) -> bool:
     return bool(browser.script("return document.documentElement.scrollWidth <= innerWidth"))
-
-
-def keep_picture(browser: Browser, name: str) -> None:
-    PICTURES.mkdir(exist_ok=True)
-    browser.shot(PICTURES / f"{name}.png")
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -152,11 +179,11 @@ def test_a_person_signs_in_chats_comes_back_and_signs_out(gate: Gate, engine: st
     with gate.visitor(engine, tmp_path) as browser:
         browser.open(f"{SITE}/chat")
         is_signed_out(browser)
-        keep_picture(browser, f"sign-in-desktop-{engine}")
         browser.resize(320, 568)
         browser.until("innerWidth === 320")
         assert no_wider_than_the_window(browser)
-        keep_picture(browser, f"sign-in-phone-{engine}")
+        PICTURES.mkdir(exist_ok=True)
+        browser.shot(PICTURES / f"sign-in-phone-{engine}.png")
         browser.resize(1200, 800)
         asked = browser.script("return performance.getEntriesByType('resource').map(each => each.name)")
         assert [url for url in asked if not url.startswith(f"{SITE}/")] == []
@@ -178,13 +205,21 @@ def test_a_person_signs_in_chats_comes_back_and_signs_out(gate: Gate, engine: st
         is_signed_in(browser)
 
         browser.forget()
-        browser.reload()
-        is_signed_out(browser)
+        is_signed_out(browser)  # by itself: Hermes's page loads again as soon as it is refused something
         sign_in(browser, "alice", GOOD)
         is_signed_in(browser)
+        assert browser.url == f"{SITE}/sessions"
 
+        lines = len(gate.log("/.hermes/sign-out"))
+        assert browser.script(INSIDE) == "asked"
+        gate.vps.wait_for(lambda: len(gate.log("/.hermes/sign-out")) == lines + 5, "it was asked five times", 10)
+        browser.reload()
+        is_signed_in(browser)
         browser.open(f"{SITE}/.hermes/sign-out")
-        assert "You are signed out" in browser.text
+        browser.shows("You are signed out")
+        browser.resize(320, 568)
+        browser.until("innerWidth === 320")
+        assert no_wider_than_the_window(browser)
         browser.open(SITE)
         is_signed_out(browser)
 
@@ -199,6 +234,11 @@ def test_who_is_signed_out_on_the_server_gets_nothing_more(gate: Gate, engine: s
         assert browser.script(status) == 200
         gate.login.run("sudo hermes-setup users sign-out alice --yes")
         assert browser.script(status) == 401
+        assert browser.script(f"return {LIVE}"), "what is open stays open, as the command says"
+        lines = len(gate.log("/api/"))
+        gate.login.run("sudo hermes-setup users end-connections --yes")
+        browser.until(f"!({LIVE})")
+        gate.vps.wait_for(lambda: ("/api/pty", "-", "401") in gate.log("/api/")[lines:], "the chat knocks in vain", 30)
         browser.reload()
         is_signed_out(browser)
 
@@ -213,6 +253,9 @@ def test_pages_elsewhere_reach_nothing_through_the_visitor(gate: Gate, engine: s
         assert gate.reached() > before, "it counts what Hermes is asked"
         for place in (SIBLING, STRANGER):
             browser.open(f"https://{place}/")
+            if place == SIBLING:
+                planted = browser.script(PLANTED)
+                assert len(planted) == 13 and "hermes_gate" in planted  # no sibling's is the one with __Host-
             before, lines = gate.reached(), len(gate.log("/evil/"))
             assert browser.script(ATTEMPTS) == "refused"
             gate.vps.wait_for(lambda: {each[0] for each in gate.log("/evil/")[lines:]} == TRIED, "all was tried", 30)
@@ -220,31 +263,41 @@ def test_pages_elsewhere_reach_nothing_through_the_visitor(gate: Gate, engine: s
             assert gate.reached() == before, place
             browser.click("#link")
             is_signed_in(browser)
+        browser.open(f"{SITE}/chat")
+        is_signed_in(browser, chats=True)
         browser.open(f"https://{STRANGER}/")
         browser.click("#leave")
-        assert "nothing has been done yet" in browser.text
+        browser.shows("nothing has been done yet")
         browser.open(SITE)
         is_signed_in(browser)
+        browser.open(f"https://{STRANGER}/")
+        browser.click("#leave")
+        browser.shows("nothing has been done yet")
+        browser.click("button")
+        browser.shows("You are signed out")
+        browser.click("a")
+        is_signed_out(browser)
 
 
 @contextlib.contextmanager
-def flood(gate: Gate) -> Iterator[None]:
-    """Somebody at the visitor's address guesses passwords, faster than is allowed; for ten seconds at most."""
-    enough = threading.Event()
+def too_many_tries(gate: Gate) -> Iterator[None]:
+    """Somebody at the visitor's addresses has guessed too often, and the limit is so slow that nothing slips through."""
+    site = gate.vps.text(SITE_FILE)
+    assert "rate=5r/s" in site
+    gate.vps.write(SITE_FILE, site.replace("rate=5r/s", "rate=1r/m"))
+    gate.vps.run(["systemctl", "reload", "nginx"])
+    for address in gate.vps.addresses:
 
-    def guess() -> None:
-        until = time.monotonic() + 10
-        while not enough.is_set() and time.monotonic() < until:
-            for address in gate.vps.addresses:
-                gate.world.fetch(f"{SITE}/.hermes/sign-in", address=address, method="POST", auth=("alice", WRONG))
+        def is_too_much(address: str = address) -> bool:
+            guess = {"address": address, "method": "POST", "auth": ("alice", WRONG)}
+            return gate.world.fetch(f"{SITE}/.hermes/sign-in", **guess).status == 429
 
-    guessing = threading.Thread(target=guess)
-    guessing.start()
+        gate.vps.wait_for(is_too_much, f"too many by {address}", 20)
     try:
         yield
     finally:
-        enough.set()
-        guessing.join()
+        gate.vps.write(SITE_FILE, site)
+        gate.vps.run(["systemctl", "reload", "nginx"])
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -259,12 +312,8 @@ def test_what_goes_wrong_is_told_in_the_page(gate: Gate, engine: str, tmp_path: 
         sign_in(browser, "alice", GOOD)
         says("The server does not answer")
         gate.vps.run(["systemctl", "start", "nginx"])
-        with flood(gate):
-            gate.vps.wait_for(lambda: ("/.hermes/sign-in", "-", "429") in gate.log("/.hermes/sign-in"), "it is too much", 10)
+        with too_many_tries(gate):
             browser.click("form button")
-            for _ in range(30):
-                print(browser.script("const e = document.getElementById('said'); return [performance.now(), e && e.textContent]"))
-            print(gate.log("/.hermes/sign-in")[-100:])
             says("Too many tries")
         gate.vps.run(["nft", "-f", "-"], input=NO_HERMES)
         try:
@@ -272,7 +321,8 @@ def test_what_goes_wrong_is_told_in_the_page(gate: Gate, engine: str, tmp_path: 
             browser.until("document.body.innerText.includes('Hermes is not running yet')", 20)
         finally:
             gate.vps.run(["nft", "delete", "table", "inet", "down"])
-        is_signed_in(browser)  # by itself, too
+        browser.reload()
+        is_signed_in(browser)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -281,10 +331,12 @@ def test_a_password_that_the_browser_remembers_opens_nothing(gate: Gate, engine:
         browser.open(f"https://alice:{quote(GOOD)}@{DOMAIN}/.hermes/password")
         browser.open(SITE)
         is_signed_in(browser)
+        browser.open(f"{SITE}/.hermes/password")  # it is remembered
+        is_signed_in(browser)
         browser.forget()
-        assert browser.script("return (await fetch('/api/status', {credentials: 'include'})).status") == 401
-        browser.reload()
+        browser.open(SITE)
         is_signed_out(browser)
+        assert browser.script("return (await fetch('/api/status', {credentials: 'include'})).status") == 401
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -297,3 +349,26 @@ def test_without_javascript_there_is_the_browsers_own_dialog(gate: Gate, engine:
         browser.open(f"https://alice:{quote(GOOD)}@{DOMAIN}/.hermes/password")
         assert browser.url.endswith(f"{DOMAIN}/")
         assert ("/", "alice", "200") in gate.log("/")[lines:]
+
+
+def test_the_pictures_of_the_sign_in_page_are_of_today(gate: Gate, tmp_path: Path) -> None:
+    """To take them over: cp "$CACHE"/state/pictures/sign-in-{desktop,phone}.png docs/pictures/"""
+    PICTURES.mkdir(exist_ok=True)
+    with gate.visitor("chromium", tmp_path) as browser:
+        browser.open(f"{SITE}/chat")
+        is_signed_out(browser)
+        # Two versions of a browser draw one page differently; so a picture says which page it is of, and that is compared.
+        page = hashlib.sha256(browser.script(PAGE).encode()).hexdigest()
+        browser.script("document.getElementById('name').style.caretColor = 'transparent'")  # it comes and goes
+        for name, (wide, high, colours) in LOOKS.items():
+            browser.resize(wide, high)
+            browser.prefer(colours)
+            browser.shot(PICTURES / f"{name}.png")
+            note(PICTURES / f"{name}.png", page)
+    kept = {name: (KEPT / f"{name}.png").read_bytes() for name in LOOKS if (KEPT / f"{name}.png").exists()}
+    stale = [name for name in LOOKS if page.encode() not in kept.get(name, b"")]
+    how = test_the_pictures_of_the_sign_in_page_are_of_today.__doc__
+    assert stale == [], f"docs/pictures show another page than this one. {how}"
+    for name, (wide, high, _) in LOOKS.items():
+        assert struct.unpack(">II", kept[name][16:24]) == (wide, high)
+        assert len(kept[name]) < 60_000
