@@ -29,11 +29,12 @@ class Log:
     def open(self) -> None:
         """From here on something may change, and the log says what.
 
-        Raises HermesSetupError where something else is at its place: a link, a pipe, a folder, somebody else's file.
+        It is made by its first line. Raises HermesSetupError where something else is at its place: a link, a pipe, a
+        folder, somebody else's file.
         A full disk, or one that can't be written, does not end the run.
         """
         with contextlib.suppress(OSError):
-            os.close(self._opened())
+            os.close(self._opened(create=0))
         self.is_open = True
 
     def write(self, line: str) -> None:
@@ -49,13 +50,13 @@ class Log:
             finally:
                 os.close(handle)
 
-    def _opened(self) -> int:
+    def _opened(self, create: int = os.O_CREAT) -> int:
         """The file, open at its end, for nobody else to read. Never waits (for a pipe's reader), and follows no link.
 
         /var/log may be written by others, as by the group syslog on Ubuntu: a file of theirs they could read and change,
         and a hard link could lead to any file of root's.
         """
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+        flags = os.O_WRONLY | os.O_APPEND | create | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
         try:
             handle = os.open(self.path, flags, 0o600)
         except OSError as error:

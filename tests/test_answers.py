@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -529,6 +531,45 @@ def test_a_file_that_was_exchanged_after_it_was_opened_is_not_obeyed(tmp_path: P
         path.write_text(MINIMAL)
         with pytest.raises(WrongInput):
             need_own(str(path), file.fileno())
+
+
+@pytest.mark.root
+@pytest.mark.timeout(20)
+def test_a_pipe_in_somebodys_folder_is_not_what_the_caller_gave_nor_waited_for(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir(mode=0o755)
+    os.chown(theirs, 65534, 0)
+    pipe = theirs / "pipe"
+    os.mkfifo(pipe, 0o600)
+    os.chown(pipe, 65534, 0)
+    for what, reading in _reads(pipe):  # nobody writes into it
+        with pytest.raises(WrongInput) as refused:
+            reading()
+        assert "nobody" in refused.value.message, what
+    writer = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)  # and somebody does
+    try:
+        os.write(writer, MINIMAL.encode())
+        for what, reading in _reads(pipe):
+            with pytest.raises(WrongInput):
+                reading()
+        assert os.read(writer, 10_000) == MINIMAL.encode(), what
+    finally:
+        os.close(writer)
+
+
+@pytest.mark.root
+@pytest.mark.timeout(20)
+def test_a_pipe_of_ones_own_is_read_to_its_end_however_slowly_it_comes(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)
+    halves = MINIMAL[:20], MINIMAL[20:]
+    slow = "import sys, time; f = open(sys.argv[1], 'w')\nfor each in sys.argv[2:]: f.write(each); f.flush(); time.sleep(0.3)"
+    with subprocess.Popen([sys.executable, "-c", slow, str(pipe), *halves]):
+        holder = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        while not select.select([holder], [], [], 0.2)[0]:
+            pass  # it has begun to write
+        assert read(str(pipe), "apply").users
+        os.close(holder)
 
 
 def test_a_pipe_is_what_the_caller_gave(tmp_path: Path) -> None:

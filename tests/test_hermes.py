@@ -355,7 +355,8 @@ def test_only_what_proved_to_be_hermes_on_loopback_is_offered() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"null", b'{"version": 5, "auth_required": true}', b'{"version": "1"}', b"\xff"]
+    "body",
+    [b"", b"{", b"[]", b"null", b'{"version": 5, "auth_required": true}', b'{"version": "1"}', b"\xff", b"[" * 200_000],
 )
 def test_what_is_no_status_is_not_taken_for_one(body: bytes) -> None:
     assert api.parse_status(body) is None

@@ -35,6 +35,8 @@ def test_only_root_can_read_and_write_it(path: Path, umask: int, before: int | N
         path.chmod(before)
     kept = Log(str(path))
     kept.open()
+    assert path.exists() == (before is not None), "its first line makes it"
+    kept.write("line")
     assert oct(path.stat().st_mode & 0o7777) == "0o600"
     path.chmod(0o644)
     kept.write("line")
@@ -84,6 +86,7 @@ def test_what_comes_into_its_place_in_the_middle_of_a_run_does_not_end_it(path: 
     own.write_text("as it was")
     kept = Log(str(path))
     kept.open()
+    kept.write("line")
     path.unlink()
     put(path)  # type: ignore[operator]
     kept.write("line")

@@ -1,4 +1,4 @@
-"""The proof of redirected domains: they redirect to the domain, and take webhooks while those are paths of the domain."""
+"""The proof: redirected domains redirect and take webhooks; our own secret goes to our own site only."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import pytest
 
 from certificates import NAME, Server
 from certificates import answers as wish
+from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.webhook_platforms import parse_endpoints
 from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.host import File, Request, Response
-from hermes_setup.stages.proof import SIGN_IN, BrowserVisit
+from hermes_setup.stages.proof import BYPASS_HEADER, SIGN_IN, BrowserVisit
 from hermes_setup.stages.users.cookies import GATE_FILE
 from hermes_setup.values import replace
 
@@ -34,6 +35,9 @@ class Nginx:
     takes_webhooks: bool = True
     told: bytes = b"wrong\n"  # of a wrong password
     dialog: bool = False  # a browser is challenged
+    page: bytes = f"<form action={SIGN_IN}>".encode()
+    refuses: bool = False  # addresses, ours too
+    any_name: bool = False  # the guard against other names is missing
 
     def __call__(self, _server: Server, request: Request) -> Response:
         """The answer of the server that has that name."""
@@ -46,14 +50,17 @@ class Nginx:
             return Response(code, (("Location", f"https://{NAME}{request.path}"),))
         if request.port == 80:
             return Response(301, (("Location", f"https://{NAME}/"),))
-        if webhook or "Host" in dict(request.headers):
+        if webhook or ("Host" in dict(request.headers) and not self.any_name):
             return Response(404)
+        if self.refuses and BYPASS_HEADER not in dict(request.headers):
+            ours = self.page.startswith(b"<form")
+            return Response(403, body=b"run <code>sudo hermes-setup</code>" if ours else self.page)
         if request.path == SIGN_IN:
             return Response(403, body=self.told)
         if self.dialog and dict(request.headers).get("Sec-Fetch-Mode"):
             return Response(401, (("WWW-Authenticate", "Basic"),))
         if TOKEN not in dict(request.headers).get("Cookie", ""):
-            return Response(401, body=f"<form action={SIGN_IN}>".encode())
+            return Response(401, body=self.page)
         return Response(502)
 
 
@@ -75,3 +82,53 @@ def test_a_redirected_domain_redirects_temporarily_and_takes_webhooks(nginx: Ngi
     server.lineage(OLD, names=[OLD])
     server.put(GATE_FILE, File(f"# token - {TOKEN} \n".encode()))
     assert [finding.code for finding in BrowserVisit(MOVED)(server)] == codes
+
+
+def asked_by(wanted: Answers, addresses: tuple[str, ...] = (), **more: object) -> list[Request]:
+    """All requests of a proof of that site."""
+    server, seen = Server(), list[Request]()
+    nginx = Nginx(**more)  # type: ignore[arg-type]
+
+    def answer(server: Server, request: Request) -> Response:
+        seen.append(request)
+        return nginx(server, request)
+
+    server.answer = answer
+    server.addresses = lambda: addresses  # type: ignore[method-assign]
+    server.lineage(OLD, names=[OLD])
+    server.put(GATE_FILE, File(f"# token - {TOKEN} \n".encode()))
+    BrowserVisit(wanted)(server)
+    return seen
+
+
+def has_secret(request: Request) -> bool:
+    return any(TOKEN in value for _, value in request.headers) or TOKEN in request.path
+
+
+@pytest.mark.parametrize("allow", [(), ("192.0.2.0/24",)])
+def test_the_secret_goes_to_nobody_but_our_own_site_at_loopback(allow: tuple[str, ...]) -> None:
+    wanted = replace(MOVED, allow=allow)
+    asked = asked_by(wanted, ("198.51.100.7",), refuses=bool(allow))
+    with_secret = [each for each in asked if has_secret(each)]
+    assert with_secret, "it looks through the gate, too"
+    for each in with_secret:
+        assert each.address == "127.0.0.1", "a site of somebody else's may have the machine's own address"
+        assert (each.name, dict(each.headers).get("Host", NAME)) == (NAME, NAME), "another name is another site's"
+    assert any(dict(each.headers).get("Host") for each in asked), "another name is asked for"
+    assert {each.address for each in asked} == {"127.0.0.1", "198.51.100.7"}
+
+
+@pytest.mark.parametrize("allow", [(), ("192.0.2.0/24",)])
+def test_somebody_elses_site_in_our_place_gets_no_secret(allow: tuple[str, ...]) -> None:
+    asked = asked_by(replace(MOVED, allow=allow), page=b"an app of somebody else", refuses=bool(allow))
+    assert asked
+    assert not [each for each in asked if has_secret(each)]
+
+
+def test_our_site_under_another_name_is_told() -> None:
+    server = Server()
+    nginx = Nginx(any_name=True)
+    server.answer = nginx
+    server.lineage(OLD, names=[OLD])
+    server.put(GATE_FILE, File(f"# token - {TOKEN} \n".encode()))
+    assert [finding.code for finding in BrowserVisit(MOVED)(server)] == ["proof.host"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,7 +18,10 @@ from hermes_setup.engine.loop import run
 from hermes_setup.errors import HermesSetupError
 from hermes_setup.host import ABSENT, File, Folder, Link
 from hermes_setup.nginx import tree
+from hermes_setup.nginx.render import Renderer
 from hermes_setup.stages.undo import Undo
+from hermes_setup.stages.users import cookies
+from hermes_setup.stages.users.cookies import GATE_FILE, Cookie, make_token
 from hermes_setup.state import stamps
 from hermes_setup.state.journal import Journal
 from hermes_setup.state.runs import PastRun
@@ -90,6 +94,39 @@ def test_who_can_sign_in_again_is_said_before() -> None:
     assert [what.split()[0] for what in whats] == ["bob", "The"]
     assert "alice" in whats[1]
     assert "carol" not in " ".join(whats)
+
+
+def test_who_was_signed_out_stays_signed_out_whatever_is_put_back() -> None:
+    def gate(**values: str) -> File:
+        own = Cookie("", "0" * 32, "-")
+        people = [Cookie(name, value, "f" * 16) for name, value in values.items()]
+        return File(cookies.render([own, *people], Renderer()).encode(), 0o600, secret=True)
+
+    alice, stolen, now = make_token(), make_token(), make_token()
+    machine, pairs = (
+        Machine(),
+        [
+            (
+                Place(GATE_FILE, after := gate(alice=alice, bob=now), "w"),
+                Place(GATE_FILE, gate(alice=alice, bob=stolen), "u"),
+            )
+        ],
+    )
+    machine.put(GATE_FILE, after)
+    stage = Undo("one", pairs)
+    plan = stage.plan(ANSWERS, stage.inspect(ANSWERS, machine))
+    (place,) = [change for change in plan if isinstance(change, Place)]
+    assert "bob" in place.why
+    assert "alice" not in place.why
+    assert isinstance(place.node, File)
+    text = place.node.content.decode()
+    values = {cookie.name: cookie.value for cookie in cookies.parse(text)}
+    assert values["alice"] == alice
+    assert values["bob"] not in (stolen, now)
+    assert not re.search(f"{stolen}|{stolen[:14]}|{stolen[14:]}", text)
+    assert text == gate(alice=alice, bob=values["bob"]).content.decode(), (
+        "whole: what nginx looks up, and what it hands out"
+    )
 
 
 def test_a_run_that_is_undone_already_has_nothing_to_undo() -> None:

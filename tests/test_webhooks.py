@@ -141,3 +141,14 @@ def test_the_dashboards_port_is_no_platforms(
 ) -> None:
     wanted = replace(OURS, backend=backend, webhooks=Webhooks(parse_endpoints([endpoint])))
     assert seen(Machine([at(port)] if port else [], {port: response}), wanted) == expected
+
+
+def test_another_users_process_on_a_platforms_port_is_told() -> None:
+    mallorys = Listener("127.0.0.1", 8644, 7, "python3", user="mallory", owner="mallory")
+    hermes = Listener("127.0.0.1", 8080, 8, "python3", user="hermes", owner="hermes")
+    roots, docker = replace(mallorys, user="root", owner="root"), replace(mallorys, unit="docker-1", owner="100999")
+    answers = {8644: POST_ONLY, 8080: POST_ONLY}
+    for there, expected in ((mallorys, ["webhooks.other-user"]), (roots, []), (docker, [])):
+        wanted = BOTH.with_backend(Backend("127.0.0.1", 9119), "hermes")
+        assert [code for code, _ in seen(Machine([there, hermes], answers), wanted)] == expected, there
+    assert seen(Machine([mallorys, hermes], answers)) == [], "whose Hermes it is, nothing says"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lab import spaces
 
 from . import wire
@@ -112,15 +114,15 @@ def request(number: int, row: Row) -> Asked:
         headers.append(
             (key if isinstance(key, bytes) else key.encode(), value if isinstance(value, bytes) else value.encode())
         )
-    return Asked(
+    asked = Asked(
         number,
         method=method,
         target=target,
         host="hermes.example.com",
         sni="hermes.example.com",
-        **({"source": "127.0.0.1", "address": "127.0.0.1"} if who == AT_HOME else {}),
         headers=tuple(headers),
     )
+    return replace(asked, source="127.0.0.1", address="127.0.0.1") if who == AT_HOME else asked
 
 
 def words(site: Site, exchange: Exchange) -> str:

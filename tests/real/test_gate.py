@@ -281,15 +281,45 @@ def test_the_log_says_who_it_was_and_never_what_was_typed(site: Site) -> None:
         assert line.split(" - ")[1].split(" [")[0] == who, line
         assert line.endswith(f" tried={tried}"), line
     for name, password, who, tried in (("bob", PASSWORDS["bob"], "bob", "right"), ("bob", "x", "alice", "wrong")):
-        before = len(site.lines("/.hermes/sign-in"))
-        site.sign_in(name, password, {**SCRIPT, **mine})
-        line = next(each for each in site.lines("/.hermes/sign-in", before + 1)[before:] if " 429 " not in each)
+        asked = {**SCRIPT, **mine, "User-Agent": f"log/{tried}"}
+        site.sign_in(name, password, asked)
+
+        def checked(agent: str = asked["User-Agent"]) -> list[str]:
+            """What was not sent back for its rate."""
+            return [each for each in site.lines("/.hermes/sign-in") if f'"{agent}"' in each and " 429 " not in each]
+
+        site.machine.wait_for(lambda: len(checked()) == 1, "the sign-in is in the log")
+        (line,) = checked()
         assert line.split(" - ")[1].split(" [")[0] == who, line
         assert line.endswith(f" tried={tried}"), line
     log = site.machine.text("/var/log/nginx/hermes-access.log")
     assert "typed" not in log
     said = site.machine.run(["stat", "-c", "%a %U:%G", "/var/log/nginx/hermes-access.log"]).out.strip()
     assert said == "640 root:adm"
+
+
+def test_cookies_that_another_name_has_planted_lock_nobody_out(site: Site) -> None:
+    planted = "; ".join(f"bomb{number}={'a' * 4000}" for number in range(12))
+    assert site.ask("/", {**PAGE, "Cookie": planted}).status == 401, "the page to sign in on"
+    mine = site.cookie("alice")
+    both = {**PAGE, "Cookie": f"{planted}; {mine['Cookie']}"}
+    assert site.ask("/.hermes/sign-out", both).status == 200
+    assert site.ask("/", both).status == 200
+
+
+def test_a_worker_out_of_connections_tells_the_log_no_token(site: Site) -> None:
+    machine, secret, mine = site.machine, "a-token-that-is-nobodys-business", site.cookie("alice")["Cookie"]
+    before = machine.text("/etc/nginx/nginx.conf")
+    machine.write("/etc/nginx/nginx.conf", re.sub("worker_connections [0-9]+", "worker_connections 40", before))
+    machine.run(["nginx", "-s", "reload"])
+    flood = machine.start(["python3", "-c", FLOOD, DOMAIN, mine, f"/api/status?token={secret}"])
+    machine.wait_for(lambda: "500" in flood.output, "a worker is out of connections")
+    flood.stop()
+    machine.write("/etc/nginx/nginx.conf", before)
+    machine.run(["nginx", "-s", "reload"])
+    logs = machine.run(["sh", "-c", "cat /var/log/nginx/*.log"]).out
+    assert "worker_connections are not enough" in logs
+    assert secret not in logs
 
 
 def test_what_the_http_block_hands_down_opens_nothing_and_blocks_no_challenge(site: Site) -> None:
@@ -328,6 +358,27 @@ def test_what_the_http_block_hands_down_opens_nothing_and_blocks_no_challenge(si
     assert "Nothing to do" in apply(machine, ANSWERS, "--yes").err
 
 
+# Holds connections until a worker has none left for Hermes, and says what is then answered to who is signed in.
+FLOOD = """
+import socket, ssl, sys, time
+name, cookie, path = sys.argv[1:]
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+ready = [context.wrap_socket(socket.create_connection(("127.0.0.1", 443)), server_hostname=name) for _ in range(24)]
+held = []
+for wire in ready:
+    for _ in range(2):
+        held.append(socket.create_connection(("127.0.0.1", 80)))
+        held[-1].sendall(b"GET / HTTP/1.1\\r\\nHost: h")
+    time.sleep(0.05)
+    wire.settimeout(3)
+    try:
+        wire.sendall(f"GET {path} HTTP/1.1\\r\\nHost: {name}\\r\\nCookie: {cookie}\\r\\n\\r\\n".encode())
+        print(wire.recv(65536).split()[1].decode(), flush=True)
+    except (OSError, IndexError) as error:
+        print(error, flush=True)
+time.sleep(60)
+"""
 # A server that, like uvicorn, ends a connection five seconds after it has served a page there, whatever it has become since.
 UVICORN = """
 import asyncio, base64, hashlib

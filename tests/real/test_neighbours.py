@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import threading
 
@@ -14,6 +15,7 @@ from real.program import apply, hermes_setup, install
 
 HASH = "$6$rounds=5000$abcdefghijklmnop$KW7R0dWSfgMNbRXZLnQ/WBHpMmZHMLJ2B5n0gcg4RFsr7PkQFRUXlnwh/pVMQb0rVhdtJLhOrKiOwk0zTeFXh0"
 SITE = "/etc/nginx/sites-available/hermes"
+BLOG_LOG = "/var/log/nginx/blog.log"
 
 
 def answers(domain: str = DOMAIN, more: str = "") -> str:
@@ -35,7 +37,8 @@ def blog(machine: Machine, listens: str, path: str = "/etc/nginx/sites-enabled/b
     machine.write("/etc/nginx/blog.key", key, mode=0o600)
     machine.write(
         path,
-        f"server {{ {listens} server_name blog.example; ssl_certificate blog.pem; ssl_certificate_key blog.key;"
+        f"log_format blog '$http_host [$http_cookie] [$http_x_hermes_look] $http_authorization';"
+        f"server {{ access_log {BLOG_LOG} blog; {listens} server_name blog.example; ssl_certificate blog.pem; ssl_certificate_key blog.key;"
         ' location / { return 200 "the blog"; } }\n',
     )
     machine.run(["rm", "/etc/nginx/sites-enabled/default"])
@@ -111,6 +114,9 @@ def test_the_neighbour_is_asked_all_the_time_and_always_answers(world: World, vp
     assert prober.asked > 30
     assert prober.failures == []
     assert [each for each in at if not is_the_default(world, each[1], each[0])] == []
+    told = vps.text(BLOG_LOG)
+    assert "not-this-name.invalid" in told, "the proof has met it"
+    assert not re.search(r"hermes_gate|\[[^]]+\]|Basic", told), "and has told it no secret"
     for scheme, address in at:
         seen = world.fetch(f"{scheme}://{DOMAIN}/", address=address)
         assert (seen.status, seen.header("Location")) == (
