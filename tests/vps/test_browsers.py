@@ -209,7 +209,7 @@ def test_a_person_signs_in_chats_comes_back_and_signs_out(gate: Gate, engine: st
         is_signed_in(browser)
 
         browser.forget()
-        is_signed_out(browser)  # by itself: Hermes's page loads again as soon as it is refused something
+        is_signed_out(browser)  # by itself: Hermes's page loads again when it is refused something
         sign_in(browser, "alice", GOOD)
         is_signed_in(browser)
         assert browser.url == f"{SITE}/sessions"
@@ -234,17 +234,12 @@ def test_who_is_signed_out_on_the_server_gets_nothing_more(gate: Gate, engine: s
         browser.open(f"{SITE}/chat")
         sign_in(browser, "alice", GOOD)
         is_signed_in(browser, chats=True)
-        status = "return (await fetch('/api/status')).status"
-        assert browser.script(status) == 200
         gate.login.run("sudo hermes-setup users sign-out alice --yes")
-        assert browser.script(status) == 401
-        assert browser.script(f"return {LIVE}"), "what is open stays open, as the command says"
-        lines = len(gate.log("/api/"))
-        gate.login.run("sudo hermes-setup users end-connections --yes")
-        browser.until(f"!({LIVE})")
-        gate.vps.wait_for(lambda: ("/api/pty", "-", "401") in gate.log("/api/")[lines:], "the chat knocks in vain", 30)
-        browser.reload()
-        is_signed_out(browser)
+        is_signed_out(browser)  # by itself, within ten seconds: that often Hermes's page asks how Hermes is
+        assert browser.url == f"{SITE}/chat"
+        assert browser.script("return (await fetch('/api/status')).status") == 401
+        sign_in(browser, "alice", GOOD)
+        is_signed_in(browser, chats=True)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
