@@ -156,6 +156,9 @@ def test_which_hermes_the_site_leads_to() -> None:
     assert wish("hermes", "type", BACK, BACK, "quit").do == "quit"
     chosen = visit(replace(BEFORE, backend=RUNNING[1]))
     assert wish("hermes", "look", at=chosen).answers == BEFORE
+    kept_out = wish("hermes", "logins").answers
+    assert kept_out == replace(BEFORE, local_users=())
+    assert wish("hermes", "logins", at=visit(kept_out)).answers == BEFORE
     nobody = Visit(BEFORE, ("alice",), not_running=lambda: "hermes")
     assert wish("hermes", "service", at=nobody).answers == replace(BEFORE, service=True)
     script = Script("hermes", "service", BACK, BACK)

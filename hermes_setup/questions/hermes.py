@@ -84,19 +84,23 @@ class AsService(Question):
 
 
 def choose(asker: Asker, now: Answers, found: Sequence[Backend], not_running: str) -> Answers | Back:
-    """The menu's room: one that was found, an installed one as a service, wherever it is, or an address."""
+    """The menu's room: which dashboard, as a service, and whether other users of this server reach it."""
     choices = [Choice(str(each), f"{each}, where a dashboard runs now") for each in found]
     if not_running:
         choices.append(Choice("service", f"Run the Hermes that is installed for {not_running}, as a service"))
+    alone = now.local_users is None
     choices += [
         Choice("look", "Find it automatically, as long as there is only one"),
         Choice("type", "Another address, on this machine or in its private network"),
+        Choice(
+            "logins", "Keep other users of this server out" if alone else "Let every user of this server reach it again"
+        ),
     ]
     which = Prompt(
         "hermes",
         "Which Hermes?",
         f"The dashboard that visitors get. Now: {now.backend or 'found automatically'}.",
-        "backend, service",
+        "backend, service, local_users",
         "choice",
         str(now.backend) if now.backend in found else choices[0].value,
         choices=tuple(choices),
@@ -116,6 +120,8 @@ def choose(asker: Asker, now: Answers, found: Sequence[Backend], not_running: st
                 return BACK
             case "service":
                 return now.with_service()
+            case "logins":
+                return now.with_local_users(() if alone else None)
             case "look":
                 return now.with_backend(None)
             case "type":

