@@ -60,7 +60,8 @@ ABSENT = Absent()
 class Listener:
     """A TCP socket that accepts connections. `unit` is the systemd unit of its process, "" where there is none.
 
-    "docker-<id>" and "container-<name>" stand for a container on this machine's own network.
+    "docker-<id>" and "container-<name>" stand for a container on this machine's own network. `owner` is who opened the
+    socket, as the kernel has it: also where the process is not seen, and no matter to whom the socket was handed on.
     """
 
     address: str  # "0.0.0.0", "::", "127.0.0.1", ...; IPv6 in its short form, without brackets
@@ -70,6 +71,7 @@ class Listener:
     unit: str = ""
     user: str = ""
     of_user: bool = False  # the unit is one of that user's own: systemctl --user, not systemctl
+    owner: str = ""
 
     @property
     def contained(self) -> bool:
@@ -77,9 +79,25 @@ class Listener:
         return self.unit.startswith(("docker-", "container-"))
 
     @property
+    def whose(self) -> str:
+        """The user whose socket it is, "" where nothing says so."""
+        return self.owner or self.user
+
+    @property
     def everywhere(self) -> bool:
         """True when it listens on all addresses of its family."""
         return self.address in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+
+
+@dataclass(frozen=True)
+class Replaceable:
+    """Something on the way to a program or a file that users other than root can replace, or change what is in it."""
+
+    path: str
+    by: tuple[str, ...]  # their names, or "everybody"
+
+    def __str__(self) -> str:
+        return f"{self.path} (by {' and '.join(self.by)})"
 
 
 @dataclass(frozen=True)
@@ -160,7 +178,18 @@ class Host(Files, Protocol):
     """Reads. None of these changes anything on the machine; each ends within its deadline."""
 
     def ask(self, argv: Sequence[str], *, seconds: float = 4.0) -> Ran:
-        """Run a command that only reads, with an empty stdin and LC_ALL=C.UTF-8."""
+        """Run a command that only reads, with an empty stdin and LC_ALL=C.UTF-8.
+
+        As root: none that somebody else could have replaced; then it gives 126, and why.
+        """
+        ...
+
+    def replaceable(self, program: str) -> tuple[Replaceable, ...]:
+        """What users other than root can replace of a program, and on the way to it; () where only root can.
+
+        `program` is a path, where also a folder may be or nothing, or the name of a command as the PATH has it. See
+        `hermes_setup.replaceable`.
+        """
         ...
 
     def listeners(self) -> tuple[Listener, ...]:
@@ -207,7 +236,10 @@ class System(Host, Protocol):
         env: Mapping[str, str] | None = None,
         seconds: float = 600.0,
     ) -> Ran:
-        """The command, which changes something, was run. Raises CommandFailed on any status but 0."""
+        """The command, which changes something, was run. Raises CommandFailed on any status but 0.
+
+        And, as root, for one that somebody else could have replaced: that is not run.
+        """
         ...
 
     def wait(self, condition: Callable[[], bool], *, seconds: float) -> bool:

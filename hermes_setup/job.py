@@ -17,6 +17,7 @@ from hermes_setup.errors import HermesSetupError, WrongInput
 from hermes_setup.host import File
 from hermes_setup.phrases import listed
 from hermes_setup.session import Outcome, Session, UnderWay
+from hermes_setup.stages.hermes.upstream import as_shown
 from hermes_setup.stages.users import htpasswd
 from hermes_setup.ui.end import show_done, show_password
 from hermes_setup.ui.forecast import show_forecast
@@ -102,7 +103,8 @@ def _real_run(job: Job, answers: Answers, session: Session) -> Outcome:
     _save_line_dates(events, session, written=job.undoes is None)
     journal = state.start_run(undoes=job.undoes.name if job.undoes else "")
     session.renderer.forget()
-    _run_steps(job.steps, answers, session, journal, known if session.options.yes else None)
+    shown = as_shown(answers, [change for _, change in changes_in(events)])
+    _run_steps(job.steps, shown, session, journal, known if session.options.yes else None)
     _finish(job, answers, session)
     _show_end(job, answers, session, [finding.code for _, finding in known.findings])
     return Outcome.DONE

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hermes_setup.engine.stage import Stage, Step
-from hermes_setup.host import File, Node, Ran
+from hermes_setup.host import File, Node, Ran, Replaceable
 from hermes_setup.system.overlay import Nothing, Overlay
 
 
@@ -21,6 +21,12 @@ class Machine(Overlay):
         super().__init__(Nothing())
         self.programs = dict(programs or {})
         self.ran: list[tuple[str, ...]] = []
+        self.others: dict[str, tuple[Replaceable, ...]] = {}
+        """What users other than root can replace of a program, by its path or its name."""
+
+    def replaceable(self, program: str) -> tuple[Replaceable, ...]:
+        """As `others` has it."""
+        return self.others.get(program, ())
 
     def run(
         self,
@@ -33,6 +39,8 @@ class Machine(Overlay):
     ) -> Ran:
         """The program's effect has happened; it is written down."""
         self.ran.append(tuple(argv))
+        if argv[0] == "install":  # from /dev/null (coreutils)
+            Overlay.put(self, argv[-1], File(b"", int(argv[argv.index("-m") + 1], 8)))
         if argv[0] in self.programs:
             self.programs[argv[0]](self, argv)
         return Ran(0, "", "")

@@ -32,7 +32,7 @@ from hermes_setup.stages.addresses import ssh, trusted_proxies
 from hermes_setup.stages.addresses.ssh import SshSession
 from hermes_setup.stages.addresses.stage import NOTHING, Addresses, Facts
 from hermes_setup.stages.dns.cloudflare import networks
-from hermes_setup.stages.proof import BYPASS_HEADER, BrowserVisit
+from hermes_setup.stages.proof import BYPASS_HEADER, SIGN_IN, BrowserVisit
 from hermes_setup.system.overlay import Nothing, Overlay
 from hermes_setup.values import replace
 from test_questions import Script
@@ -264,7 +264,7 @@ def test_of_ipv6_the_network_is_offered() -> None:
 
 # -- what makes it a trap --------------------------------------------------------------------------------------------------
 
-BLOCK, NOTE = Severity.BLOCK, Severity.NOTE
+BLOCK, WARN, NOTE = Severity.BLOCK, Severity.WARN, Severity.NOTE
 GUESS = replace(HERE, sure=False)
 BOTH = ("203.0.113.0/24", "2001:db8::/32")
 FLARE = ("104.16.1.1",)
@@ -279,7 +279,11 @@ def test_what_is_said_on_purpose_for_one_run_blocks_nothing() -> None:
 @pytest.mark.parametrize(
     ("answers", "facts", "codes"),
     [
-        (ANSWERS, replace(NOTHING, session=HERE, trusted_proxies=("0.0.0.0/0",)), []),
+        (ANSWERS, replace(NOTHING, trusted_proxies=("0.0.0.0/0",)), [("addresses.spoofable", WARN)]),
+        (ANSWERS, replace(NOTHING, trusted_proxies=("10.0.0.0/8", "0.0.0.0/1")), [("addresses.spoofable", WARN)]),
+        (ANSWERS, replace(NOTHING, trusted_proxies=("10.0.0.0/8", "fc00::/7", "unix:", "lb.example")), []),
+        # our server says itself whom it believes, and inherits nothing
+        (ANSWERS, replace(NOTHING, trusted_proxies=("::/0",), cloudflare=FLARE), []),
         (listed(*BOTH), replace(NOTHING, session=HERE, ipv6=("2001:db8::10",)), []),
         (listed("198.51.100.7"), NOTHING, []),
         (listed("198.51.100.7"), replace(NOTHING, session=HERE), [("addresses.lockout", BLOCK)]),
@@ -346,7 +350,7 @@ def hooked(*allow: str, own: bool = False, dashboard: tuple[str, ...] = ()) -> A
 @pytest.mark.parametrize(
     ("answers", "facts", "codes"),
     [
-        (hooked(), replace(NOTHING, trusted_proxies=("0.0.0.0/0",)), []),
+        (hooked(), replace(NOTHING, trusted_proxies=("0.0.0.0/0",)), [("addresses.spoofable", WARN)]),
         (hooked(*BOTH), replace(NOTHING, session=HERE), []),
         (hooked(*BOTH), replace(NOTHING, trusted_proxies=("0.0.0.0/0",)), [("addresses.spoofable", BLOCK)]),
         (hooked(*BOTH), replace(NOTHING, trusted_proxies=("10.0.0.1",)), [("addresses.proxy", NOTE)]),
@@ -395,7 +399,7 @@ def test_the_webhooks_list_is_judged_by_the_name_they_are_served_under(
 ) -> None:
     found = Addresses().check(answers, facts)
     assert [(each.code, each.severity) for each in found] == codes
-    if codes and not answers.allow:
+    if codes and not answers.allow and answers.webhooks and answers.webhooks.allow:
         assert re.search("sender|webhooks", f"{found[0].what} {found[0].why} {found[0].do}")
 
 
@@ -474,14 +478,18 @@ SITES = THROUGH + THROUGH.replace("hermes.", "hooks.")
     [
         # (the dashboard's server, the webhooks' own)
         (hooked(*BOTH), {"A": ORANGE}, "", (True, False)),
-        (hooked(*BOTH, own=True), {"A": ORANGE}, "", (False, True)),
-        (hooked(*BOTH, own=True), {"hermes.example.com A": ORANGE, "hooks.example.com A": GREY}, "", (False, False)),
+        (hooked(*BOTH, own=True), {"A": ORANGE}, "", (True, True)),
+        (hooked(*BOTH, own=True), {"hermes.example.com A": GREY, "hooks.example.com A": ORANGE}, "", (False, True)),
+        (hooked(*BOTH, own=True), {"hermes.example.com A": ORANGE, "hooks.example.com A": GREY}, "", (True, False)),
         (hooked(own=True, dashboard=BOTH), {"A": ORANGE}, "", (True, False)),
         (hooked(*BOTH, own=True, dashboard=BOTH), {"A": ORANGE}, "", (True, True)),
         (hooked(*BOTH, own=True, dashboard=BOTH), {"A": GREY}, SITES, (False, False)),
         (hooked(*BOTH, own=True, dashboard=BOTH), {"A": SILENT}, SITES, (True, True)),
         (hooked(*BOTH, own=True, dashboard=BOTH), {"A": SILENT}, THROUGH, (True, False)),
-        (hooked(own=True), {"A": ORANGE}, SITES, (False, False)),
+        (hooked(own=True), {"A": ORANGE}, SITES, (True, False)),
+        (ANSWERS, {"A": ORANGE}, "", (True, False)),
+        (ANSWERS, {"A": GREY}, SITES, (False, False)),
+        (ANSWERS, {"A": SILENT}, SITES, (True, False)),
     ],
 )
 def test_each_server_believes_cloudflare_for_its_own_list_and_name(
@@ -507,10 +515,17 @@ def test_the_ranges_are_in_one_file_with_its_date() -> None:
     assert re.search(r"^# .* on 20\d\d-\d\d-\d\d\.", holding[0].read_text("ascii"), re.M)
 
 
-def test_nobody_is_asked_without_a_list_or_for_a_private_name() -> None:
-    machine = Names({"A": ORANGE})
-    assert trusted_proxies.for_dashboard(ANSWERS, machine, "") == ()
+def test_without_a_list_dns_is_asked_only_where_nginx_believes_everyone() -> None:
+    machine = Names({"A": ORANGE}, {tree.CONF: "http { set_real_ip_from 10.0.0.1; }"})
     assert Addresses().inspect(ANSWERS, machine) == NOTHING
+    assert machine.asked == []
+    machine = Names({"A": ORANGE}, {tree.CONF: "http { set_real_ip_from 0.0.0.0/0; }"})
+    facts = Addresses().inspect(ANSWERS, machine)
+    assert (facts.trusted_proxies, facts.cloudflare) == (("0.0.0.0/0",), ("104.16.1.1",))
+
+
+def test_nobody_is_asked_for_a_private_name() -> None:
+    machine = Names({"A": ORANGE})
     private = replace(listed("203.0.113.9"), domain=Domain.parse("hermes.localhost"))
     assert trusted_proxies.for_dashboard(private, machine, "") == ()
     assert machine.asked == []
@@ -562,8 +577,10 @@ class Gate(Nothing):
         passes = request.address == "127.0.0.1" and headers.get(BYPASS_HEADER) == TOKEN
         if not (permits(self.allow, request.address) or passes or self.lets_all_in):
             return Response(403)
+        if request.path == SIGN_IN:
+            return Response(403, body=b"wrong")
         passes = self.no_password or TOKEN in headers.get("Cookie", "")
-        return Response(200, body=self.page) if passes else Response(401)
+        return Response(200, body=self.page) if passes else Response(401, body=f"<form action={SIGN_IN}>".encode())
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from hermes_setup.answers.user import User, parse_user
 from hermes_setup.answers.webhook_platforms import parse_endpoints
 from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.errors import WrongInput
+from hermes_setup.replaceable import need_own
 from hermes_setup.values import replace
 
 if sys.version_info >= (3, 11):
@@ -461,3 +464,78 @@ def test_a_password_that_was_agreed_to_and_not_written_is_still_the_one() -> Non
     assert merged(FULL, users, stored, {"bob"}).users[:2] == (User("alice", "pending", "answers"), users[1])
     assert merged(FULL, users, stored, {"alice", "bob"}).users[0].hash == "", "the line says it by now"
     assert merged(FULL, users, None, ()).users == users
+
+
+MINIMAL = 'domain = "hermes.example.com"\ncertificate = "self-signed"\n[[users]]\nname = "alice"\n'
+LOOSE = [
+    ("answers.toml", 0o646, 0),
+    ("answers.toml", 0o666, 0),
+    ("answers.toml", 0o600, 65534),
+    (".", 0o777, 0),
+    (".", 0o755, 65534),
+]
+
+
+def _reads(path: Path) -> list[tuple[str, Callable[[], object]]]:
+    from hermes_setup.commands.users.add import _read
+    from hermes_setup.stages.users.answers_file import read_password_file
+
+    return [
+        ("answers", lambda: read(str(path), "apply")),
+        ("password", lambda: read_password_file(str(path))),
+        ("list", lambda: _read(str(path))),
+    ]
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(("name", "mode", "owner"), LOOSE)
+def test_a_file_that_others_can_change_or_exchange_is_not_obeyed(
+    tmp_path: Path, name: str, mode: int, owner: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "answers.toml"
+    path.write_text(MINIMAL)
+    os.chown(tmp_path / name, owner, 0)
+    (tmp_path / name).chmod(mode)
+    for what, reading in _reads(path):
+        with pytest.raises(WrongInput) as refused:
+            reading()
+        assert f"sudo install -m 600 {path} /root/answers.toml" in refused.value.hint, what
+    if mode & 0o022:
+        return
+    for what, reading in _reads(path):  # whoever typed sudo may be obeyed
+        monkeypatch.setenv("SUDO_UID", "65534")
+        assert reading(), what
+
+
+@pytest.mark.root
+def test_a_link_and_a_relative_path_lead_to_the_same_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "theirs").mkdir(mode=0o755)
+    os.chown(tmp_path / "theirs", 65534, 0)
+    (tmp_path / "theirs/answers.toml").write_text(MINIMAL)
+    (tmp_path / "mine.toml").symlink_to("theirs/answers.toml")
+    monkeypatch.chdir(tmp_path)
+    for path in ("mine.toml", "theirs/answers.toml", "./theirs/../theirs/answers.toml"):
+        with pytest.raises(WrongInput, match="nobody"):
+            read(path, "apply")
+
+
+@pytest.mark.root
+def test_a_file_that_was_exchanged_after_it_was_opened_is_not_obeyed(tmp_path: Path) -> None:
+    path = tmp_path / "answers.toml"
+    path.write_text(MINIMAL)
+    with path.open("rb") as file:
+        need_own(str(path), file.fileno())
+        path.unlink()
+        path.write_text(MINIMAL)
+        with pytest.raises(WrongInput):
+            need_own(str(path), file.fileno())
+
+
+def test_a_pipe_is_what_the_caller_gave(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, MINIMAL.encode())
+    os.close(writing)
+    try:
+        assert read(f"/dev/fd/{reading}", "apply").users
+    finally:
+        os.close(reading)

@@ -18,13 +18,13 @@ from hermes_setup.engine.failed_step import NoJournal
 from hermes_setup.engine.findings import Severity
 from hermes_setup.engine.loop import StageFailed, run
 from hermes_setup.errors import CommandFailed
-from hermes_setup.host import ABSENT, File, Folder, Link
-from hermes_setup.stages.certificate import certbot, lineages, rate_limits, refusals, serving, x509
+from hermes_setup.host import ABSENT, File, Folder, Link, Node, Replaceable, Special
+from hermes_setup.stages.certificate import certbot, lineages, rate_limits, refusals, serving, webroot, x509
 from hermes_setup.stages.certificate.lineages import WEBROOT
 from hermes_setup.stages.certificate.self_signed import FOLDER as SELF_SIGNED
 from hermes_setup.stages.certificate.stage import Certificate
 from hermes_setup.system.overlay import Overlay
-from machines import steps
+from machines import Machine, steps
 
 OURS = answers()
 OTHER_CA = "https://ca.example.org/acme/directory"
@@ -568,3 +568,42 @@ def test_the_name_that_certbot_names_is_the_one_to_fix() -> None:
 def test_a_certbot_that_cannot_be_started_is_not_blamed_on_the_ca() -> None:
     error = CommandFailed("certbot could not be started: No such file or directory.", code=127)
     assert refusals.explain(error, DOMAIN).args == error.args
+
+
+BY_BOB = (Replaceable("/var/www", ("bob",)),)
+BY_NGINX = (Replaceable("/var/www", ("www-data",)),)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "others", "expected"),
+    [
+        ({}, (), None),
+        ({lineages.CHALLENGES: Folder()}, (), None),
+        (
+            {lineages.CHALLENGES: Folder(0o755, "bob")},
+            (Replaceable(lineages.CHALLENGES, ("bob",)),),
+            None,
+        ),  # the site mends it
+        ({lineages.WEBROOT: Link("/srv/acme")}, (), None),  # root's own choice
+        ({lineages.WEBROOT: Link("/srv/acme")}, (Replaceable("/srv/acme", ("bob",)),), Severity.BLOCK),
+        ({lineages.CHALLENGES: Link("/srv/acme")}, (), Severity.BLOCK),
+        ({lineages.WEBROOT: File(b"")}, (), Severity.BLOCK),
+        ({lineages.CHALLENGES: Special("a pipe")}, (), Severity.BLOCK),
+        ({}, BY_BOB, Severity.BLOCK),
+        ({}, BY_NGINX, Severity.WARN),  # they see all requests anyway
+        ({}, (*BY_NGINX, *BY_BOB), Severity.BLOCK),
+    ],
+)
+def test_nobody_but_root_decides_where_certbot_writes(
+    nodes: dict[str, Node], others: tuple[Replaceable, ...], expected: Severity | None
+) -> None:
+    machine = Machine()
+    machine.put("/etc/nginx/nginx.conf", File(b"user www-data;"))
+    for path, node in nodes.items():
+        machine._nodes[path] = node
+    machine.others = {lineages.CHALLENGES: others}
+    found = webroot.check(webroot.look(machine))
+    assert [(each.code, each.severity) for each in found] == (
+        [("certificate.webroot", expected)] if expected is not None else []
+    )
+    assert all("sudo" in each.do or "ls -ld" in each.do for each in found)

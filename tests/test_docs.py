@@ -113,7 +113,8 @@ def test_the_page_has_the_exit_codes_of_the_help_and_no_others() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [f"users {do}" for do in ("list", "add", "passwd", "remove", "sign-out")] + ["answers", "rehearse", "undo --last"],
+    [f"users {do}" for do in ("list", "add", "passwd", "remove", "sign-out", "end-connections")]
+    + ["answers", "rehearse", "undo --last"],
 )
 def test_each_command_is_on_the_page(words: str) -> None:
     assert f"hermes-setup {words}" in HELP
@@ -137,13 +138,14 @@ def test_help_and_page_say_the_same_of_a_flag() -> None:
 
 
 def test_each_flag_stands_on_the_page_with_the_commands_that_know_it() -> None:
-    every = re.findall(r"^  hermes-setup((?: [a-z-]+)*) *(.*)$", HELP, re.MULTILINE)
+    one_line_each = re.sub(r"\n {20,}", " ", HELP)
+    every = re.findall(r"^  hermes-setup((?: [a-z-]+)*) *(.*)$", one_line_each, re.MULTILINE)
     knows: dict[str, set[str]] = {}
     for words, rest in every:
         verb = " ".join(word for word in words.split() if not word.startswith("-"))
         for flag in re.findall(r"--[a-z-]+", f"{words} {rest}"):
             knows.setdefault(flag, set()).add(verb or "no command")
-    changing = {f"users {do}" for do in ("add", "passwd", "remove", "sign-out")}
+    changing = {f"users {do}" for do in ("add", "passwd", "remove", "sign-out", "end-connections")}
     said = {
         flag: set().union(*(changing if each == "users (not list)" else {each} for each in where.split(", ")))
         for flag, (where, _) in told_of_flags().items()
@@ -235,7 +237,7 @@ def test_numbers_are_those_of_the_source(words: str, where: str) -> None:
 
 def test_the_numbers_of_the_site_template_are_those_that_the_pages_tell() -> None:
     told = (ROOT / "templates/site.conf").read_text() + (ROOT / "templates/gate.conf").read_text()
-    assert all(words in told for words in ("rate=5r/s", "burst=20", "Max-Age=2592000", "error.log crit", "110m"))
+    assert all(words in told for words in ("rate=5r/s", "burst=20", "Max-Age=2592000", "error.log alert", "110m"))
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hermes_setup.answers.answers import Answers
+from hermes_setup.answers.backend import Backend
 from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.issuer import Issuer
 from hermes_setup.answers.user import User
@@ -18,15 +19,18 @@ from hermes_setup.engine.findings import Finding, block
 from hermes_setup.engine.loop import StageFailed
 from hermes_setup.engine.stage import Step
 from hermes_setup.errors import WrongInput
-from hermes_setup.host import ABSENT, Host, Node
+from hermes_setup.host import ABSENT, Host, Listener, Node, Request, Response
 from hermes_setup.job import Job, carry_out
 from hermes_setup.log import Log
-from hermes_setup.questions.prompt import BACK, Back
+from hermes_setup.questions.prompt import BACK, Back, Prompt
 from hermes_setup.session import Outcome, Session
+from hermes_setup.stages.hermes.upstream import Upstream
+from hermes_setup.state import upstream
 from hermes_setup.state.store import State
 from hermes_setup.ui.screen import Screen
 from hermes_setup.wizard.blocked import until_not_blocked
 from machines import Machine, text
+from test_hermes import says
 from test_questions import Script
 
 ANSWERS = Answers(Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), (User("alice", "$6$x"),))
@@ -115,6 +119,38 @@ def test_a_look_writes_nothing_at_all(tmp_path: Path, options: dict[str, bool], 
     assert carry_out(job(), session) is Outcome.SHOWN, "and nothing is found where nothing would be changed"
 
 
+class Shared(Machine):
+    """Each listener answers as Hermes does."""
+
+    listening: tuple[Listener, ...] = (Listener("127.0.0.1", 9200, 5, "hermes", owner="debian"),)
+
+    def listeners(self) -> tuple[Listener, ...]:
+        return self.listening
+
+    def fetch(self, request: Request) -> Response:
+        return says() if request.port in {each.port for each in self.listening} else Response(0, error="refused")
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_dashboard_that_comes_between_the_plan_and_the_yes_gets_nobody(tmp_path: Path, asked: bool) -> None:
+    machine = Shared()
+
+    class Mallory(Script):
+        def ask(self, question: Prompt, error: str = "") -> str | Back:
+            machine.listening = (Listener("127.0.0.1", 9119, 6, "hermes", owner="mallory"),)
+            return super().ask(question, error)
+
+    session = Fake(tmp_path)
+    session.__dict__.update(host=machine, asker=Mallory("y"))
+    steps = (Step("upstream", "Upstream", Upstream()),)
+    assert carry_out(Job(ANSWERS, steps, asked=asked, whole_setup=False), session) is Outcome.DONE
+    assert "pass visitors to 127.0.0.1:9200 (hermes of debian, process 5)" in session.said
+    assert upstream.parse(machine.look(upstream.PATH)) == upstream.UpstreamNote(Backend("127.0.0.1", 9200), "debian")
+    stored = session.state.answers()
+    assert stored
+    assert stored.backend is None, "nobody was asked for it: the note has it"
+
+
 def test_what_fails_leaves_what_was_agreed_to_and_is_unfinished(tmp_path: Path) -> None:
     class Lost(Greeting):
         def inspect(self, answers: Answers, host: Host) -> Node:
@@ -190,4 +226,5 @@ def test_connections_that_stay_open_are_told_of_once_the_change_holds(
         session.machine.put(f"/proc/{pid}/cmdline", text(title))
         session.machine.put(f"/proc/{pid}/stat", text(f"{pid} (nginx) S {parent} {' 0' * 30}"))
     say_open_connections(outcome, session)
-    assert ("stay open in 1 old nginx process" in " ".join(capsys.readouterr().err.split())) is told
+    said = " ".join(capsys.readouterr().err.split())
+    assert ("To end them all now: sudo hermes-setup users end-connections." in said) is told

@@ -27,7 +27,7 @@ BEFORE = Answers(
     "me@example.com",
 )
 LISTENING = parse_endpoints(["webhook", "sms"])
-RUNNING = (Backend("127.0.0.1", 9119), Backend("127.0.0.1", 9120))
+RUNNING = {Backend("127.0.0.1", 9119): "hermes", Backend("127.0.0.1", 9120): "debian"}
 
 
 def visit(answers: Answers = BEFORE, users: Iterable[str] = ("alice", "carol"), pending: int | None = 0) -> Visit:
@@ -151,14 +151,20 @@ def test_another_certificate() -> None:
 
 
 def test_which_hermes_the_site_leads_to() -> None:
-    assert wish("hermes", "127.0.0.1:9120").answers.backend == RUNNING[1]
+    chosen = wish("hermes", "127.0.0.1:9120").answers
+    assert (chosen.backend, chosen.backend_user) == (Backend("127.0.0.1", 9120), "debian")
+    other = wish("hermes", "type", "9300", at=visit(chosen)).answers
+    assert (other.backend, other.backend_user) == (Backend("127.0.0.1", 9300), ""), "nobody was named for that one"
     assert wish("hermes", "type", "10.0.0.5", "10.0.0.5:9119").answers.backend == Backend("10.0.0.5", 9119)
     assert wish("hermes", "type", BACK, BACK, "quit").do == "quit"
-    chosen = visit(replace(BEFORE, backend=RUNNING[1]))
-    assert wish("hermes", "look", at=chosen).answers == BEFORE
     kept_out = wish("hermes", "logins").answers
     assert kept_out == replace(BEFORE, local_users=())
     assert wish("hermes", "logins", at=visit(kept_out)).answers == BEFORE
+    script = Script("hermes", BACK, BACK)
+    menu(replace(visit(), upstream=Backend("127.0.0.1", 9120)), script)
+    assert "Hermes (now: 127.0.0.1:9120)" in [choice.label for choice in script.asked[0][0].choices]
+    assert "127.0.0.1:9120, where a dashboard of debian runs now" in [each.label for each in script.asked[1][0].choices]
+    assert script.asked[1][0].default == "127.0.0.1:9120"
     nobody = Visit(BEFORE, ("alice",), not_running=lambda: "hermes")
     assert wish("hermes", "service", at=nobody).answers == replace(BEFORE, service=True)
     script = Script("hermes", "service", BACK, BACK)

@@ -164,7 +164,7 @@ def test_quoted_text_comes_back_as_one_argument(text: str) -> None:
 
 
 def test_what_was_rendered_before_is_not_rendered_again() -> None:
-    page = {"again": True, "title": "Here", "lines": ["one", "two"]}
+    page = {"again": True, "title": "Here", "lines": ["one", "two"], "form": False, "button": None}
     first = Renderer()
     text = first.render("page.html", **page)
     assert "Here" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pwd
 import resource
 import signal
 import subprocess
@@ -214,6 +215,25 @@ def test_the_environment_of_a_command_is_known(local: Local, monkeypatch: pytest
     assert "LC_ALL=C.UTF-8" in told
     assert "https_proxy=http://proxy:1" in told
     assert "HERMES_SECRET" not in told
+
+
+def test_home_path_and_umask_of_a_command_are_not_the_callers(
+    real: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """certbot reads ~/.config/letsencrypt/cli.ini, docker ~/.docker: under `sudo -E` those of whoever typed it."""
+    home = pwd.getpwuid(os.getuid()).pw_dir
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (tmp_path / "stat").write_text("#!/bin/sh\necho the caller's\n")
+    (tmp_path / "stat").chmod(0o755)
+    script = "echo $HOME; echo $XDG_CONFIG_HOME; umask; stat --version | head -n 1"
+    for umask in (0o000, 0o077):
+        os.umask(umask)
+        for ran in (real.ask(["sh", "-c", script]), real.run(["sh", "-c", script])):
+            assert ran.out.splitlines()[:3] == [home, "", "0022"]
+            assert "the caller's" not in ran.out
+        assert real.ask(["stat"]).err.startswith("stat: missing operand")
 
 
 def test_a_command_that_says_too_much_is_ended_and_one_that_is_late_with_all_that_it_started() -> None:

@@ -12,7 +12,7 @@ from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.webhook_platforms import parse_endpoints
 from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.host import File, Request, Response
-from hermes_setup.stages.proof import BrowserVisit
+from hermes_setup.stages.proof import SIGN_IN, BrowserVisit
 from hermes_setup.stages.users.cookies import GATE_FILE
 from hermes_setup.values import replace
 
@@ -32,6 +32,8 @@ class Nginx:
     code: int = 307
     secure_code: int = 307
     takes_webhooks: bool = True
+    told: bytes = b"wrong\n"  # of a wrong password
+    dialog: bool = False  # a browser is challenged
 
     def __call__(self, _server: Server, request: Request) -> Response:
         """The answer of the server that has that name."""
@@ -46,7 +48,13 @@ class Nginx:
             return Response(301, (("Location", f"https://{NAME}/"),))
         if webhook or "Host" in dict(request.headers):
             return Response(404)
-        return Response(502 if TOKEN in dict(request.headers).get("Cookie", "") else 401)
+        if request.path == SIGN_IN:
+            return Response(403, body=self.told)
+        if self.dialog and dict(request.headers).get("Sec-Fetch-Mode"):
+            return Response(401, (("WWW-Authenticate", "Basic"),))
+        if TOKEN not in dict(request.headers).get("Cookie", ""):
+            return Response(401, body=f"<form action={SIGN_IN}>".encode())
+        return Response(502)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +65,8 @@ class Nginx:
         (Nginx(secure_code=301), ["proof.redirect"]),
         (Nginx(secure_code=200), ["proof.redirect"]),
         (Nginx(takes_webhooks=False), ["proof.webhook"]),
+        (Nginx(told=b"Internal Server Error"), ["proof.wrong-password"]),
+        (Nginx(dialog=True), ["proof.sign-in"]),
     ],
 )
 def test_a_redirected_domain_redirects_temporarily_and_takes_webhooks(nginx: Nginx, codes: list[str]) -> None:

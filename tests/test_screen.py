@@ -451,13 +451,14 @@ def test_the_end_says_where_who_and_how_to_go_on() -> None:
         "New password  sudo hermes-setup users passwd NAME",
         "Check         sudo hermes-setup doctor",
         "Undo          sudo hermes-setup undo --last",
+        "Sign out      https://hermes.example.com/.hermes/sign-out",
     ]
 
 
 def test_at_forty_columns_the_commands_are_whole_below_their_labels() -> None:
     paper = Paper(40)
     show_done(paper.screen, answers("alice"), {})
-    assert paper.lines[-8:] == [
+    assert paper.lines[-10:] == [
         "Add a user",
         "    sudo hermes-setup users add NAME",
         "New password",
@@ -466,6 +467,8 @@ def test_at_forty_columns_the_commands_are_whole_below_their_labels() -> None:
         "    sudo hermes-setup doctor",
         "Undo",
         "    sudo hermes-setup undo --last",
+        "Sign out",
+        "    https://hermes.example.com/.hermes/sign-out",
     ]
     paper = Paper(20)
     show_done(paper.screen, answers("alice"), {})
@@ -509,7 +512,9 @@ def test_hostile_and_wide_names_do_not_break_the_end(width: int, terminal: Termi
     harmless(paper)
     assert "[bold]x[/bold]" in paper.text.replace("\n", "").replace(" ", "").replace("x[/", "x[/")
     urls = [line for line in paper.lines if "https://" in line]
-    assert urls == ["    https://xn--bcher-kva.example.com/"]
+    assert urls[0] == "    https://xn--bcher-kva.example.com/"
+    assert urls[1].endswith(" https://xn--bcher-kva.example.com/.hermes/sign-out")
+    assert len(urls) == 2
     assert all(cell_len(line) <= width for line in paper.lines if "https://" not in line)
     if terminal is ASCII:
         assert paper.text.isascii()

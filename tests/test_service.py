@@ -12,9 +12,10 @@ from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.issuer import Issuer
 from hermes_setup.engine.changes import Place, Run
 from hermes_setup.engine.failed_step import put_back
-from hermes_setup.host import ABSENT, File, Folder, Link, Ran, Request, Response
+from hermes_setup.engine.findings import Severity
+from hermes_setup.host import ABSENT, File, Folder, Link, Node, Ran, Replaceable, Request, Response
 from hermes_setup.nginx.render import Renderer
-from hermes_setup.stages.hermes import api, service, service_checks, unit
+from hermes_setup.stages.hermes import api, installations, service, service_checks, unit, unit_program
 from hermes_setup.stages.hermes.installations import Installation
 from hermes_setup.stages.hermes.stage import Facts, Hermes
 from hermes_setup.values import replace
@@ -223,3 +224,86 @@ def test_no_second_one_is_started_beside_one_that_is_run_by_hand() -> None:
     facts = service.look(server({own("bob"): program("bob")}, f"{own('bob')} bob"))
     assert service.plan(facts, AT, lambda _host: True, Renderer(), running=True) == ()
     assert [each.code for each in service_checks.check(facts, AT, running=True)] == ["service.running"]
+
+
+HANDS = (Replaceable("/opt/hermes", ("mallory",)),)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ExecStart=/opt/hermes/bin/hermes dashboard", "root"),
+        ("User=bob\nExecStart=/opt/hermes/bin/hermes dashboard", "bob"),
+        ("User=bob\nUser=\nExecStart=/opt/hermes/bin/hermes", "root"),
+        ("User=bob\nExecStart=-+/opt/hermes/bin/hermes dashboard", "root"),
+        ('User=bob\nExecStart=@"/opt/hermes/bin/hermes" \\\n  dashboard', "bob"),
+        ("User=mallory\nExecStart=/opt/hermes/bin/hermes dashboard", ""),  # their own
+        ("ExecStart=/usr/bin/hermes dashboard", ""),
+    ],
+)
+@pytest.mark.parametrize("dropin", [False, True])
+def test_a_unit_whose_program_others_can_replace_blocks_whoever_wrote_it(
+    text: str, expected: str, dropin: bool
+) -> None:
+    machine = server({unit.UNIT: File(f"[Service]\n{'' if dropin else text}\n".encode())})
+    if dropin:
+        machine.put(f"{unit.UNIT}.d/own.conf", File(f"[Service]\n{text}\n".encode()))
+    machine.others = {SHARED: HANDS}
+    found = unit_program.check(unit_program.look(machine, None))
+    assert [(each.code, each.severity) for each in found] == (
+        [("service.replaceable", Severity.BLOCK)] if expected else []
+    )
+    for each in found:
+        assert f"runs {SHARED} as {expected}, and others can replace it" in each.what
+        assert "/opt/hermes (by mallory)" in each.what
+
+
+def test_a_service_is_not_planned_for_a_program_that_others_can_replace() -> None:
+    machine = server({SHARED: program(), "/home/bob/.hermes": DOT})
+    machine.others = {SHARED: (*HANDS, Replaceable("/home/bob", ("bob",)))}
+    wanted = Answers(Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), (), service=True)
+    found = Hermes().check(wanted, Hermes().inspect(wanted, machine))
+    (blocking,) = [each for each in found if each.severity is Severity.BLOCK]
+    assert (blocking.code, "bob)" in blocking.what) == ("service.replaceable", False)
+    machine.others = {SHARED: (Replaceable("/home/bob", ("bob",)),)}
+    found = Hermes().check(wanted, Hermes().inspect(wanted, machine))
+    assert all(each.severity is not Severity.BLOCK for each in found)
+
+
+def test_node_is_asked_as_its_owner_with_the_owners_home_and_never_as_root_where_others_can_replace_it() -> None:
+    asked = []
+
+    class Asking(Machine):
+        def ask(self, argv: Sequence[str], *, seconds: float = 4.0) -> Ran:  # noqa: ARG002
+            asked.append(tuple(argv))
+            return Ran(0, "v22.1.0\n", "")
+
+    machine = Asking()
+    bob = installations.with_node(machine, Installation(own("bob"), "bob", "/home/bob"))
+    assert bob.node == "22.1.0"
+    assert asked.pop()[:5] == ("runuser", "-u", "bob", "--", "env")
+    machine.put("/usr/local/bin/node", File(b"", 0o755, "bob"))
+    machine.others = {"/usr/local/bin/node": (Replaceable("/usr/local/bin/node", ("bob",)),)}
+    assert installations.with_node(machine, Installation(SHARED, "root", "/root")).node == ""
+    assert asked == []
+    machine.put("/root/.hermes/node/bin/node", File(b"", 0o755))
+    assert installations.with_node(machine, Installation(SHARED, "root", "/root")).node == "22.1.0"
+    assert "HOME=/root" in asked[0]
+
+
+def test_a_users_link_into_the_kernels_files_is_not_followed() -> None:
+    """Reading /proc/kmsg takes the lines out of it."""
+    looked = []
+
+    class Looking(Machine):
+        def look(self, path: str) -> Node:
+            looked.append(path)
+            return super().look(path)
+
+    machine = Looking()
+    for at in ("/proc/kmsg", "/sys/kernel/tracing/trace_pipe", "/dev/watchdog"):
+        machine.put(at, File(b"", 0o755))
+        machine.put(own("bob"), Link(f"../../../..{at}"))
+        looked.clear()
+        assert installations.executable(machine, own("bob")) is None
+        assert at not in looked

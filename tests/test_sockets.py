@@ -12,19 +12,19 @@ from hermes_setup.host import Listener
 from hermes_setup.system import sockets
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-LINE = "   {n}: {local} {remote} {state} 00000000:00000000 00:00000000 00000000     0        0 {inode} 1 0000 100 0 0 10 0\n"
+LINE = "   {n}: {local} {remote} {state} 00000000:00000000 00:00000000 00000000     {uid}        0 {inode} 1 0000 100 0 0 10 0\n"
 
 
-def row(local: str, inode: int, state: str = "0A") -> str:
+def row(local: str, inode: int, state: str = "0A", uid: int = 0) -> str:
     remote = "00000000:0000" if len(local) < 20 else f"{'0' * 32}:0000"
-    return LINE.format(n=0, local=local, remote=remote, state=state, inode=inode)
+    return LINE.format(n=0, local=local, remote=remote, state=state, uid=uid, inode=inode)
 
 
 @pytest.fixture
 def proc(tmp_path: Path) -> Path:
     (tmp_path / "net").mkdir()
     (tmp_path / "net/tcp").write_text(
-        HEAD + row("00000000:0050", 11) + row("0100007F:239F", 12) + row("0100007F:239F", 99, state="01")
+        HEAD + row("00000000:0050", 11) + row("0100007F:239F", 12, uid=4242424) + row("0100007F:239F", 99, state="01")
     )
     (tmp_path / "net/tcp6").write_text(
         HEAD
@@ -52,11 +52,11 @@ def proc(tmp_path: Path) -> Path:
 def test_every_listener_is_told_with_its_process_and_unit(proc: Path) -> None:
     me = sockets._user(str(proc))
     assert sockets.listeners(str(proc)) == (
-        Listener("::1", 22),
-        Listener("0.0.0.0", 80, 7, "nginx", "nginx.service", me),
-        Listener("2001:db8::10", 81, 9, "python3", "docker-0123456789ab", me),
-        Listener("::", 443, 7, "nginx", "nginx.service", me),
-        Listener("127.0.0.1", 9119, 8, "hermes", "hermes-dashboard.service", me, of_user=True),
+        Listener("::1", 22, owner="root"),
+        Listener("0.0.0.0", 80, 7, "nginx", "nginx.service", me, owner="root"),
+        Listener("2001:db8::10", 81, 9, "python3", "docker-0123456789ab", me, owner="root"),
+        Listener("::", 443, 7, "nginx", "nginx.service", me, owner="root"),
+        Listener("127.0.0.1", 9119, 8, "hermes", "hermes-dashboard.service", me, of_user=True, owner="4242424"),
     )
 
 

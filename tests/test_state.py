@@ -159,3 +159,48 @@ def test_kept_texts_that_cannot_be_read_are_rendered_again(state: State, content
     state.save_rendered({"mark": "text"})
     Path(state.folder, "rendered.json").write_text(content, "utf-8")
     assert state.rendered() == {}
+
+
+@pytest.mark.parametrize("loose", ["written by its group", "written by everybody", "another owner's", "a link"])
+@pytest.mark.parametrize("read", ["answers", "runs", "lock", "write"])
+@pytest.mark.root
+def test_what_others_could_have_written_is_not_done(state: State, loose: str, read: str) -> None:
+    """An undo runs the commands that its journal names."""
+    state.save_answers(ANSWERS)
+    folder = Path(state.folder)
+    match loose:
+        case "a link":
+            folder = folder.rename(folder.with_name("elsewhere"))
+            Path(state.folder).symlink_to(folder)
+        case "another owner's":
+            os.chown(folder, 65534, 0)
+        case _:
+            folder.chmod(0o770 if "group" in loose else 0o707)
+    mode = folder.stat().st_mode
+    with pytest.raises(HermesSetupError) as refused:
+        if read == "answers":
+            state.answers()
+        elif read == "runs":
+            list(state.past_runs())
+        elif read == "lock":
+            with state.lock("hermes-setup"):
+                pass
+        else:
+            state.save_draft({})
+    assert state.folder in refused.value.message
+    assert "sudo chown -R root:root" in refused.value.hint
+    assert folder.stat().st_mode == mode
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_the_modes_of_a_runs_notes_are_not_the_callers(state: State, umask: int) -> None:
+    os.umask(umask)
+    with state.lock("hermes-setup"):
+        state.mark_unfinished(None)
+        state.save_answers(ANSWERS)
+        run = state.start_run()
+        run.record("site", Place("/etc/a", File(b"a"), "make it"), Place("/etc/a", ABSENT, "remove it"))
+    top = Path(state.folder)
+    modes = {path: oct(path.stat().st_mode & 0o7777) for path in (top, *top.rglob("*"))}
+    assert modes == {path: "0o700" if path.is_dir() else "0o600" for path in modes}
+    assert len(modes) > 8

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import grp
 import os
 import pwd
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -163,3 +165,60 @@ def test_a_full_disk_is_said_and_the_old_content_stays(local: Local) -> None:
 def test_a_socket_or_device_is_special(local: Local, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert isinstance(local.look("/pipe"), Special)
+
+
+@pytest.mark.parametrize("change", ["a pipe", "a link", "a folder", "nothing"])
+def test_what_is_put_in_a_files_place_while_it_is_looked_at_is_neither_waited_for_nor_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """Whoever may write a folder can do that between two calls of ours: here they always come in time."""
+    path, secret = tmp_path / "file", tmp_path / "secret"
+    path.write_text("as it was")
+    secret.write_text("root's own")
+    seen = os.lstat
+
+    def swapped(at: str) -> os.stat_result:
+        status = seen(at)
+        path.unlink()
+        if change == "a pipe":
+            os.mkfifo(path)
+        elif change == "a link":
+            path.symlink_to(secret)
+        elif change == "a folder":
+            path.mkdir()
+        return status
+
+    monkeypatch.setattr(os, "lstat", swapped)
+    node = Local(str(tmp_path)).look("/file")
+    assert isinstance(node, Special) or (change == "nothing" and node == ABSENT)
+
+
+def test_a_file_on_which_somebody_has_a_lease_is_not_waited_for(tmp_path: Path) -> None:
+    """The kernel lets an opener wait 45 s for its holder (fcntl(2), F_SETLEASE)."""
+    path = tmp_path / "file"
+    path.write_text("x")
+    old = signal.signal(signal.SIGIO, signal.SIG_IGN)
+    try:
+        with open(path, "r+b") as file:
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+            began = time.monotonic()
+            assert isinstance(Local(str(tmp_path)).look("/file"), Special)
+            assert time.monotonic() - began < 5
+    finally:
+        signal.signal(signal.SIGIO, old)
+
+
+def test_mode_and_owner_are_those_of_what_was_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, other = tmp_path / "file", tmp_path / "other"
+    path.write_text("old")
+    other.write_text("new")
+    other.chmod(0o640)
+    seen = os.lstat
+
+    def swapped(at: str) -> os.stat_result:
+        status = seen(at)
+        other.replace(path)
+        return status
+
+    monkeypatch.setattr(os, "lstat", swapped)
+    assert Local(str(tmp_path)).look("/file") == mine("new", 0o640)

@@ -17,6 +17,7 @@ from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.file import UserEntry
 from hermes_setup.answers.issuer import Issuer
 from hermes_setup.answers.user import User
+from hermes_setup.engine.changes import Place
 from hermes_setup.errors import WrongInput
 from hermes_setup.host import ABSENT, File, Node
 from hermes_setup.nginx.render import Renderer
@@ -27,6 +28,7 @@ from hermes_setup.stages.users.htpasswd import hashes, with_users
 from hermes_setup.stages.users.list_file import ListedUser
 from hermes_setup.stages.users.stage import Facts, Users
 from hermes_setup.state.line_dates import LineDate, line_dates, line_id
+from hermes_setup.values import replace
 
 A, B = "$6$rounds=40000$aaaaaaaaaaaaaaaa$x", "$6$rounds=40000$bbbbbbbbbbbbbbbb$y"
 
@@ -103,10 +105,15 @@ def test_any_names_survive_the_gate_file_and_come_back(names: list[str]) -> None
 
 def test_names_that_differ_in_case_or_are_long_become_exact_expressions() -> None:
     gate = cookies.render(cookies.wanted({"Al": A, "al": A, "7": A, "x" * 64: A}, (), (), counting()), Renderer())
-    assert '"~^Hermes\\\\x3aAl$"' in gate
-    assert '"~^Hermes\\\\x3aal$"' in gate
-    assert '"Hermes:7"' in gate
-    assert f'"~^Hermes\\\\x3a{"x" * 64}$"' in gate
+    for name in ("Al", "al", "7", "x" * 64):
+        assert f'"~^{name}$" "__Host-hermes_gate=' in gate
+
+
+def test_a_cookie_is_looked_up_by_a_key_that_fits_every_nginx_and_a_name_is_no_variable() -> None:
+    (own, alice) = cookies.wanted({"a$b": A}, (), (), counting())
+    gate = cookies.render((own, alice), Renderer())
+    assert f'"{alice.value[:14]}" "{alice.value[14:]} user a${{hermes_dollar}}b";' in gate
+    assert f'"{own.value[:14]}" "{own.value[14:]} look";' in gate
 
 
 @pytest.mark.parametrize(
@@ -194,6 +201,17 @@ def test_who_could_sign_in_before_the_first_run_is_reported() -> None:
 
     assert codes(ABSENT) == ["users.earlier"]
     assert codes(File(b"")) == []
+
+
+def test_who_comes_from_the_dialog_signs_in_once_more_and_the_plan_says_so() -> None:
+    earlier = "map $cookie_hermes_gate $hermes_realm {\n}\n# token " + "0" * 16 + " " + "a" * 32 + " alice\n"
+    facts = Facts(File(f"alice:{A}\n".encode()), File(earlier.encode(), 0o600), "www-data", (), ("0" * 32,) * 9)
+    wish = Answers(Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), (User("alice"),))
+    plan = Users().plan(wish, facts)
+    (gate,) = [change for change in plan if isinstance(change, Place) and change.path == cookies.GATE_FILE]
+    assert "everybody signs in once more" in gate.why
+    again = Users().plan(wish, replace(facts, gate_file=gate.node))
+    assert not [change for change in again if isinstance(change, Place) and change.path == cookies.GATE_FILE]
 
 
 def test_names_that_only_differ_in_case_are_a_warning_whoever_wrote_them() -> None:

@@ -5,15 +5,16 @@
 #    source ~/.local/share/bash_completion/hermes-setup
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_hermes_setup_users_subparsers=(list add passwd remove sign-out)
+_shtab_hermes_setup_users_subparsers=(list add passwd remove sign-out end-connections)
 _shtab_hermes_setup_subparsers=(apply users undo answers doctor rehearse)
 
 _shtab_hermes_setup_apply_option_strings=(--answers --yes --dry-run --check --allow-lockout)
 _shtab_hermes_setup_users_list_option_strings=(--json)
 _shtab_hermes_setup_users_add_option_strings=(--yes --dry-run --password-stdin --generate --from)
-_shtab_hermes_setup_users_passwd_option_strings=(--yes --dry-run --password-stdin --generate)
-_shtab_hermes_setup_users_remove_option_strings=(--yes --dry-run)
-_shtab_hermes_setup_users_sign_out_option_strings=(--yes --dry-run --all)
+_shtab_hermes_setup_users_passwd_option_strings=(--yes --dry-run --end-connections --keep-connections --password-stdin --generate)
+_shtab_hermes_setup_users_remove_option_strings=(--yes --dry-run --end-connections --keep-connections)
+_shtab_hermes_setup_users_sign_out_option_strings=(--yes --dry-run --end-connections --keep-connections --all)
+_shtab_hermes_setup_users_end_connections_option_strings=(--yes --dry-run)
 _shtab_hermes_setup_users_option_strings=()
 _shtab_hermes_setup_undo_option_strings=(--last --yes --dry-run --allow-lockout)
 _shtab_hermes_setup_answers_option_strings=()
@@ -25,7 +26,7 @@ _shtab_hermes_setup_apply___answers_COMPGEN=_shtab_compgen_files
 _shtab_hermes_setup_users_add___from_COMPGEN=_shtab_compgen_files
 _shtab_hermes_setup_rehearse___answers_COMPGEN=_shtab_compgen_files
 
-_shtab_hermes_setup_users_pos_0_choices=(list add passwd remove sign-out)
+_shtab_hermes_setup_users_pos_0_choices=(list add passwd remove sign-out end-connections)
 _shtab_hermes_setup_pos_0_choices=(apply users undo answers doctor rehearse)
 
 _shtab_hermes_setup_apply___yes_nargs=0
@@ -39,13 +40,21 @@ _shtab_hermes_setup_users_add___password_stdin_nargs=0
 _shtab_hermes_setup_users_add___generate_nargs=0
 _shtab_hermes_setup_users_passwd___yes_nargs=0
 _shtab_hermes_setup_users_passwd___dry_run_nargs=0
+_shtab_hermes_setup_users_passwd___end_connections_nargs=0
+_shtab_hermes_setup_users_passwd___keep_connections_nargs=0
 _shtab_hermes_setup_users_passwd___password_stdin_nargs=0
 _shtab_hermes_setup_users_passwd___generate_nargs=0
 _shtab_hermes_setup_users_remove___yes_nargs=0
 _shtab_hermes_setup_users_remove___dry_run_nargs=0
+_shtab_hermes_setup_users_remove___end_connections_nargs=0
+_shtab_hermes_setup_users_remove___keep_connections_nargs=0
 _shtab_hermes_setup_users_sign_out___yes_nargs=0
 _shtab_hermes_setup_users_sign_out___dry_run_nargs=0
+_shtab_hermes_setup_users_sign_out___end_connections_nargs=0
+_shtab_hermes_setup_users_sign_out___keep_connections_nargs=0
 _shtab_hermes_setup_users_sign_out___all_nargs=0
+_shtab_hermes_setup_users_end_connections___yes_nargs=0
+_shtab_hermes_setup_users_end_connections___dry_run_nargs=0
 _shtab_hermes_setup_users_pos_0_nargs=A...
 _shtab_hermes_setup_undo___last_nargs=0
 _shtab_hermes_setup_undo___yes_nargs=0

@@ -50,7 +50,7 @@ function _shtab_hermes_setup_using
   test "$_shtab_hermes_setup_cmdpath" = "$argv"
 end
 
-set -g _shtab_hermes_setup_commands apply users 'users list' 'users add' 'users passwd' 'users remove' 'users sign-out' undo answers doctor rehearse
+set -g _shtab_hermes_setup_commands apply users 'users list' 'users add' 'users passwd' 'users remove' 'users sign-out' 'users end-connections' undo answers doctor rehearse
 set -g _shtab_hermes_setup_opts_with_value --answers --from
 
 complete -c hermes-setup -e
@@ -78,15 +78,24 @@ complete -c hermes-setup -n '_shtab_hermes_setup_using users add' -l from -xka "
 complete -c hermes-setup -n '_shtab_hermes_setup_using users; and test $_shtab_hermes_setup_npos -eq 0' -a passwd -d 'give a user a new password'
 complete -c hermes-setup -n '_shtab_hermes_setup_using users passwd' -l yes -d 'agree to what the plan shows, and to nothing else'
 complete -c hermes-setup -n '_shtab_hermes_setup_using users passwd' -l dry-run -d 'show every change, make none'
+complete -c hermes-setup -n '_shtab_hermes_setup_using users passwd' -l end-connections -d 'end all open connections: chats reconnect, running downloads are cut'
+complete -c hermes-setup -n '_shtab_hermes_setup_using users passwd' -l keep-connections -d 'let open connections go on until they close'
 complete -c hermes-setup -n '_shtab_hermes_setup_using users passwd' -l password-stdin -d 'read the password from stdin'
 complete -c hermes-setup -n '_shtab_hermes_setup_using users passwd' -l generate -d 'make up a password, and print it once'
 complete -c hermes-setup -n '_shtab_hermes_setup_using users; and test $_shtab_hermes_setup_npos -eq 0' -a remove -d 'take a user away'
 complete -c hermes-setup -n '_shtab_hermes_setup_using users remove' -l yes -d 'agree to what the plan shows, and to nothing else'
 complete -c hermes-setup -n '_shtab_hermes_setup_using users remove' -l dry-run -d 'show every change, make none'
+complete -c hermes-setup -n '_shtab_hermes_setup_using users remove' -l end-connections -d 'end all open connections: chats reconnect, running downloads are cut'
+complete -c hermes-setup -n '_shtab_hermes_setup_using users remove' -l keep-connections -d 'let open connections go on until they close'
 complete -c hermes-setup -n '_shtab_hermes_setup_using users; and test $_shtab_hermes_setup_npos -eq 0' -a sign-out -d 'sign a user out in every browser'
 complete -c hermes-setup -n '_shtab_hermes_setup_using users sign-out' -l yes -d 'agree to what the plan shows, and to nothing else'
 complete -c hermes-setup -n '_shtab_hermes_setup_using users sign-out' -l dry-run -d 'show every change, make none'
+complete -c hermes-setup -n '_shtab_hermes_setup_using users sign-out' -l end-connections -d 'end all open connections: chats reconnect, running downloads are cut'
+complete -c hermes-setup -n '_shtab_hermes_setup_using users sign-out' -l keep-connections -d 'let open connections go on until they close'
 complete -c hermes-setup -n '_shtab_hermes_setup_using users sign-out' -l all -d everyone
+complete -c hermes-setup -n '_shtab_hermes_setup_using users; and test $_shtab_hermes_setup_npos -eq 0' -a end-connections -d 'end the connections that were kept when a user was signed out'
+complete -c hermes-setup -n '_shtab_hermes_setup_using users end-connections' -l yes -d 'agree to what the plan shows, and to nothing else'
+complete -c hermes-setup -n '_shtab_hermes_setup_using users end-connections' -l dry-run -d 'show every change, make none'
 complete -c hermes-setup -n '_shtab_hermes_setup_using; and test $_shtab_hermes_setup_npos -eq 0' -a undo -d 'put back what the last run changed'
 complete -c hermes-setup -n '_shtab_hermes_setup_using undo' -l last -d 'the last run: the only one that can be undone'
 complete -c hermes-setup -n '_shtab_hermes_setup_using undo' -l yes -d 'agree to what the plan shows, and to nothing else'

@@ -21,7 +21,7 @@ class Answers:
     issuer: Issuer
     users: tuple[User, ...]
     email: str = ""
-    backend: Backend | None = None  # None: where it is found
+    backend: Backend | None = None  # None: where the site has it; before a first set-up, where it is found
     firewall: Literal["open", "leave"] = "open"
     public_addresses: tuple[str, ...] = ()  # what the user says is this server's, over what can be seen
     removed: tuple[str, ...] = ()  # users whose lines have to go
@@ -34,6 +34,7 @@ class Answers:
         None  # who of this server reaches Hermes besides root, nginx and Hermes; None: all
     )
     former_names: tuple[str, ...] = ()  # names that were ours once: a certificate of ours may still hold them
+    backend_user: str = ""  # whose process has to be at the backend; "": as noted when the upstream was set
 
     @property
     def names(self) -> tuple[Domain, ...]:
@@ -83,9 +84,9 @@ class Answers:
         """That authority signs, with an account of that e-mail address; None leaves the address as it is."""
         return replace(self, issuer=issuer, email=self.email if email is None else email)
 
-    def with_backend(self, backend: Backend | None) -> Answers:
-        """Requests go to that dashboard; None: to wherever it is found."""
-        return replace(self, backend=backend)
+    def with_backend(self, backend: Backend | None, user: str = "") -> Answers:
+        """Requests go to that dashboard, and to a process of that user; None: they go where they went. See `Answers`."""
+        return replace(self, backend=backend, backend_user=user)
 
     def with_service(self) -> Answers:
         """Hermes runs as a service."""

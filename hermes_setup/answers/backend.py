@@ -44,4 +44,13 @@ class Backend:
         return ipaddress.ip_address(self.address).is_loopback
 
 
+def parse_backend_user(text: str) -> str:
+    """A user of this server, by name, or by number where it has none (a container's). Raises WrongInput."""
+    if not re.fullmatch(r"[\w][\w.@-]{0,63}\$?", text):
+        raise WrongInput(
+            f"{text!r} is not the name of a user of this server.", hint="To list them: cut -d: -f1 /etc/passwd"
+        )
+    return text
+
+
 DEFAULT_BACKEND = Backend("127.0.0.1", DASHBOARD_PORT)

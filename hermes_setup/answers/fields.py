@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from hermes_setup.answers.allowed_addresses import parse_allow
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.backend import Backend
+from hermes_setup.answers.backend import Backend, parse_backend_user
 from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.issuer import Issuer, parse_email
 from hermes_setup.answers.user import User, parse_user
@@ -67,6 +67,11 @@ def _issuer(value: object, _known: Mapping[str, Any]) -> Issuer:
 def _backend(value: object, _known: Mapping[str, Any]) -> Backend | None:
     text = text_of(value, "backend")
     return at_key("backend", Backend.parse, text) if text else None
+
+
+def _backend_user(value: object, _known: Mapping[str, Any]) -> str:
+    text = text_of(value, "backend_user")
+    return at_key("backend_user", parse_backend_user, text) if text else ""
 
 
 def _service(value: object, _known: Mapping[str, Any]) -> bool:
@@ -164,6 +169,7 @@ FIELDS = (
     Field("email", "email", str, _email),
     Field("certificate", "issuer", lambda issuer: issuer.text, _issuer, always=True),
     Field("backend", "backend", lambda backend: str(backend) if backend else "", _backend),
+    Field("backend_user", "backend_user", str, _backend_user),
     Field("service", "service", bool, _service),
     Field("firewall", "firewall", str, _firewall, always=True),
     Field("public_addresses", "public_addresses", list, _public_addresses),

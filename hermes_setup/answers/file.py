@@ -7,7 +7,7 @@ import stat
 import sys
 from collections.abc import Mapping
 
-from hermes_setup import passwords
+from hermes_setup import passwords, replaceable
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.fields import FIELDS, at_key, known_keys, read_fields, text_of, without_empty
 from hermes_setup.answers.user import parse_user
@@ -62,6 +62,7 @@ def _content(path: str, example: str) -> tuple[bytes, os.stat_result]:
     try:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
+            replaceable.need_own(path, file.fileno())
             if stat.S_ISREG(status.st_mode) and status.st_size > LARGEST:
                 raise _too_large(path, f"has {-(-status.st_size // 1024)} kB")
             raw = file.read(LARGEST + 1)

@@ -50,6 +50,8 @@ BOTTOM = """\
   --dry-run   show every change, make none
   --check     show what would be changed; exit 4 if there is anything
   --allow-lockout  let the allowed addresses leave out the one that this ssh session comes from
+  --end-connections   end all open connections, too: chats reconnect, running downloads are cut (remove: the default)
+  --keep-connections  let them go on until they close (passwd, sign-out: the default)
 
 Exit: 0 done, nothing to do, or "no"  1 a step failed, its files were put back  2 wrong usage or answers
       3 a check blocks  4 doctor or --check found something  70 a bug in hermes-setup  75 another run is active
@@ -105,7 +107,7 @@ def _no_such(path: tuple[str, ...], name: str) -> tuple[str, str]:
     """What is wrong with that name, and what to type instead."""
     if path:
         commands = " | ".join(
-            f"{each[-1]} {'NAME' if each[-1] != 'list' else ''}".strip() for each, _ in all_commands(path)
+            f"{each[-1]} {'NAME' if ' NAME' in command.USAGE else ''}".strip() for each, command in all_commands(path)
         )
         what = f"{path[-1]} {name}: there is no such command." if name else f"{path[-1]} needs one more word."
         return what, f"hermes-setup {' '.join(path)} {commands}"

@@ -124,10 +124,11 @@ def rehearse(answers: Answers, steps: Sequence[Step], dashboards: Sequence[tuple
 def _scenario(answers: Answers, dashboards: Sequence[tuple[str, int]]) -> Scenario:
     """What the copy is to be set up for."""
     from hermes_setup.answers.backend import DEFAULT_BACKEND
+    from hermes_setup.stages.hermes.dashboards import set_upstream
     from hermes_setup.system.local import Local
     from hermes_setup.system.rehearsal.rehearsal import Scenario
 
-    stand_in = answers.backend or DEFAULT_BACKEND
+    stand_in = answers.backend or set_upstream(Local()) or DEFAULT_BACKEND
     here = Local().addresses()
     public = answers.public_addresses or reachable(here)
     return Scenario(

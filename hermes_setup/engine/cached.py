@@ -7,7 +7,7 @@ from datetime import datetime
 from threading import Lock
 from typing import Any, TypeVar
 
-from hermes_setup.host import Host, Listener, Node, Ran, Records, Request, Response
+from hermes_setup.host import Host, Listener, Node, Ran, Records, Replaceable, Request, Response
 
 T = TypeVar("T")
 
@@ -45,6 +45,10 @@ class CachedHost:
     def ask(self, argv: Sequence[str], *, seconds: float = 4.0) -> Ran:
         """Run once."""
         return self._once(("ask", *argv), lambda: self._host.ask(argv, seconds=seconds))
+
+    def replaceable(self, program: str) -> tuple[Replaceable, ...]:
+        """Looked at once."""
+        return self._once(("replaceable", program), lambda: self._host.replaceable(program))
 
     def listeners(self) -> tuple[Listener, ...]:
         """Read once."""

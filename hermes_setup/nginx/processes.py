@@ -1,4 +1,4 @@
-"""The running nginx: its master, its workers, and whether a reload has finished."""
+"""The running nginx: its master, its workers, its connections, and whether a reload has finished."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ from hermes_setup.host import File, Host
 from hermes_setup.nginx import tree
 from hermes_setup.values import dataclass
 
+ESTABLISHED = "01"  # include/net/tcp_states.h
+
 
 @dataclass(frozen=True)
 class Workers:
-    """The running nginx: its master (0: none), and its workers that still take connections."""
+    """The running nginx: its master (0: none), its workers that still take connections, and those that don't any more.
+
+    A draining worker serves the connections that it has, and ends when the last of them closes.
+    """
 
     master: int
     accepting: frozenset[str]  # "pid.starttime"
+    draining: frozenset[str] = frozenset()
 
 
 def workers(host: Host, pid_path: str) -> Workers:
@@ -25,21 +31,26 @@ def workers(host: Host, pid_path: str) -> Workers:
     pids = (
         children.content.decode().split() if isinstance(children, File) and children.content else _children(host, text)
     )
-    alive = set()
+    accepting, draining = set[str](), set[str]()
     for pid in pids:
         title = _title(host, pid)
-        if "nginx: worker" in title and "shutting down" not in title:
-            alive.add(f"{pid}.{_stat(host, pid)[1]}")
-    return Workers(int(text), frozenset(alive))
+        if "nginx: worker" in title:
+            (draining if "shutting down" in title else accepting).add(f"{pid}.{_stat(host, pid)[1]}")
+    return Workers(int(text), frozenset(accepting), frozenset(draining))
 
 
-def draining_workers(host: Host) -> int:
-    """How many old workers this machine's nginx has that it calls "shutting down": someone is still connected to them, most often a chat.
+def has_connections(host: Host) -> bool:
+    """True where someone is connected by TCP to a port on which nginx listens; idle connections count, too.
 
-    They take no new connections, and end when the last of theirs closes.
+    Columns 2 and 4 of /proc/net/tcp and tcp6: the local address and port, and the state (net/ipv4/tcp_ipv4.c).
     """
-    master = workers(host, tree.read(host).pid).master
-    return sum("shutting down" in _title(host, pid) for pid in _children(host, str(master))) if master else 0
+    ports = {each.port for each in host.listeners() if each.process == "nginx"}
+    for table in ("tcp", "tcp6"):
+        for line in tree.text_of(host.look(f"/proc/net/{table}")).splitlines()[1:]:
+            fields = line.split()
+            if fields[3:4] == [ESTABLISHED] and int(fields[1].rpartition(":")[2], 16) in ports:
+                return True
+    return False
 
 
 def _children(host: Host, parent: str) -> list[str]:

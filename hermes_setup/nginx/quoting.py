@@ -34,3 +34,8 @@ def map_key(text: str) -> str:
 def server_name(domain: str) -> str:
     """The domain as server_name has it. One too long for the hash becomes a regular expression; those are asked last."""
     return f"~{exact_regex(domain)}" if len(domain) > LONGEST_KEY else domain
+
+
+def map_value(text: str) -> str:
+    """The text as a value of a map, where a "$" starts a variable: geo's $hermes_dollar stands for it (gate.conf)."""
+    return quote(text).replace("$", "${hermes_dollar}")

@@ -107,4 +107,10 @@ def _compiled(name: str) -> Any:
         autoescape=False,  # noqa: S701 - nginx, not HTML
     )
     environment.filters["quote"] = quote
+    environment.filters["nested"] = _nested
     return environment.get_template(name)
+
+
+def _nested(text: str) -> str:
+    """The lines as they stand one block deeper."""
+    return "".join(f"    {line}" if line.strip() else line for line in text.splitlines(keepends=True))

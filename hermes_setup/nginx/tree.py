@@ -51,6 +51,7 @@ class Config:
     group: str
     pid: str
     real_ip: tuple[str, ...] = ()  # set_real_ip_from of the http block, which all sites inherit
+    http: frozenset[str] = frozenset()  # the directives of others in the http block itself, which all sites inherit
     streams: tuple[Server, ...] = ()  # those of stream blocks, which can't share a port with those of http
     problem: str = ""
 
@@ -92,6 +93,7 @@ def read(host: Files) -> Config:
         group=user[1] if len(user) > 1 else (user[0] if user else "nogroup"),
         pid=reader.pid,
         real_ip=tuple(reader.real_ip),
+        http=frozenset(reader.http),
         streams=tuple(reader.streams),
         problem=reader.problem,
     )
@@ -119,6 +121,7 @@ class _Reader:
         self.streams: list[Server] = []
         self.includes: list[str] = []
         self.real_ip: list[str] = []
+        self.http: set[str] = set()
         self.user: tuple[str, ...] = ()
         self.pid = PID
         self.problem = ""
@@ -143,6 +146,8 @@ class _Reader:
 
     def _walk(self, directives: Sequence[Directive], path: str, inside: tuple[str, ...], *, ours: bool) -> None:
         for directive in directives:
+            if inside == ("http",) and not ours:
+                self.http.add(directive.name)
             match directive.name, directive.block:
                 case "include", None if directive.args:
                     self._include(directive.args[0], inside)

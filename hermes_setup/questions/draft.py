@@ -16,7 +16,7 @@ from hermes_setup.answers.user import User, parse_user
 from hermes_setup.answers.webhook_platforms import Endpoint
 from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.errors import WrongInput
-from hermes_setup.values import dataclass, replace
+from hermes_setup.values import dataclass, field, replace
 
 At = Literal["name", "password", "own", "more", "done"]
 
@@ -27,6 +27,7 @@ class Known:
 
     fqdn: str = ""  # a guess at this server's name
     backends: tuple[Backend, ...] = ()  # those that proved to be Hermes
+    whose: Mapping[Backend, str] = field(default_factory=dict)  # the user of each one's process
     addresses: tuple[str, ...] = ()  # of this server
     users: tuple[str, ...] = ()  # who has a line in the password file
     login: str = ""  # who is at the keyboard (SUDO_USER), a guess at the first name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.backend import Backend
@@ -23,7 +23,7 @@ class WhichHermes(Question):
 
     def prompt(self, draft: Draft, known: Known) -> Prompt:
         """Those that were found."""
-        choices = tuple(Choice(str(each), str(each)) for each in known.backends)
+        choices = tuple(Choice(str(each), f"{each}{_of(known.whose.get(each, ''))}") for each in known.backends)
         about = "More than one Hermes dashboard runs here; choose the one to open."
         return Prompt("backend", "Which Hermes?", about, "backend", "choice", choices[0].value, choices=choices)
 
@@ -83,26 +83,32 @@ class AsService(Question):
         return "" if draft.service is None else f"Hermes as a service: {self.answered(draft, 0)}"
 
 
-def choose(asker: Asker, now: Answers, found: Sequence[Backend], not_running: str) -> Answers | Back:
-    """The menu's room: which dashboard, as a service, and whether other users of this server reach it."""
-    choices = [Choice(str(each), f"{each}, where a dashboard runs now") for each in found]
+def choose(
+    asker: Asker, now: Answers, found: Mapping[Backend, str], not_running: str, upstream: Backend | None = None
+) -> Answers | Back:
+    """The menu's room: one that was found, an installed one as a service, an address, or who else on this server reaches it.
+
+    `found` are dashboards, each with the user of its process: who chooses one says, too, that it is to be that user's.
+    `upstream` is where visitors are passed to now.
+    """
+    choices = [Choice(str(each), f"{each}, where a dashboard{_of(user)} runs now") for each, user in found.items()]
     if not_running:
         choices.append(Choice("service", f"Run the Hermes that is installed for {not_running}, as a service"))
     alone = now.local_users is None
     choices += [
-        Choice("look", "Find it automatically, as long as there is only one"),
         Choice("type", "Another address, on this machine or in its private network"),
         Choice(
             "logins", "Keep other users of this server out" if alone else "Let every user of this server reach it again"
         ),
     ]
+    at = now.backend or upstream
     which = Prompt(
         "hermes",
         "Which Hermes?",
-        f"The dashboard that visitors get. Now: {now.backend or 'found automatically'}.",
+        f"The dashboard that visitors get. Now: {at or 'not set yet'}.",
         "backend, service, local_users",
         "choice",
-        str(now.backend) if now.backend in found else choices[0].value,
+        str(at) if at in found else choices[0].value,
         choices=tuple(choices),
         back=True,
     )
@@ -111,7 +117,7 @@ def choose(asker: Asker, now: Answers, found: Sequence[Backend], not_running: st
         "Address and port",
         "Like 127.0.0.1:9120, or 10.0.0.5:9119. Traffic to another machine is not encrypted.",
         "backend",
-        typed=str(now.backend or ""),
+        typed=str(at or ""),
         back=True,
     )
     while True:
@@ -122,11 +128,14 @@ def choose(asker: Asker, now: Answers, found: Sequence[Backend], not_running: st
                 return now.with_service()
             case "logins":
                 return now.with_local_users(() if alone else None)
-            case "look":
-                return now.with_backend(None)
             case "type":
                 backend = settled(asker, address, Backend.parse)
+                if not isinstance(backend, Back):
+                    return now.with_backend(backend)
             case value:
                 backend = Backend.parse(value)
-        if not isinstance(backend, Back):
-            return now.with_backend(backend)
+                return now.with_backend(backend, found[backend])
+
+
+def _of(user: str) -> str:
+    return f" of {user}" if user else ""

@@ -17,7 +17,7 @@ from hermes_setup.answers.user import User
 from hermes_setup.answers.webhook_platforms import Endpoint
 from hermes_setup.errors import WrongInput
 from hermes_setup.phrases import listed
-from hermes_setup.questions import addresses, hermes, webhooks
+from hermes_setup.questions import addresses, connections, hermes, webhooks
 from hermes_setup.questions.certificate import Authority, Email, OtherAuthority
 from hermes_setup.questions.conversation import ask
 from hermes_setup.questions.domain import DomainName, Redirect
@@ -44,22 +44,27 @@ class Visit:
     lockout: bool = False  # the allowed addresses may leave that out
     pending: int | None = 0  # how many changes a run with the same answers would make; None: a check blocks
     listening: Callable[[], Sequence[Endpoint]] = tuple  # platforms of the gateway
-    backends: Callable[[], Sequence[Backend]] = tuple  # those that proved to be Hermes
+    backends: Callable[[], Mapping[Backend, str]] = (
+        dict  # those that proved to be Hermes, and the user of each one's process
+    )
+    upstream: Backend | None = None  # where visitors are passed to
     not_running: Callable[[], str] = str  # whose installed Hermes nobody runs
     cookies: Callable[[str], tuple[str, ...]] = lambda _name: ()  # digests of that user's cookies
+    connected: Callable[[], bool] = bool  # someone is connected to nginx
 
 
 @dataclass(frozen=True)
 class Intent:
     """`answers` are those of before where nothing is to change. `who` is the user whom it is about, if one.
 
-    `made_up` holds a made-up password that is to be shown once more at the end.
+    `made_up` holds a made-up password that is to be shown once more at the end. `end_connections`: all that are open.
     """
 
     do: Do
     answers: Answers
     who: str = ""
     made_up: Mapping[str, str] = field(default_factory=dict, repr=False)
+    end_connections: bool = False
 
 
 def menu(visit: Visit, asker: Asker) -> Intent:
@@ -85,7 +90,7 @@ def _menu(visit: Visit) -> Prompt:
     now = visit.answers
     issuer = "self-signed" if now.issuer.self_signed else ca_name(now.issuer.directory)
     pending = "a check blocks" if visit.pending is None else "nothing" if not visit.pending else f"{visit.pending}"
-    at = f"{now.backend or 'found automatically'}{', as a service' if now.service else ''}"
+    at = f"{now.backend or visit.upstream or 'not set yet'}{', as a service' if now.service else ''}"
     return Prompt(
         "menu",
         "What next?",
@@ -119,8 +124,9 @@ def _changed(
         case "webhooks":
             return webhooks.choose(asker, now, visit.listening())
         case "hermes":
-            found = tuple(visit.backends())
-            return hermes.choose(asker, now, found, "" if found or now.service else visit.not_running())
+            found = visit.backends()
+            not_running = "" if found or now.service else visit.not_running()
+            return hermes.choose(asker, now, found, not_running, visit.upstream)
         case "domain":
             questions, start = (DomainName(), Redirect()), Draft()
         case "certificate":
@@ -144,9 +150,9 @@ def _users(visit: Visit, asker: Asker) -> Intent | Back:
         "add",
         choices=(
             Choice("add", "Add one"),
-            Choice("passwd", "Change a password"),
+            Choice("passwd", "Change a password, which signs out everywhere (a lost phone)"),
             Choice("remove", "Remove one"),
-            Choice("sign-out", "Sign one out everywhere (a lost phone)"),
+            Choice("sign-out", "Sign one out everywhere, with the same password"),
             Choice("list", "List them: where each one comes from, and when its line last changed"),
         ),
         back=True,
@@ -179,22 +185,35 @@ def _of_user(do: OfUsers, visit: Visit, asker: Asker) -> Intent | Back:
         case "add":
             there = Draft(users=tuple(User(name) for name in visit.users))
             heard = ask((UserName(), PasswordSource(), OwnPassword()), there, Known(), asker)
-            name = "" if isinstance(heard, Back) else heard[0].users[-1].name
         case _:
             who = _one_of(visit.users, do, asker)
-            if isinstance(who, Back):
-                return who
-            name = who
-            if do == "remove":
-                return Intent(do, now.without_user(name), name) if _sure(do, name, asker) else BACK
-            if do == "sign-out":
-                signed_out = now.with_cookies_revoked(visit.cookies(name))
-                return Intent(do, signed_out, name) if _sure(do, name, asker) else BACK
-            heard = ask_password(name, asker)
+            return who if isinstance(who, Back) else _signed_out(do, who, visit, asker)
     if isinstance(heard, Back):
         return heard
     draft, shown_again = heard
-    return Intent(do, now.with_hash(name, draft.users[-1].hash), name, shown_again)
+    added = draft.users[-1]
+    return Intent(do, now.with_hash(added.name, added.hash), added.name, shown_again)
+
+
+def _signed_out(do: connections.OfSignedOut, name: str, visit: Visit, asker: Asker) -> Intent | Back:
+    """What signs that user out, and whether the open connections end with it. Back leads to the question before."""
+    now = visit.answers
+    made_up: Mapping[str, str] = {}
+    while True:
+        if do == "passwd":
+            heard = ask_password(name, asker)
+            if isinstance(heard, Back):
+                return heard
+            answers, made_up = now.with_hash(name, heard[0].users[-1].hash), heard[1]
+        elif not _sure(do, name, asker):
+            return BACK
+        else:
+            answers = now.without_user(name) if do == "remove" else now.with_cookies_revoked(visit.cookies(name))
+        if not visit.connected():
+            return Intent(do, answers, name, made_up, connections.ENDS[do])
+        end = agreed(asker, connections.prompt(do, name, back=True))
+        if not isinstance(end, Back):
+            return Intent(do, answers, name, made_up, end)
 
 
 def ask_password(name: str, asker: Asker) -> tuple[Draft, dict[str, str]] | Back:

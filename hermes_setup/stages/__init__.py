@@ -24,6 +24,7 @@ def all_steps(renderer: Renderer | None = None, *, lockout: bool = False, quick_
     from hermes_setup.stages.dns.stage import Dns
     from hermes_setup.stages.firewall.stage import Firewall
     from hermes_setup.stages.hermes.stage import Hermes
+    from hermes_setup.stages.hermes.upstream import Upstream
     from hermes_setup.stages.local_users.stage import LocalUsers
     from hermes_setup.stages.outside import Outside
     from hermes_setup.stages.packages import Packages
@@ -48,15 +49,24 @@ def all_steps(renderer: Renderer | None = None, *, lockout: bool = False, quick_
         Step("site-http", "Site over HTTP", site),
         Step("outside", "Look from outside", Outside()),
         Step("certificate", "Certificate", Certificate()),
+        Step("upstream", "Upstream", Upstream()),
         Step("site-https", "Site over HTTPS", site),
         Step("renewal", "Renewal", Renewal()),
         Step("proof", "Proof", Proof()),
     )
 
 
-def for_users(renderer: Renderer | None = None) -> tuple[Step, ...]:
-    """What a change of users needs; nobody wants to wait for DNS, or be stopped by it, to remove one."""
-    return _only({"users", "site-https", "proof"}, all_steps(renderer))
+def for_users(renderer: Renderer | None = None, *, end_connections: bool = False) -> tuple[Step, ...]:
+    """What a change of users needs; nobody wants to wait for DNS, or be stopped by it, to remove one.
+
+    `end_connections`: once the site holds, and before it is proved to work, the connections from before end, too.
+    """
+    steps = _only({"users", "site-https", "proof"}, all_steps(renderer))
+    if not end_connections:
+        return steps
+    from hermes_setup.stages.connections import Connections
+
+    return (*steps[:-1], Step("connections", "Open connections", Connections()), *steps[-1:])
 
 
 def for_addresses(renderer: Renderer | None = None, *, lockout: bool = False) -> tuple[Step, ...]:

@@ -1,4 +1,7 @@
-"""nginx, certbot and openssl are installed: those of the machine where they are there already, else the distribution's."""
+"""nginx, certbot and openssl are installed: those of the machine where they are there already, else the distribution's.
+
+And only root can replace them, and each other program that hermes-setup runs as root.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.engine.changes import Change, Probe, Run
 from hermes_setup.engine.findings import Finding, block, warn
 from hermes_setup.errors import CommandFailed, HermesSetupError
-from hermes_setup.host import File, Host, System
+from hermes_setup.host import File, Host, Replaceable, System
 from hermes_setup.phrases import all_of
+from hermes_setup.replaceable import cure
 from hermes_setup.stages.certificate import certbot
 from hermes_setup.values import dataclass
 
@@ -26,6 +30,25 @@ KEEP = ("-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-
 DPKG_STATUS = "/var/lib/dpkg/status"
 DPKG_UPDATES = "/var/lib/dpkg/updates"
 LEAST_MEMORY_KB = 350 * 1024
+PROGRAMS = (
+    *(
+        "nginx",
+        "openssl",
+        "apt-get",
+        "dpkg",
+        "systemctl",
+        "runuser",
+        "getent",
+        "stat",
+        "sh",
+        "docker",
+        "install",
+        "chmod",
+    ),
+    *("nft", "ufw", "firewall-cmd", "iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save"),
+    *("ip6tables-restore", "iptables-legacy-save", "ip6tables-legacy-save"),
+)
+"""What stages run as root; certbot's are found by `certbot.binaries`."""
 UNFINISHED = re.compile(
     r"^Status: \S+ \S+ (half-installed|unpacked|half-configured|triggers-awaited|triggers-pending)$", re.M
 )
@@ -40,6 +63,7 @@ class Facts:
     apt: bool
     lock_holder: str
     memory_kb: int  # free for programs, swap included; 0: unknown
+    replaceable: tuple[tuple[str, tuple[Replaceable, ...]], ...] = ()  # programs, and what others can replace of each
 
 
 class Packages:
@@ -59,11 +83,12 @@ class Packages:
             apt=not missing or host.ask(["apt-get", "--version"]).ok,
             lock_holder=_lock_holder(host) if missing or unfinished else "",
             memory_kb=_available_kb(memory.content.decode()) if isinstance(memory, File) else 0,
+            replaceable=_replaceable(host),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:  # noqa: ARG002
-        """apt is there when it is needed, and enough memory to run it."""
-        found: list[Finding] = []
+        """Programs are root's; apt is there when it is needed, and enough memory to run it."""
+        found = [_others(program, parts) for program, parts in facts.replaceable]
         if facts.missing and not facts.apt:
             found.append(
                 block(
@@ -133,6 +158,36 @@ def _missing(answers: Answers, host: Host) -> tuple[str, ...]:
     if not answers.issuer.self_signed and not certbot.binaries(host):
         missing.append("certbot")
     return tuple(missing)
+
+
+def _replaceable(host: Host) -> tuple[tuple[str, tuple[Replaceable, ...]], ...]:
+    """The programs that others than root can replace, and the folders of the PATH, where they could make one, each with
+    what they can replace; a part that was named already only once.
+    """
+    found: dict[str, tuple[Replaceable, ...]] = {}
+    seen: set[Replaceable] = set()
+    for program in (*certbot.BIN_FOLDERS, *PROGRAMS, *certbot.binaries(host)):
+        if new := tuple(each for each in host.replaceable(program) if each not in seen):
+            found[program] = new
+            seen.update(new)
+    return tuple(found.items())
+
+
+def _others(program: str, parts: Sequence[Replaceable]) -> Finding:
+    if program in certbot.BIN_FOLDERS:
+        return block(
+            "packages.replaceable",
+            f"Others than root can make programs in {program}: {', '.join(map(str, parts[:3]))}.",
+            "Whoever is root looks for programs there, hermes-setup and certbot's hooks too, so they could do anything on "
+            "this server.",
+            f"Make it root's: {cure(parts, f'ls -ld {program}')}",
+        )
+    return block(
+        "packages.replaceable",
+        f"Others than root can replace {program}, or what it consists of: {', '.join(map(str, parts[:3]))}.",
+        "hermes-setup runs it as root, so they could do anything on this server.",
+        f"Make it root's: {cure(parts, f'remove that {program}, and install it for all of this server')}",
+    )
 
 
 def fetch_lists(system: System) -> Sequence[Finding]:

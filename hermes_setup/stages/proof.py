@@ -23,6 +23,7 @@ from hermes_setup.values import dataclass
 
 BYPASS_HEADER = "X-Hermes-Look"  # with the token it passes the allowed addresses, from this machine only (site.conf)
 LOOPBACK = "127.0.0.1"
+SIGN_IN = "/.hermes/sign-in"  # where the sign-in page sends name and password (site.conf)
 FOREIGN = "not-this-name.invalid"  # RFC 2606: a name that no one can have
 
 Headers = tuple[tuple[str, str], ...]
@@ -154,10 +155,30 @@ class BrowserVisit:
             return [_failed("password", f"https://{name}/", response, "to be asked for a password (401)")]
         if response.header("Set-Cookie"):
             return [_failed("cookie", f"https://{name}/", response, "no cookie without a password")]
+        if failed := self._as_a_browser(system, address, token):
+            return failed
         headers = _with_token(token, ("Host", FOREIGN), *bypass)
         foreign = system.fetch(Request(address, 443, name, "/", tls=True, headers=headers))
         if _is_hermes(foreign) or foreign.header("Set-Cookie"):
             return [_failed("host", f"https://{FOREIGN}/", foreign, "never Hermes under another name")]
+        return []
+
+    def _as_a_browser(self, system: System, address: str, token: str) -> list[Finding]:
+        """A browser gets the sign-in page, without the dialog of its own; a wrong password there is told as wrong."""
+        name, bypass = self.answers.domain.ascii, _bypass(self.answers, token)
+        page = (("Sec-Fetch-Site", "none"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document"), *bypass)
+        response = system.fetch(Request(address, 443, name, "/", tls=True, headers=page))
+        if response.status != 401 or response.header("WWW-Authenticate") or SIGN_IN.encode() not in response.body:
+            return [_failed("sign-in", f"https://{name}/", response, "the page to sign in on (401)")]
+        # with the program's own cookie, so that nginx does not log it
+        guess = base64.b64encode(f"{secrets.token_hex(8)}:{secrets.token_hex(8)}".encode()).decode()
+        script = (("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Mode", "cors"), ("Authorization", f"Basic {guess}"))
+        headers = _with_token(token, *script, *bypass)
+        response = system.fetch(Request(address, 443, name, SIGN_IN, "POST", tls=True, headers=headers))
+        told = response.status == 403 and response.body.strip() == b"wrong"
+        if response.header("Set-Cookie") or not (told or response.status == 429):  # 429: somebody else guesses now
+            expected = "that it is wrong (403), since it is a made-up name and password"
+            return [_failed("wrong-password", f"https://{name}{SIGN_IN}", response, expected)]
         return []
 
     def _webhooks(self, system: System, address: str, https_redirects: Sequence[Domain]) -> list[Finding]:
@@ -274,7 +295,7 @@ def _bypass(answers: Answers, token: str) -> Headers:
 
 def _with_token(token: str, *headers: tuple[str, str]) -> Headers:
     """The headers, and the cookie of the gate."""
-    return (*headers, ("Cookie", f"hermes_gate={token}"))
+    return (*headers, ("Cookie", f"{cookies.COOKIE}={token}"))
 
 
 def _is_hermes(response: Response) -> bool:

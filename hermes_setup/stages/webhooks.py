@@ -12,7 +12,7 @@ from hermes_setup.engine.changes import Change
 from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.host import Host, Listener, Request
 from hermes_setup.parallel import in_parallel
-from hermes_setup.stages.hermes import api
+from hermes_setup.stages.hermes import api, dashboards
 from hermes_setup.values import dataclass, replace
 
 SECONDS = 2.0
@@ -38,6 +38,7 @@ class Facts:
 
     named: tuple[Seen, ...] = ()
     others: tuple[Seen, ...] = ()
+    dashboard: Backend | None = None  # where visitors are passed to, as it is set
 
 
 class Webhooks:
@@ -46,8 +47,9 @@ class Webhooks:
     def inspect(self, answers: Answers, host: Host) -> Facts:
         """Asks each platform that is named, or whose port has a listener, side by side; 3 s at most."""
         named = answers.webhooks.endpoints if answers.webhooks else ()
-        if answers.backend is not None and not answers.backend.local:
-            return Facts(tuple(Seen(endpoint, "platform") for endpoint in named))
+        dashboard = answers.backend or dashboards.set_upstream(host)
+        if dashboard and not dashboard.local:
+            return Facts(tuple(Seen(endpoint, "platform") for endpoint in named), dashboard=dashboard)
         found = look(host, named)
         from hermes_setup.stages.firewall.closed_ports import closed_ports  # `listening` needs none of it
 
@@ -58,13 +60,14 @@ class Webhooks:
             tuple(
                 each for each in found if each.endpoint not in named and each.occupant == "platform" and each.exposed
             ),
+            dashboard,
         )
 
-    def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
+    def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:  # noqa: ARG002 - a stage's shape
         """Each platform that is named listens, and only nginx can reach it; none has the dashboard's port."""
         found: list[Finding] = []
         for seen in facts.named:
-            if _has_the_dashboards_port(seen, answers):
+            if _has_the_dashboards_port(seen, facts.dashboard):
                 found.append(_dashboard(seen.endpoint))
             elif not seen.occupant:
                 found.append(_nothing(seen.endpoint))
@@ -117,12 +120,12 @@ def _is_exposed(each: Listener) -> bool:
     return each.address != "::1" and not each.address.startswith(("127.", "::ffff:127."))
 
 
-def _has_the_dashboards_port(seen: Seen, answers: Answers) -> bool:
-    """True for the port of any dashboard that answers, of the one that is named, or of the one that is looked for."""
+def _has_the_dashboards_port(seen: Seen, dashboard: Backend | None) -> bool:
+    """True for the port of any dashboard that answers, of the one that is set, or of the one that is looked for."""
     if seen.occupant == "dashboard":
         return True
-    if answers.backend:
-        return seen.endpoint.port == answers.backend.port
+    if dashboard:
+        return seen.endpoint.port == dashboard.port
     return seen.endpoint.port == DEFAULT_BACKEND.port and seen.occupant != "platform"
 
 

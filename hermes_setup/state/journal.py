@@ -51,15 +51,16 @@ class Journal:
         """The undo is on disk when this returns. Raises HermesSetupError when it could not be written."""
         try:
             if not self._count:
-                os.makedirs(os.path.join(self.folder, "before"), mode=0o700, exist_ok=True)
+                for folder in (os.path.dirname(self.folder), self.folder, os.path.join(self.folder, "before")):
+                    notes.make(folder)
                 durable.sync_folder(os.path.dirname(self.folder))
                 if self._new is not None:
                     text = json.dumps(self._new.to_json(), ensure_ascii=False)
                     durable.write(os.path.join(self.folder, "run.json"), text.encode(), mode=0o600)
             self._count += 1
             line = {"stage": stage, "change": self._write(change, "after"), "undo": self._write(undo, "before")}
-            with open(self._path, "ab") as file:
-                os.chmod(file.fileno(), 0o600)
+            with open(os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab") as file:
+                os.fchmod(file.fileno(), 0o600)
                 file.write(json.dumps(line).encode() + b"\n")  # ASCII: a path may be no UTF-8
                 file.flush()
                 os.fsync(file.fileno())

@@ -18,7 +18,7 @@ def locked(path: str, doing: str) -> Iterator[None]:
     """This run is the only one inside the block. Raises Busy, with who holds the lock and since when."""
     notes.make(os.path.dirname(path))
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise notes.unusable(path, error) from error
     try:

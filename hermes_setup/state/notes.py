@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,8 +15,26 @@ from hermes_setup.errors import HermesSetupError
 FOLDER = "/var/lib/hermes-setup"
 
 
+def need_own(folder: str) -> None:
+    """Raises HermesSetupError where others can write the folder: what stands in it is done as root (an undo, above all).
+
+    One that is not there yet is nobody else's.
+    """
+    try:
+        status = os.lstat(folder)
+    except OSError:
+        return
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        raise HermesSetupError(
+            f"{folder} is not root's alone: others can change what hermes-setup keeps there, and does as root.",
+            hint=f"Look at it: sudo ls -la {folder} ; if nobody has changed it: sudo chown -R root:root {folder} && sudo chmod "
+            f"-R go= {folder} ; otherwise: sudo mv {folder} /root/ (then everything is asked again).",
+        )
+
+
 def make(folder: str) -> None:
     """The folder is there, and only root can look into it. Raises HermesSetupError."""
+    need_own(folder)
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         os.chmod(folder, 0o700)
@@ -25,6 +44,7 @@ def make(folder: str) -> None:
 
 def load(path: str) -> dict[str, Any] | None:
     """What the file holds; None where there is none. Raises HermesSetupError for one that is not a JSON object."""
+    need_own(os.path.dirname(path))
     try:
         with open(path, encoding="utf-8") as file:
             table = json.load(file)

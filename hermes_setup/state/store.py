@@ -159,5 +159,6 @@ class State:
         return Journal(os.path.join(self._path("runs"), name), RunInfo(earlier.answers, undoes, continues=earlier.runs))
 
     def past_runs(self, undone: str = "") -> Iterator[PastRun]:
-        """See `runs.past`."""
+        """See `runs.past`. Raises HermesSetupError where others could have written what is read there."""
+        notes.need_own(self.folder)
         return runs.past(self._path("runs"), undone)

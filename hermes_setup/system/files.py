@@ -15,6 +15,8 @@ from hermes_setup.errors import HermesSetupError
 from hermes_setup.host import ABSENT, Absent, File, Folder, Link, Node, Special
 
 LARGEST = 16 * 1024 * 1024
+OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+NO_FILE = "a device, a pipe or a socket"
 
 
 def look(path: str) -> Node:
@@ -23,19 +25,33 @@ def look(path: str) -> Node:
         status = os.lstat(path)
         if stat.S_ISLNK(status.st_mode):
             return Link(os.readlink(path))
-        mode = stat.S_IMODE(status.st_mode)
         if stat.S_ISDIR(status.st_mode):
-            return Folder(mode, _user(status.st_uid), _group(status.st_gid))
+            return Folder(stat.S_IMODE(status.st_mode), _user(status.st_uid), _group(status.st_gid))
         if not stat.S_ISREG(status.st_mode):
-            return Special("a device, a pipe or a socket")
-        if status.st_size > LARGEST:
-            return Special(f"{status.st_size} bytes, too large to be ours")
-        with open(path, "rb") as file:
-            return File(file.read(LARGEST), mode, _user(status.st_uid), _group(status.st_gid))
+            return Special(NO_FILE)
+        return _read(path)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESRCH):
             return ABSENT
         return Special(os.strerror(error.errno or 0))
+
+
+def _read(path: str) -> File | Special:
+    """The file there. Whoever may write its folder could have put another thing there since it was looked at: no link is
+    followed, nothing is waited for (a pipe's writer, a lease: fifo(7), fcntl(2)), and what was opened is what counts.
+    """
+    handle = os.open(path, OPEN)
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            return Special(NO_FILE)
+        if status.st_size > LARGEST:
+            return Special(f"{status.st_size} bytes, too large to be ours")
+        with open(handle, "rb", closefd=False) as file:
+            content = file.read(LARGEST) or b""  # None: nothing yet, as of /proc/kmsg
+        return File(content, stat.S_IMODE(status.st_mode), _user(status.st_uid), _group(status.st_gid))
+    finally:
+        os.close(handle)
 
 
 def names(folder: str) -> tuple[str, ...]:

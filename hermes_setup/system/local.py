@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 
 from hermes_setup import log as log_lines
 from hermes_setup.errors import CommandFailed
-from hermes_setup.host import Absent, Listener, Node, Ran, Records, Request, Response
+from hermes_setup.host import Absent, Listener, Node, Ran, Records, Replaceable, Request, Response
 from hermes_setup.system import files, processes
 
 
@@ -39,6 +39,10 @@ class Local:
     def ask(self, argv: Sequence[str], *, seconds: float = 4.0) -> Ran:
         """See `Host.ask`."""
         return self._queries.ask(argv, seconds)
+
+    def replaceable(self, program: str) -> tuple[Replaceable, ...]:
+        """See `Host.replaceable`."""
+        return processes.replaceable_parts(program, self._root)
 
     def kill_queries(self) -> None:
         """No command of `ask` runs any more: for a process that ends while its other threads still wait for one."""

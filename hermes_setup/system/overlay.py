@@ -16,6 +16,7 @@ from hermes_setup.host import (
     Node,
     Ran,
     Records,
+    Replaceable,
     Request,
     Response,
     Special,
@@ -36,6 +37,10 @@ class Nothing:
     def ask(self, argv: Sequence[str], *, seconds: float = 4.0) -> Ran:  # noqa: ARG002
         """There is no such command."""
         return Ran(127, "", f"{argv[0]}: no such command")
+
+    def replaceable(self, program: str) -> tuple[Replaceable, ...]:  # noqa: ARG002
+        """There is no program."""
+        return ()
 
     def listeners(self) -> tuple[Listener, ...]:
         """None."""
@@ -85,6 +90,10 @@ class Overlay:
     def ask(self, argv: Sequence[str], *, seconds: float = 4.0) -> Ran:
         """Falls through: it only reads."""
         return self._base.ask(argv, seconds=seconds)
+
+    def replaceable(self, program: str) -> tuple[Replaceable, ...]:
+        """Falls through."""
+        return self._base.replaceable(program)
 
     def listeners(self) -> tuple[Listener, ...]:
         """Falls through."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import pwd
 import resource
 import select
 import selectors
@@ -12,13 +13,17 @@ import signal
 import subprocess
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 
+from hermes_setup import replaceable
 from hermes_setup.errors import CommandFailed
-from hermes_setup.host import Ran
+from hermes_setup.host import Ran, Replaceable
 
 LARGEST_OUTPUT = 16 * 1024 * 1024
+UMASK = 0o022
+"""Of each command, whatever the caller's is: what nginx, certbot and apt make is as open as anywhere else."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin"
 
 
@@ -38,12 +43,16 @@ class Queries:
             try:
                 process = subprocess.Popen(
                     list(argv),
+                    executable=program(argv[0]),
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=err,
-                    env=_environment({}),
+                    env=environment(),
+                    umask=UMASK,
                     start_new_session=True,
                 )
+            except NotRoots as refused:
+                return Ran(126, "", refused.message)
             except OSError as error:
                 return Ran(127 if error.errno == errno.ENOENT else 126, "", os.strerror(error.errno or 0))
             self.running.add(process)
@@ -112,10 +121,12 @@ def _started(argv: Sequence[str], stdin: bytes, env: Mapping[str, str]) -> subpr
         with _file_in_memory(stdin) as given:
             return subprocess.Popen(
                 list(argv),
+                executable=program(argv[0]),
                 stdin=given,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                env=_environment(env),
+                env=environment(env),
+                umask=UMASK,
                 start_new_session=True,
             )
     except OSError as error:
@@ -231,12 +242,63 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _environment(more: Mapping[str, str]) -> dict[str, str]:
-    """A known environment: proxies and CA bundles are passed on, languages and the user's odd settings are not."""
+def environment(more: Mapping[str, str] = types.MappingProxyType({})) -> dict[str, str]:
+    """The environment of a command: proxies and CA bundles are the caller's, and its terminal; all else is ours.
+
+    HOME is that of the user this runs as, whatever the caller's says: certbot, docker and others read settings there.
+    """
     kept = {
         key: value
         for key, value in os.environ.items()
-        if key.lower().endswith("_proxy")
-        or key in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "HOME", "TERM")
+        if key.lower().endswith("_proxy") or key in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "TERM")
     }
-    return {"HOME": "/root", **kept, "PATH": PATH, "LC_ALL": "C.UTF-8", **more}
+    return {**kept, "HOME": _home(), "PATH": ":".join(_search()), "LC_ALL": "C.UTF-8", **more}
+
+
+def program(name: str) -> str:
+    """Where that command is: its path, or the first of its name on the PATH. Raises NotRoots; FileNotFoundError.
+
+    Only root looks: to whom a program may belong that anybody else runs is not ours to say.
+    """
+    path = _find(name)
+    if path is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+    if os.geteuid() == 0 and (found := replaceable_parts(path)):
+        raise NotRoots(path, found)
+    return path
+
+
+def replaceable_parts(name: str, root: str = "") -> tuple[Replaceable, ...]:
+    """See `Host.replaceable`."""
+    path = name if "/" in name else _find(name, root)
+    return replaceable.of_program(path, root, PATH.split(":")) if path else ()
+
+
+class NotRoots(CommandFailed):
+    """A command was not run, because somebody else than root decides what it is."""
+
+    def __init__(self, path: str, found: Sequence[Replaceable]) -> None:
+        super().__init__(
+            f"{path} is not run as root: other users can replace {', '.join(map(str, found[:3]))}.",
+            hint=replaceable.cure(found, f"Put a program in its place that only root can change: {path}"),
+            code=126,
+        )
+
+
+def _find(name: str, root: str = "") -> str | None:
+    """The path of that command: itself where it is one, else the first of its name on the PATH."""
+    paths = [name] if "/" in name else [f"{folder}/{name}" for folder in PATH.split(":")]
+    return next((path for path in paths if os.path.isfile(root + path) and os.access(root + path, os.X_OK)), None)
+
+
+def _search() -> list[str]:
+    """The folders of the PATH; for root only those in which nobody else can make a program."""
+    folders = PATH.split(":")
+    return folders if os.geteuid() else [each for each in folders if not replaceable.in_folder(each)]
+
+
+def _home() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:  # a number that this machine knows no name for
+        return "/"

@@ -20,18 +20,18 @@ LISTEN = "0A"  # include/net/tcp_states.h
 
 def listeners(proc: str = "/proc") -> tuple[Listener, ...]:
     """Every listening TCP socket, with the process that holds it where it can be seen; by port, then address."""
-    found: dict[str, tuple[str, int]] = {}
+    found: dict[str, tuple[str, int, int]] = {}
     for table in ("tcp", "tcp6"):
         for line in _lines(f"{proc}/net/{table}")[1:]:
             fields = line.split()
             if len(fields) > 9 and fields[3] == LISTEN:
                 address, _, port = fields[1].partition(":")
-                found[fields[9]] = (_address(address), int(port, 16))
-    pids = _pids_by_inode(proc, set(found)) if found else {}
+                found[fields[9]] = (_address(address), int(port, 16), int(fields[7]))
+    pids = _pids_by_inode(proc, {inode: uid for inode, (_, _, uid) in found.items()}) if found else {}
     made = {
-        Listener(address, port, pid, *_process(proc, pid)) if pid else Listener(address, port)
-        for inode, (address, port) in found.items()
-        for pid in [pids.get(inode, 0)]
+        Listener(address, port, pid, *_process(proc, pid), owner=owner) if pid else Listener(address, port, owner=owner)
+        for inode, (address, port, uid) in found.items()
+        for pid, owner in [(pids.get(inode, 0), _name_of(uid))]
     }
     return tuple(sorted(made, key=lambda each: (each.port, each.address, each.pid)))
 
@@ -45,16 +45,25 @@ def _address(text: str) -> str:
     return str(mapped or address)
 
 
-def _pids_by_inode(proc: str, inodes: set[str]) -> dict[str, int]:
-    """Inode -> the oldest process that has the socket open (nginx's master, not its workers)."""
+def _pids_by_inode(proc: str, uids: dict[str, int]) -> dict[str, int]:
+    """Inode -> the oldest process that has the socket open (nginx's master, not its workers).
+
+    One of the user who opened it (`uids`, by inode) comes first: anybody can hand a socket on to a process of somebody
+    else (unix(7), SCM_RIGHTS).
+    """
     found: dict[str, int] = {}
+    sure: set[str] = set()
     for pid in sorted((name for name in _entries(proc) if name.isdigit()), key=int):
         for handle in _entries(f"{proc}/{pid}/fd"):
             with contextlib.suppress(OSError):
                 target = os.readlink(f"{proc}/{pid}/fd/{handle}")
-                if target.startswith("socket:[") and target[8:-1] in inodes:
-                    found.setdefault(target[8:-1], int(pid))
-        if len(found) == len(inodes):
+                inode = target[8:-1] if target.startswith("socket:[") else ""
+                if inode in uids and inode not in sure:
+                    found.setdefault(inode, int(pid))
+                    if _uid(f"{proc}/{pid}") == uids[inode]:
+                        found[inode] = int(pid)
+                        sure.add(inode)
+        if len(sure) == len(uids):
             break
     return found
 
@@ -62,6 +71,7 @@ def _pids_by_inode(proc: str, inodes: set[str]) -> dict[str, int]:
 def _process(proc: str, pid: int) -> tuple[str, str, str, bool]:
     """(name, unit, user, whether the unit is that user's own) of a process; "" for what can't be seen."""
     name = "".join(_lines(f"{proc}/{pid}/comm")).strip()
+    name = "".join(each if each.isprintable() else "?" for each in name)  # a process gives itself any name (prctl(2))
     group = _lines(f"{proc}/{pid}/cgroup")
     container = _container(group)
     if container and container == _container(_lines(f"{proc}/self/cgroup")):
@@ -100,10 +110,19 @@ def _unit(cgroup: list[str]) -> tuple[str, bool]:
 
 
 def _user(folder: str) -> str:
+    uid = _uid(folder)
+    return "" if uid is None else _name_of(uid)
+
+
+def _uid(folder: str) -> int | None:
+    """The effective user of a process: its folder is always theirs (`fs/proc/base.c`, task_dump_owner)."""
     try:
-        uid = os.stat(folder).st_uid
+        return os.stat(folder).st_uid
     except OSError:
-        return ""
+        return None
+
+
+def _name_of(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -81,6 +81,7 @@ def show_done(screen: Screen, answers: Answers, passwords: Mapping[str, str], us
         ("New password", "sudo hermes-setup users passwd NAME"),
         ("Check", "sudo hermes-setup doctor"),
         ("Undo", "sudo hermes-setup undo --last"),
+        ("Sign out", f"https://{answers.domain.ascii}/.hermes/sign-out"),
     )
 
 

@@ -74,7 +74,7 @@ def _review(answers: Answers, session: Session) -> None:
     """The answers are on the screen once more, before anything is done with them."""
     from hermes_setup.stages.hermes import dashboards
 
-    found = next(iter(dashboards.local(session.host)), None) if answers.backend is None else None
+    found = dashboards.find(session.host).chosen if answers.backend is None else None
     session.screen.say()
     session.screen.say("Your answers:", "bold")
     session.screen.pairs(review(answers, str(found or "")))
@@ -100,12 +100,14 @@ def _known(known: Known, previous: Answers | None, session: Session) -> Known:
     from hermes_setup.stages.hermes import dashboards, service
     from hermes_setup.stages.users import htpasswd
 
-    backends = dashboards.local(session.host)
+    whose = dashboards.whose(session.host)
+    backends = tuple(whose)
     installed = None if backends else service.candidate(session.host)
     return replace(
         known,
         not_running=installed.user if installed else "",
         listening=webhooks.listening(session.host) if not previous else (),
         backends=backends,
+        whose=whose,
         users=tuple(htpasswd.read(session.host)),
     )

@@ -45,6 +45,7 @@ def _show_status(stored: Answers, session: Session) -> int | None:
 
 def _visit(stored: Answers, pending: int | None, session: Session) -> menu.Visit:
     """What the menu needs to know. What takes time to find is found when it is asked for."""
+    from hermes_setup.nginx import processes
     from hermes_setup.stages import webhooks
     from hermes_setup.stages.addresses import ssh
     from hermes_setup.stages.hermes import dashboards, service
@@ -62,9 +63,11 @@ def _visit(stored: Answers, pending: int | None, session: Session) -> menu.Visit
         session.options.lockout,
         pending,
         listening=lambda: webhooks.listening(host),
-        backends=lambda: dashboards.local(host),
+        backends=lambda: dashboards.whose(host),
+        upstream=dashboards.set_upstream(host),
         not_running=not_running,
         cookies=lambda name: cookies.digests(host, name),
+        connected=lambda: processes.has_connections(host),
     )
 
 
@@ -93,7 +96,8 @@ def _carry_out(intent: menu.Intent, session: Session) -> Outcome:
             return until_not_blocked(setup_job(intent.answers, session), session)
     from hermes_setup.commands.users import say_open_connections
 
-    job = Job(intent.answers, for_users(session.renderer), dict(intent.made_up), asked=True, whole_setup=False)
+    steps = for_users(session.renderer, end_connections=intent.end_connections)
+    job = Job(intent.answers, steps, dict(intent.made_up), asked=True, whole_setup=False)
     outcome = until_not_blocked(job, session)
     if intent.do != "add":
         say_open_connections(outcome, session)

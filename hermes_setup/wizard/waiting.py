@@ -23,7 +23,7 @@ SECONDS = 30.0
 def ssh_tunnel(answers: Answers, host: Host, login: str) -> str:
     """How to open the dashboard until the domain points here: through ssh, which needs no domain and no certificate."""
     found = dashboards.local(host)
-    at = answers.backend or next(iter(found), DEFAULT_BACKEND)
+    at = answers.backend or dashboards.set_upstream(host) or next(iter(found), DEFAULT_BACKEND)
     ports = {each.port for each in host.listeners() if each.process == "sshd" and not each.contained} or {22}
     port = "" if 22 in ports else f" -p {min(ports)}"
     host_part = f"[{at.address}]" if ":" in at.address else at.address

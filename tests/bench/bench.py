@@ -14,6 +14,7 @@ from pathlib import Path
 
 import gate
 import rivals
+import tables
 
 from hermes_setup import __version__, passwords
 from lab import Machine, World
@@ -187,6 +188,8 @@ def main() -> None:
         "nothing": nothing_beside_others,
         "whole": whole_job,
         "gate": beside_an_open_site,
+        "who": tables.who_asks,
+        "flood": tables.flood,
     }
     if len(sys.argv) > 1:
         parts[sys.argv[1]]()

@@ -82,7 +82,7 @@ def ask(client: Machine, names: Sequence[str], header: str, rounds: int = 2000) 
 def cookie(machine: Machine, name: str) -> str:
     """The header with that user's cookie, from the gate's file."""
     token = next(each for each in cookies.parse(machine.text(cookies.GATE_FILE)) if each.name == name)
-    return f"Cookie: hermes_gate={token.value}"
+    return f"Cookie: __Host-hermes_gate={token.value}"
 
 
 def basic(name: str) -> str:

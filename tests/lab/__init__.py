@@ -3,7 +3,8 @@
     from lab import World, start_hermes          # or the fixtures: world, machine, bare, server
 
     with World() as world:                       # its own internet; as many at a time as you like
-        vps = world.machine("debian13-ready")    # nginx, certbot there; also debian12-ready, debian13, debian12 (bare)
+        vps = world.machine("debian13-ready")    # nginx, certbot there; also debian12-ready, debian13, debian12 (bare),
+                                                 # debian13-fail2ban and debian12-fail2ban
         world.dns.host("hermes.example.com", *vps.addresses)      # 198.51.100.10, 2001:db8::10
         world.dns.set("example.com", "CAA", '0 issue "other.org"')
         world.dns.fail("example.com", "AAAA", "SERVFAIL")         # REFUSED, NXDOMAIN, silence; at="198.51.100.53"

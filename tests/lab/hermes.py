@@ -32,10 +32,11 @@ def start_hermes(
     port: int = 9119,
     options: Sequence[str] = (),
     timeout: float = 60,
+    user: str | None = None,
 ) -> Daemon:
-    """The dashboard answers /api/status at that address; it dies with the machine or by stop()."""
+    """The dashboard answers /api/status at that address; it dies with the machine or by stop(). `user`: None is root."""
     argv = [HERMES, "dashboard", "--host", host, "--port", str(port), "--no-open", "--skip-build", *options]
-    daemon = machine.start(argv)
+    daemon = machine.start(argv, user=user, env={"HOME": f"/home/{user}"} if user else None)
     address = "127.0.0.1" if host in ("0.0.0.0", "::") else host
 
     def answers() -> bool:

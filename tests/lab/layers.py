@@ -11,6 +11,8 @@ STACKS: dict[str, tuple[str, ...]] = {
     "debian12": ("debian12",),
     "debian13-ready": ("debian13-ready", "debian13"),
     "debian12-ready": ("debian12-ready", "debian12"),
+    "debian13-fail2ban": ("fail2ban", "debian13-ready", "debian13"),
+    "debian12-fail2ban": ("fail2ban12", "debian12-ready", "debian12"),
 }
 
 

@@ -66,7 +66,11 @@ recipe_lab() {
 }
 recipe_browser() {
     apt-get -qq update
-    apt-get -qq install -y chromium libnss3-tools fonts-dejavu-core
+    apt-get -qq install -y chromium chromium-driver firefox-esr webkit2gtk-driver python3-gi gir1.2-webkit2-4.1 xvfb libnss3-tools fonts-dejavu-core
+}
+recipe_fail2ban() {
+    apt-get -qq update
+    apt-get -qq install -y fail2ban
 }
 recipe_pip() {  # the arguments go to pip
     "$@" --no-input --quiet --no-cache-dir --progress-bar off
@@ -119,21 +123,23 @@ make_layers() {
     L13=$(layer_path debian13-lab recipe_lab "$R13" "$D13")
     H13=$(layer_path hermes recipe_hermes "$R13" "$D13"); H12=$(layer_path hermes12 recipe_hermes "$R12" "$D12")
     B13=$(layer_path browser recipe_browser "$L13" "$R13" "$D13")
+    F13=$(layer_path fail2ban recipe_fail2ban "$R13" "$D13"); F12=$(layer_path fail2ban12 recipe_fail2ban "$R12" "$D12")
     T13=$(layer_path tests313 recipe_tests "$R13" "$D13"); T12=$(layer_path tests311 recipe_tests "$R12" "$D12")
     local job jobs=() failed=0
     (
         make_layer debian13 recipe_debian trixie && make_layer debian13-ready recipe_ready "$D13" || exit 1
         make_layer hermes recipe_hermes "$R13" "$D13" & a=$!
         make_layer debian13-lab recipe_lab "$R13" "$D13" && make_layer browser recipe_browser "$L13" "$R13" "$D13" || exit 1
-        make_layer tests313 recipe_tests "$R13" "$D13" || exit 1
+        make_layer tests313 recipe_tests "$R13" "$D13" && make_layer fail2ban recipe_fail2ban "$R13" "$D13" || exit 1
         wait $a
     ) & jobs+=($!)
     (
         make_layer debian12 recipe_debian bookworm && make_layer debian12-ready recipe_ready "$D12" &&
-            make_layer tests311 recipe_tests "$R12" "$D12" && make_layer hermes12 recipe_hermes "$R12" "$D12"
+            make_layer tests311 recipe_tests "$R12" "$D12" && make_layer fail2ban12 recipe_fail2ban "$R12" "$D12" &&
+            make_layer hermes12 recipe_hermes "$R12" "$D12"
     ) & jobs+=($!)
     for job in "${jobs[@]}"; do wait "$job" || failed=1; done
     [ $failed = 0 ] || return 1
-    touch "$D13" "$D12" "$R13" "$R12" "$L13" "$B13" "$H13" "$T13" "$T12" "$H12"
+    touch "$D13" "$D12" "$R13" "$R12" "$L13" "$B13" "$H13" "$T13" "$T12" "$H12" "$F13" "$F12"
     find "$LAYERS" -mindepth 1 -maxdepth 1 -mtime +30 -exec rm -rf {} + # recipes of long ago
 }

@@ -8,7 +8,7 @@ check() { "$@" || { echo "static: $* failed" >&2; failed=1; }; }
 check ruff check .
 check ruff format --check .
 check mypy --cache-dir="${KEPT_TYPES:-/dev/null}"
-check mypy --cache-dir="${KEPT_TYPES:-/dev/null}" --python-version 3.13 tests/lab tests/vps/{__init__,server,browser,box}.py tests/conftest.py tests/real/test_lab.py # machines need a newer os module
+check mypy --cache-dir="${KEPT_TYPES:-/dev/null}" --python-version 3.13 tests/lab tests/vps/{__init__,server,browser,box}.py tests/conftest.py tests/real/test_lab.py tests/laws tests/real/test_{laws,fail2ban}.py tests/test_gixy.py # machines need a newer os module
 ! grep -q '^\[tool.importlinter' pyproject.toml || check lint-imports --no-cache
 check python tests/lab/no_module_state.py
 check python tests/lab/sizes.py

@@ -82,7 +82,7 @@ def test_an_address_and_a_password(world: World, vps: Machine, home: Machine, de
             assert turned_away(world.fetch(SITE + path, address=server), seen), path
         for headers in (
             cookie,
-            {"Cookie": f"hermes_gate={own}", LOOK: own},
+            {"Cookie": f"__Host-hermes_gate={own}", LOOK: own},
             {
                 **cookie,
                 "X-Forwarded-For": HOME,
@@ -157,6 +157,8 @@ def test_whose_word_counts_in_all_sites_counts_here_but_not_everybodys(world: Wo
     vps.write("/etc/nginx/conf.d/realip.conf", "set_real_ip_from 0.0.0.0/0;\nreal_ip_header X-Forwarded-For;\n")
     said = apply(vps, answers(HOME), "--yes", code=3)
     assert "lets anyone say which address" in said.err.replace("\n", " ")
+    said = apply(vps, answers(), "--dry-run")  # without a list it is a warning
+    assert "Wrong passwords are counted by that address" in " ".join(said.err.split())
     vps.write("/etc/nginx/conf.d/realip.conf", "set_real_ip_from 198.51.100.1;\nreal_ip_header X-Forwarded-For;\n")
     apply(vps, answers(HOME), "--yes")
     assert world.fetch(SITE, headers={"X-Forwarded-For": HOME}).status == 401
@@ -244,6 +246,15 @@ def test_behind_cloudflare_the_visitors_own_address_counts(world: World, vps: Ma
     for kind in ("A", "AAAA"):
         world.dns.fail(DOMAIN, kind, "SERVFAIL")
     assert "set_real_ip_from" not in apply(vps, answers(HOME, HOME_SIX), "--dry-run").err
+    # without a list, too: wrong passwords are counted, and logged, by the visitor's address
+    world.dns.clear()
+    world.dns.host(DOMAIN, "104.16.1.1", "2606:4700::6810:101")
+    apply(vps, answers(), "--yes")
+    through("192.0.2.77")
+    world.fetch(SITE, address=SERVER, headers={"CF-Connecting-IP": "192.0.2.78"})
+    log = vps.text("/var/log/nginx/hermes-access.log").splitlines()
+    assert [line.split()[0] for line in log[-2:]] == ["192.0.2.77", "198.51.100.1"]
+    apply(vps, answers(HOME, HOME_SIX), "--yes")
     # the grey cloud, and all is as before
     world.dns.clear()
     world.dns.host(DOMAIN, SERVER, SERVER_SIX)

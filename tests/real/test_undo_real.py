@@ -84,7 +84,7 @@ def test_a_user_who_came_goes_and_what_somebody_edited_stays(world: World, vps: 
     apply(vps, ANSWERS, "--yes")
     bob = hermes_setup(vps, "users", "add", "bob", "--generate", "--yes").out.split("\t")[1].strip()
     (token,) = [each for each in cookies.parse(vps.text(cookies.GATE_FILE)) if each.name == "bob"]
-    cookie = f"hermes_gate={token.value}"
+    cookie = f"__Host-hermes_gate={token.value}"
     assert status(world, ("bob", bob)) == 502
     told = hermes_setup(vps, "undo", "--last", "--yes").err
     assert "Undone" in told
@@ -168,7 +168,7 @@ def test_what_somebody_wrote_into_the_site_comes_back_and_a_cookie_that_was_take
     by_signal(9)(here, vps)
     vps.run(["nginx", "-s", "reload"])
     (token,) = [each for each in cookies.parse(vps.text(cookies.GATE_FILE)) if each.name == "bob"]
-    cookie = {"Cookie": f"hermes_gate={token.value}"}
+    cookie = {"Cookie": f"__Host-hermes_gate={token.value}"}
 
     def opens() -> bool:
         return world.fetch(f"https://{DOMAIN}/", headers=cookie, roots=world.acme.roots()).status == 502

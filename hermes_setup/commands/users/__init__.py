@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
     from hermes_setup.answers.answers import Answers
     from hermes_setup.arguments import Parser
+    from hermes_setup.questions.connections import OfSignedOut
     from hermes_setup.session import Outcome, Session
 
-ORDER = ("list", "add", "passwd", "remove", "sign-out")
+ORDER = ("list", "add", "passwd", "remove", "sign-out", "end-connections")
 
 
 def need_name(do: str, name: str | None) -> str:
@@ -53,12 +54,50 @@ def choose_options(arguments: argparse.Namespace, session: Session) -> None:
     session.choose(dry=arguments.dry_run, yes=arguments.yes)
 
 
-def change(answers: Answers, session: Session, made_up: Mapping[str, str] | None = None) -> Outcome:
-    """The users are as in these answers, once the user agreed."""
+def change(
+    answers: Answers, session: Session, made_up: Mapping[str, str] | None = None, *, end_connections: bool = False
+) -> Outcome:
+    """The users are as in these answers, once the user agreed; and with `end_connections` nobody is connected from before."""
     from hermes_setup.job import Job, carry_out
     from hermes_setup.stages import for_users
 
-    return carry_out(Job(answers, for_users(session.renderer), made_up or {}, whole_setup=False), session)
+    steps = for_users(session.renderer, end_connections=end_connections)
+    return carry_out(Job(answers, steps, made_up or {}, whole_setup=False), session)
+
+
+def add_connection_flags(parser: Parser) -> None:
+    """The flags that say what becomes of open connections."""
+    parser.flag("--end-connections", "end all open connections: chats reconnect, running downloads are cut")
+    parser.flag("--keep-connections", "let open connections go on until they close")
+
+
+def ends_connections(do: OfSignedOut, name: str, arguments: argparse.Namespace, session: Session) -> bool:
+    """Whether all open connections are to end, too: as the flags say, else as the user does, else as Enter would.
+
+    It is asked where someone can answer and is connected; with --yes it is not, and a dry run says what would be asked.
+    """
+    from hermes_setup.nginx import processes
+    from hermes_setup.questions import connections
+    from hermes_setup.questions.prompt import Back, agreed
+    from hermes_setup.ui.talk import say
+
+    end, keep = arguments.end_connections, arguments.keep_connections
+    if end and keep:
+        raise WrongInput(f"{connections.END} and {connections.KEEP} exclude each other.", hint="Keep one of them.")
+    by_default = connections.ENDS[do]
+    if end or keep or session.options.yes or not processes.has_connections(session.host):
+        return bool(end or (by_default and not keep))
+    question = connections.prompt(do, name)
+    if session.options.dry:
+        say(
+            f'A real run would ask: "{question.text}" (Enter: {question.default}; {question.flag} answers it). '
+            f"{connections.ALSO}"
+        )
+    if session.options.dry or not session.interactive:
+        return by_default
+    while isinstance(reply := agreed(session.asker, question), Back):
+        session.asker.tell("There is no question before this one. Nothing has been changed yet; Ctrl-C stops.")
+    return reply
 
 
 def add_password_flags(parser: Parser) -> None:
@@ -106,24 +145,16 @@ def ask_password(name: str, session: Session) -> tuple[str, dict[str, str]]:
 
 
 def say_open_connections(outcome: Outcome, session: Session) -> None:
-    """Where a change that holds now leaves connections from before open, that is said, and how to close them."""
-    from hermes_setup.host import has_systemd
-    from hermes_setup.nginx import processes
+    """Where a change that holds now leaves connections from before open, that is said, and how to end them."""
+    from hermes_setup.nginx import processes, tree
+    from hermes_setup.questions import connections
     from hermes_setup.session import Outcome
     from hermes_setup.ui.talk import say
 
     if outcome not in (Outcome.DONE, Outcome.NOTHING_TO_DO):
         return
-    if not (left := processes.draining_workers(session.host)):
-        return
-    workers = f"{left} old nginx process{'es' if left > 1 else ''}"
-    still = f"Connections from before (most likely a chat in a browser) stay open in {workers}"
-    if has_systemd(session.host):
+    if processes.workers(session.host, tree.read(session.host).pid).draining:
         say(
-            f"{still}. To close them now (every site on this server is down for a moment): sudo systemctl restart nginx"
-        )
-    else:
-        say(
-            f"{still}, until they have been idle for an hour. To close them now (every site on this server is down for a "
-            "second): sudo nginx -s stop; sudo nginx"
+            "Connections from before, most likely a chat in a browser, stay open until they close. "
+            f"To end them all now: sudo hermes-setup users end-connections. {connections.ALSO}"
         )

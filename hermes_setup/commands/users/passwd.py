@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 HELP = "give a user a new password"
 USAGE = """\
-  hermes-setup users passwd NAME    [--password-stdin | --generate] [--yes] [--dry-run]
+  hermes-setup users passwd NAME    [--password-stdin | --generate] [--end-connections | --keep-connections]
+                                    [--yes] [--dry-run]
 """
 
 
@@ -22,6 +23,7 @@ def arguments(parser: Parser) -> None:
     """See `commands`."""
     parser.word("name", "the user")
     add_run_flags(parser)
+    users.add_connection_flags(parser)
     users.add_password_flags(parser)
 
 
@@ -34,6 +36,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Outcome:
     users.need_user(name, stored, session)
 
     hashed, made_up = users.new_password(name, arguments, session)
-    outcome = users.change(stored.with_hash(name, hashed), session, made_up)
+    end = users.ends_connections("passwd", name, arguments, session)
+    outcome = users.change(stored.with_hash(name, hashed), session, made_up, end_connections=end)
     users.say_open_connections(outcome, session)
     return outcome

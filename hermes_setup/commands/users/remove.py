@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 HELP = "take a user away"
 USAGE = """\
-  hermes-setup users remove NAME    [--yes] [--dry-run]
+  hermes-setup users remove NAME    [--end-connections | --keep-connections] [--yes] [--dry-run]
 """
 
 
@@ -22,6 +22,7 @@ def arguments(parser: Parser) -> None:
     """See `commands`."""
     parser.word("name", "the user")
     add_run_flags(parser)
+    users.add_connection_flags(parser)
 
 
 def run(arguments: argparse.Namespace, session: Session) -> Outcome:
@@ -32,6 +33,7 @@ def run(arguments: argparse.Namespace, session: Session) -> Outcome:
     stored = users.need_set_up(session)
     users.need_user(name, stored, session, unfinished=True)
 
-    outcome = users.change(stored.without_user(name), session)
+    end = users.ends_connections("remove", name, arguments, session)
+    outcome = users.change(stored.without_user(name), session, end_connections=end)
     users.say_open_connections(outcome, session)
     return outcome

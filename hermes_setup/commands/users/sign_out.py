@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 HELP = "sign a user out in every browser"
 USAGE = """\
-  hermes-setup users sign-out NAME  (or --all) [--yes] [--dry-run]
+  hermes-setup users sign-out NAME  (or --all) [--end-connections | --keep-connections] [--yes] [--dry-run]
 """
 
 
@@ -23,6 +23,7 @@ def arguments(parser: Parser) -> None:
     """See `commands`."""
     parser.word("name", "the user")
     add_run_flags(parser)
+    users.add_connection_flags(parser)
     parser.flag("--all", "everyone")
 
 
@@ -38,6 +39,8 @@ def run(arguments: argparse.Namespace, session: Session) -> Outcome:
         users.need_user(name, stored, session)
     from hermes_setup.stages.users import cookies
 
-    outcome = users.change(stored.with_cookies_revoked(cookies.digests(session.host, name)), session)
+    end = users.ends_connections("sign-out", name, arguments, session)
+    signed_out = stored.with_cookies_revoked(cookies.digests(session.host, name))
+    outcome = users.change(signed_out, session, end_connections=end)
     users.say_open_connections(outcome, session)
     return outcome

@@ -6,10 +6,13 @@ import ipaddress
 from collections.abc import Sequence
 
 from hermes_setup.answers.allowed_addresses import networks, permits
-from hermes_setup.engine.findings import Finding, block, note
+from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.stages.addresses.lists import AllowList, in_a_line
 from hermes_setup.stages.addresses.ssh import SshSession
 
+ONLY_THE_PROXY = "List only your proxy's addresses there. Find it: sudo nginx -T | grep -n set_real_ip_from"
+WIDEST = {4: 8, 6: 7}
+"""The shortest prefixes of networks that are one's own: 10.0.0.0/8 (RFC 1918) and fc00::/7 (RFC 4193)."""
 UNIQUE_LOCAL = ipaddress.ip_network("fc00::/7")  # RFC 4193
 
 
@@ -41,15 +44,14 @@ def proxies(each: AllowList, trusted_proxies: Sequence[str], behind_balancer: st
     """What is between the visitor and nginx, and whether nginx sees the visitor's own address."""
     if each.cloudflare:
         return [_cloudflare(each)]
-    everyone = [text for text in trusted_proxies if _is_everyone(text)]
-    if everyone:
+    if everyone := believes_everyone(trusted_proxies):
         return [
             block(
                 "addresses.spoofable",
-                f"nginx lets anyone say which address they come from (set_real_ip_from {everyone[0]}).",
+                _anyone_says(everyone),
                 "Anyone who sends the right header could pretend to be an allowed "
                 f"{'sender of webhooks' if each.of_webhooks else 'address'}.",
-                "List only your proxy's addresses there. Find it: sudo nginx -T | grep -n set_real_ip_from",
+                ONLY_THE_PROXY,
             )
         ]
     if trusted_proxies:
@@ -72,6 +74,31 @@ def proxies(each: AllowList, trusted_proxies: Sequence[str], behind_balancer: st
             )
         ]
     return []
+
+
+def guesses_not_counted(trusted_proxies: Sequence[str]) -> list[Finding]:
+    """Without a list: who may choose an address is nobody's guess too many, and has other people banned."""
+    everyone = believes_everyone(trusted_proxies)
+    if not everyone:
+        return []
+    return [
+        warn(
+            "addresses.spoofable",
+            _anyone_says(everyone),
+            "Wrong passwords are counted by that address: with a new one for each guess there is hardly a limit, and the log "
+            "(fail2ban, too) blames somebody else.",
+            ONLY_THE_PROXY,
+        )
+    ]
+
+
+def believes_everyone(trusted_proxies: Sequence[str]) -> str:
+    """The network among those of set_real_ip_from that is (nearly) the whole internet; "" for none."""
+    return next((text for text in trusted_proxies if _is_everyone(text)), "")
+
+
+def _anyone_says(network: str) -> str:
+    return f"nginx lets anyone say which address they come from (set_real_ip_from {network})."
 
 
 def _cloudflare(each: AllowList) -> Finding:
@@ -158,8 +185,9 @@ def single_ipv6(allow: Sequence[str]) -> list[Finding]:
 
 
 def _is_everyone(text: str) -> bool:
-    """True for a network of all addresses; host names and unix: are not."""
+    """True for a network wider than anybody's own, as 0.0.0.0/0 or 0.0.0.0/1; host names and unix: are not."""
     try:
-        return ipaddress.ip_network(text, strict=False).prefixlen == 0
+        network = ipaddress.ip_network(text, strict=False)
+        return network.prefixlen < WIDEST[network.version]
     except ValueError:
         return False

@@ -2,6 +2,7 @@
 
 Three things make a list a trap: it leaves out the person who is making it, nginx does not see the visitor's own address,
 or the visitor connects over the other family. The webhooks' list is checked for the name under which they are served.
+Without a list one thing still matters: that nobody can choose the address by which guesses are counted.
 """
 
 from __future__ import annotations
@@ -46,11 +47,12 @@ class Addresses:
         self._lockout = lockout
 
     def inspect(self, answers: Answers, host: Host) -> Facts:
-        """Reads nothing while every address is allowed, to the dashboard and to the webhooks."""
+        """Reads nginx's files; asks DNS only where there is a list, or nginx believes everyone about their address."""
         webhooks = webhooks_domain(answers)
-        if not answers.allow and not webhooks:
-            return NOTHING
         config = tree.read(host)
+        about_visitors = bool(answers.allow) or findings.believes_everyone(config.real_ip) != ""
+        if not about_visitors and not webhooks:
+            return NOTHING
         site = host.look(SITE_FILE)
         balanced = (
             server.path
@@ -58,9 +60,9 @@ class Addresses:
             for listen in server.listens
             if not server.ours and listen.port == 443 and "proxy_protocol" in listen.options
         )
-        listed = [domain.ascii for domain in (answers.domain if answers.allow else None, webhooks) if domain]
+        listed = [domain.ascii for domain in (answers.domain if about_visitors else None, webhooks) if domain]
         found = records.of(host, listed)
-        own = found[answers.domain.ascii] if answers.allow else NameRecords()
+        own = found[answers.domain.ascii] if about_visitors else NameRecords()
         of_webhooks = found[webhooks.ascii] if webhooks else NameRecords()
         return Facts(
             session=ssh.find(host) if answers.allow else None,
@@ -86,6 +88,8 @@ class Addresses:
                 known = {(finding.code, finding.what) for finding in found}
                 of_proxies = findings.proxies(each, facts.trusted_proxies, facts.behind_balancer)
                 found += [finding for finding in of_proxies if (finding.code, finding.what) not in known]
+        if not answers.allow and not facts.cloudflare and all(each.code != "addresses.spoofable" for each in found):
+            found += findings.guesses_not_counted(facts.trusted_proxies)
         for each in lists:
             found += [*findings.everyone_allowed(each), *findings.one_family_only(each)]
         return [*found, *findings.single_ipv6(answers.allow)]

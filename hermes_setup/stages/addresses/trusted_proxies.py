@@ -17,9 +17,11 @@ from hermes_setup.stages.dns import cloudflare, records
 
 
 def for_dashboard(answers: Answers, host: Host, site: str) -> tuple[str, ...]:
-    """The networks for the dashboard's server block; () where no list needs a visitor's address. `site`: its text now."""
-    listed = answers.allow or webhooks_domain(answers) == answers.domain
-    return _networks(answers.domain, host, site) if listed else ()
+    """The networks for the dashboard's server block. `site`: its text now.
+
+    Also where there is no list: guesses at passwords are counted, and logged, by the visitor's address.
+    """
+    return _networks(answers.domain, host, site)
 
 
 def for_webhooks(answers: Answers, host: Host, site: str) -> tuple[str, ...]:

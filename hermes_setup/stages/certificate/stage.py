@@ -10,9 +10,10 @@ from hermes_setup.answers.issuer import ca_name
 from hermes_setup.engine.changes import Change, Run
 from hermes_setup.engine.findings import Finding, block, warn
 from hermes_setup.host import Host
-from hermes_setup.stages.certificate import certbot, lineages, rate_limits, refusals, self_signed, serving
+from hermes_setup.stages.certificate import certbot, lineages, rate_limits, refusals, self_signed, serving, webroot
 from hermes_setup.stages.certificate.lineages import Lineage
 from hermes_setup.stages.certificate.serving import Served
+from hermes_setup.stages.certificate.webroot import Webroot
 from hermes_setup.values import dataclass
 
 
@@ -32,6 +33,7 @@ class Facts:
     number: int  # of the next self-signed one
     failed_attempts: int = 0  # in the last hour
     damaged: tuple[str, ...] = ()  # lineages of the name that certbot cannot use
+    webroot: Webroot = Webroot()
 
     @property
     def needed(self) -> bool:
@@ -63,11 +65,18 @@ class Certificate:
             number=self_signed.next_number(host, answers.domain),
             failed_attempts=rate_limits.failed_attempts(host, answers) if from_ca and answers.issuer.production else 0,
             damaged=lineages.damaged(host, answers.domain),
+            webroot=Webroot() if answers.issuer.self_signed else webroot.look(host),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
         """The CA may be asked, and the certificate that is served is valid for a while and trusted by browsers."""
-        return [*_limits(answers, facts), *_expiry(answers, facts), *_trust(answers, facts), *_certbot(facts)]
+        return [
+            *webroot.check(facts.webroot),
+            *_limits(answers, facts),
+            *_expiry(answers, facts),
+            *_trust(answers, facts),
+            *_certbot(facts),
+        ]
 
     def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:
         """Nothing while the right certificate is served; else a new one beside what is there."""

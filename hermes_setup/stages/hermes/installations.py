@@ -9,13 +9,15 @@ from __future__ import annotations
 import posixpath
 import re
 
-from hermes_setup.host import File, Folder, Host
+from hermes_setup.host import ABSENT, File, Folder, Host, Link, Node
 from hermes_setup.nginx import tree
 from hermes_setup.stages.hermes.unix_users import homes, people
 from hermes_setup.values import dataclass, replace
 
 OF_A_USER = (".local/bin/hermes", ".hermes/hermes-agent/venv/bin/hermes")  # below the home
 SHARED = ("/usr/local/bin/hermes", "/usr/bin/hermes", "/opt/hermes/bin/hermes")
+
+HOPS = 10  # links on the way to a program
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,36 @@ def the_only_one(found: tuple[Installation, ...]) -> Installation | None:
 
 
 def executable(host: Host, path: str) -> tuple[str, File] | None:
-    """Where the links of that path end, and the file there; None where that is not a file that can be run."""
-    path, node = tree.end_of_links(host, path)
+    """Where the links of that path end, and the file there; None where that is not a file that can be run.
+
+    A link of a user's into the kernel's file systems is not followed: to read some of what is there changes it (proc(5), kmsg).
+    """
+    path, node = _end_of_links(host, path)
     return (path, node) if isinstance(node, File) and node.mode & 0o111 else None
 
 
+def _end_of_links(host: Host, path: str) -> tuple[str, Node]:
+    for _ in range(HOPS):
+        if path.startswith(("/proc/", "/sys/", "/dev/")):
+            break
+        node = host.look(path)
+        if not isinstance(node, Link):
+            return path, node
+        path = tree.link_target(path, node)
+    return path, ABSENT
+
+
 def with_node(host: Host, installed: Installation) -> Installation:
-    """The same with the version of the Node.js that it would find. Runs `node --version` as the user whose Hermes it is."""
-    ran = host.ask(("runuser", "-u", installed.user, "--", "env", f"PATH={installed.path}", "node", "--version"))
+    """The same with the version of the Node.js that it would find. Runs `node --version` as the user whose Hermes it is.
+
+    As root only a Node.js that nobody else can replace.
+    """
+    if installed.user == "root":
+        named = (folder for folder in installed.path.split(":") if "node" in host.names(folder))
+        if (folder := next(named, "")) and host.replaceable(f"{folder}/node"):
+            return installed
+    variables = (f"HOME={installed.home}", f"PATH={installed.path}")
+    ran = host.ask(("runuser", "-u", installed.user, "--", "env", *variables, "node", "--version"))
     return replace(installed, node=ran.out.strip().lstrip("v") if ran.ok else "")
 
 

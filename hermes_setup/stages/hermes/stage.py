@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.backend import DEFAULT_BACKEND
 from hermes_setup.engine.changes import Change
 from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.host import Host
 from hermes_setup.nginx import tree
 from hermes_setup.nginx.render import Renderer
-from hermes_setup.stages.hermes import api, dashboards, exposure, service, service_checks, unit, unix_users
+from hermes_setup.stages.hermes import (
+    api,
+    dashboards,
+    exposure,
+    service,
+    service_checks,
+    unit,
+    unit_program,
+    unix_users,
+)
 from hermes_setup.stages.hermes.dashboards import Dashboard, Found, described
+from hermes_setup.stages.hermes.unit_program import UnitProgram
 from hermes_setup.values import dataclass
 
 
@@ -25,6 +34,7 @@ class Facts:
     unwanted_service: bool = False  # a unit of ours, which the answers do not ask for
     stopped_unit: str = ""  # a unit that would run Hermes where it is looked for, and does not now
     logins: tuple[str, ...] = ()  # who can log in to this server, root left out
+    programs: tuple[UnitProgram, ...] = ()  # what the unit starts, or would
 
 
 class Hermes:
@@ -35,56 +45,59 @@ class Hermes:
 
     def inspect(self, answers: Answers, host: Host) -> Facts:
         """Asks every listener that could be Hermes, side by side; 3 s at most."""
-        backend = answers.backend
-        found = dashboards.find(host, backend)
-        looked_for_here = not found.dashboards and (backend or DEFAULT_BACKEND).local
+        found = dashboards.find(host, answers.backend)
+        looked_for_here = found.running is None and found.looked_for.local
+        port = found.named.port if found.named else None
+        wanted = service.look(host) if answers.service else None
         return Facts(
             found=found,
-            service=service.look(host) if answers.service else None,
+            service=wanted,
             unwanted_service=not answers.service and unit.ours_exists(host),
-            stopped_unit=unit.that_runs_a_dashboard(host, backend.port if backend else None) if looked_for_here else "",
+            stopped_unit=unit.that_runs_a_dashboard(host, port) if looked_for_here else "",
             logins=unix_users.with_login(host),
+            programs=unit_program.look(host, wanted.chosen if wanted else None),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
         """Hermes answers, it is clear which one is meant, and it is not open to the internet."""
-        found = exposure.check(facts.found)
+        found = [*exposure.check(facts.found), *unit_program.check(facts.programs)]
         running, answer = facts.found.running, facts.found.answer
-        if not answers.backend and (several := _several(facts.found)):
+        if not facts.found.named and (several := _several(facts.found)):
             found.append(several)
         elif running is None and answer and answer.status:
             found.append(_not_hermes(facts.found))
         elif running is None and not self.plan(answers, facts):
             found.append(_none(facts))
+        if running is None and facts.found.elsewhere:
+            found.append(_elsewhere(facts.found))
         if facts.service:
-            at = answers.backend or DEFAULT_BACKEND
-            found += service_checks.check(facts.service, at, running=bool(facts.found.dashboards))
+            found += service_checks.check(facts.service, facts.found.looked_for, running=facts.found.in_the_way)
         if facts.unwanted_service:
             found.append(service_checks.unwanted())
         if running:
             found += _about(running, facts.logins if answers.local_users is None else ())
-        if answers.backend and not answers.backend.local:
+        if facts.found.named and not facts.found.named.local:
             found.append(
                 note(
                     "backend.remote",
-                    f"Hermes is at {answers.backend}, on another machine or a public address.",
+                    f"Hermes is at {facts.found.named}, on another machine or a public address.",
                     "The connection to it is not encrypted, and that machine must let only this one in.",
                     "Do this only on a private network.",
                 )
             )
         return found
 
-    def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:
+    def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:  # noqa: ARG002 - a stage's shape
         """Nothing: Hermes is its owner's. Unless the answers want it as a service."""
         if not facts.service:
             return ()
-        at = answers.backend or DEFAULT_BACKEND
+        at = facts.found.looked_for
         return service.plan(
             facts.service,
             at,
             lambda host: api.status_in(api.ask(host, at)) is not None,
             self._renderer,
-            running=bool(facts.found.dashboards),
+            running=facts.found.in_the_way,
         )
 
 
@@ -110,7 +123,7 @@ def _not_hermes(found: Found) -> Finding:
     answer = found.answer
     return block(
         "backend.not-hermes",
-        f"Something other than Hermes's dashboard answers at {found.expected}{described(found.holder) if found.holder else ''}.",
+        f"Something other than Hermes's dashboard answers at {found.looked_for}{described(found.holder) if found.holder else ''}.",
         "The site would show it to the internet. (hermes serve has no pages; run hermes dashboard instead.)",
         f'Stop it, or put Hermes\'s real address in the answers: backend = "127.0.0.1:PORT". To start Hermes: {api.START}',
         f"{answer.status} {answer.header('Server')}" if answer else "",
@@ -118,7 +131,7 @@ def _not_hermes(found: Found) -> Finding:
 
 
 def _none(facts: Facts) -> Finding:
-    at, answer, name = facts.found.expected, facts.found.answer, facts.stopped_unit
+    at, answer, name = facts.found.looked_for, facts.found.answer, facts.stopped_unit
     command = f"hermes dashboard --host {at.address} --port {at.port} --no-open"
     return warn(
         "backend.none",
@@ -130,6 +143,16 @@ def _none(facts: Facts) -> Finding:
         else f"Start it when you like: {command}"
         if at.local
         else "Start it on that machine.",
+    )
+
+
+def _elsewhere(found: Found) -> Finding:
+    names = " and ".join(f"{each.at}{described(each.listener, each.status.version)}" for each in found.elsewhere)
+    return warn(
+        "backend.elsewhere",
+        f"Visitors are passed to {found.looked_for}, but a dashboard runs at {names}.",
+        "It stays like that until you say otherwise: any user of this server could have started that one.",
+        f'If it is the one you want: sudo hermes-setup, "Hermes"; or in the answers: backend = "{found.elsewhere[0].at}"',
     )
 
 
@@ -145,8 +168,8 @@ def _about(running: Dashboard, logins: Sequence[str]) -> list[Finding]:
                 "Nothing to do.",
             )
         )
-    others = [name for name in logins if name != running.listener.user]
-    if running.at.local and not running.status.login and len(others) > (not running.listener.user):
+    others = [name for name in logins if name != running.listener.whose]
+    if running.at.local and not running.status.login and len(others) > (not running.listener.whose):
         found.append(
             note(
                 "backend.local-users",

@@ -13,11 +13,20 @@ from hermes_setup.nginx import tree
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.stages.hermes.installations import Installation, executable
 from hermes_setup.stages.hermes.unix_users import homes
+from hermes_setup.values import dataclass
 
 NAME = "hermes-dashboard.service"
 UNITS = "/etc/systemd/system"
 UNIT = f"{UNITS}/{NAME}"
 WANTED = f"{UNITS}/multi-user.target.wants/{NAME}"
+
+
+@dataclass(frozen=True)
+class Runs:
+    """As whom our unit runs the dashboard, and on which port."""
+
+    user: str
+    port: int
 
 
 def text(installed: Installation, at: Backend, renderer: Renderer) -> str:
@@ -41,6 +50,15 @@ def is_ours(node: Node) -> bool:
 def ours_exists(host: Host) -> bool:
     """True when the unit is there, and this program wrote it."""
     return is_ours(host.look(UNIT))
+
+
+def of_ours(host: Host) -> Runs | None:
+    """What our unit says of itself; None where there is none of ours."""
+    node = host.look(UNIT)
+    lines = node.content.decode("utf-8", "replace") if isinstance(node, File) and is_ours(node) else ""
+    user = re.search(r"^User=(.+)$", lines, re.MULTILINE)
+    port = re.search(r"^ExecStart=.* --port (\d{1,5})\b", lines, re.MULTILINE)
+    return Runs(user[1], int(port[1])) if user and port else None
 
 
 def installation_in(host: Host, unit: File) -> Installation | None:

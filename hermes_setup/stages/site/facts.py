@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from hermes_setup.answers.backend import Backend
 from hermes_setup.answers.domain import Domain
-from hermes_setup.host import Folder, Host, Listener, Node
+from hermes_setup.host import Host, Listener, Node
 from hermes_setup.nginx import tree
 from hermes_setup.nginx.tree import Config
 from hermes_setup.stages.certificate.serving import Served
 from hermes_setup.values import dataclass
 
 SITE_FILE = "/etc/nginx/sites-available/hermes"
+LOG = "/var/log/nginx/hermes-access.log"
 PENDING = "-next"
 """What SITE_FILE and its link end in while a new domain has no certificate: until then the old domain is served."""
 
@@ -41,7 +42,7 @@ class Facts:
     ipv6: bool  # the kernel has it: listen [::] works
     addresses: tuple[str, ...]
     nodes: dict[str, Node]  # the paths that may be changed, as they are
-    webroot: Node
+    webroot: tuple[tuple[str, Node], ...]  # the folders of the challenges, outermost first
     # what the site is made of
     backend: Backend
     forwarded_for: bool  # Hermes gets the visitor's address
@@ -52,7 +53,12 @@ class Facts:
     webhooks_real_ip: tuple[str, ...] = ()  # the same under the webhooks' own name
     redirects: tuple[tuple[Domain, Served | None], ...] = ()  # each redirected domain, and its own certificate
     webhooks_now: WebhooksPlace | None = None  # where our site serves webhooks now, while its certificate is there
-    closed_folders: tuple[tuple[str, Folder], ...] = ()  # on the way to the challenges, and nginx's workers can't enter
+    log_mode: int | None = None  # of the site's log; None while there is none
+
+    @property
+    def inherited(self) -> tuple[str, ...]:
+        """What the http block hands down that our locations have to unset, and that may not be said everywhere."""
+        return tuple(sorted(self.config.http & {"auth_request", "limit_conn", "limit_req", "modsecurity"}))
 
     @property
     def text(self) -> str:

@@ -39,6 +39,36 @@ def streams_on_our_ports(facts: Facts) -> list[Finding]:
     ]
 
 
+CANNOT_BE_UNSET = {
+    "access_by_lua": "decides who is let in",
+    "access_by_lua_block": "decides who is let in",
+    "access_by_lua_file": "decides who is let in",
+    "auth_jwt": "asks for a token",
+    "header_filter_by_lua_block": "changes answers",
+    "js_header_filter": "changes answers",
+    "proxy_set_body": "changes what is sent to Hermes",
+    "rewrite_by_lua": "changes requests",
+    "rewrite_by_lua_block": "changes requests",
+    "rewrite_by_lua_file": "changes requests",
+    "sub_filter": "changes pages",
+    "testcookie": "shows a page of its own before each site",
+}
+"""Directives that a location inherits from the http block and that nothing switches off (nginx docs, each module's)."""
+
+
+def handed_down(facts: Facts) -> list[Finding]:
+    """The http block hands our site nothing down that it can't refuse."""
+    return [
+        warn(
+            "site.inherits",
+            f"nginx's http block says {name} for all its sites: it {CANNOT_BE_UNSET[name]}.",
+            "Our site inherits that, and nothing in it can switch it off.",
+            f"If a page or the chat does not work, move it into the site that needs it: sudo grep -rn {name} {tree.FOLDER}",
+        )
+        for name in sorted(facts.config.http & set(CANNOT_BE_UNSET))
+    ]
+
+
 def without_password(facts: Facts) -> list[Finding]:
     """No other site passes requests to Hermes without a password."""
     places = [f"{name}:{facts.backend.port}" for name in ("127.0.0.1", "localhost", "[::1]")]

@@ -9,26 +9,30 @@ import posixpath
 from collections.abc import Iterator
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.engine.changes import Place
-from hermes_setup.host import ABSENT, Absent, File, Folder, Link, Node
+from hermes_setup.engine.changes import Change, Place, Run
+from hermes_setup.host import ABSENT, Absent, File, Link, Node
 from hermes_setup.nginx import tree
 from hermes_setup.stages.addresses.lists import allowed_in, in_a_line
-from hermes_setup.stages.certificate.lineages import CHALLENGES
 from hermes_setup.stages.site import takeover
-from hermes_setup.stages.site.facts import PENDING, SITE_FILE, Facts
+from hermes_setup.stages.site.facts import LOG, PENDING, SITE_FILE, Facts
 from hermes_setup.stages.site.neighbours import examples_with_ipv6
 from hermes_setup.stages.site.webhooks import unchanged_place
-from hermes_setup.values import replace
 
 LINK = "zz-hermes"
 
 
-def webroot_places(facts: Facts) -> list[Place]:
-    """The folder for the challenges is there, and nginx may enter it."""
-    there = isinstance(facts.webroot, Folder)
-    made = [] if there else [Place(CHALLENGES, Folder(), "for certbot's answers to the challenges")]
-    why = "let nginx enter it: the answers to the challenges are below"
-    return [*made, *(Place(path, replace(each, mode=each.mode | 0o555), why) for path, each in facts.closed_folders)]
+def log_changes(facts: Facts) -> list[Change]:
+    """The log that names who visits is not for everybody's eyes, from its first byte: as Debian's logrotate makes the next."""
+    if facts.served is None:
+        return []
+    if facts.log_mode is None:
+        why = "the site's log, with the names of those who visit: for root and the group adm"
+        # Not a Place: it is nginx's from now on, so an undo has nothing to compare it with, and leaves it.
+        return [Run(("install", "-m", "0640", "-g", "adm", "/dev/null", LOG), why)]
+    if facts.log_mode & 0o007:
+        why = "the site's log names those who visit: no longer for everybody on this server"
+        return [Run(("chmod", "o=", LOG), why)]
+    return []
 
 
 def site_places(answers: Answers, facts: Facts, text: str) -> list[Place]:

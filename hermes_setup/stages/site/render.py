@@ -8,10 +8,14 @@ from hermes_setup.answers.domain import Domain
 from hermes_setup.nginx import quoting
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.stages.certificate.lineages import WEBROOT
-from hermes_setup.stages.site import listens, pages, webhooks
+from hermes_setup.stages.site import listens, webhooks
 from hermes_setup.stages.site.facts import Facts
-from hermes_setup.stages.users.cookies import GATE_FILE
+from hermes_setup.stages.site.pages import pages
+from hermes_setup.stages.users.cookies import COOKIE, GATE_FILE, REALM
 from hermes_setup.stages.users.htpasswd import USERS_FILE
+
+KEEPALIVE_BY_DEFAULT = (1, 29, 7)
+"""From here on each upstream keeps connections, unless it says otherwise (nginx CHANGES, 1.29.7)."""
 
 
 def site_text(answers: Answers, facts: Facts, renderer: Renderer) -> str:
@@ -30,9 +34,10 @@ def site_text(answers: Answers, facts: Facts, renderer: Renderer) -> str:
             (name.ascii, _server_name(name), own.certificate if own else "", own.key if own else "")
             for name, own in facts.redirects
         ],
-        pending_page=pages.pending(renderer),
-        refused_page=pages.refused(renderer),
-        down_page=pages.down(renderer, facts.backend),
+        inherited=facts.inherited,
+        sockets_keepalive=facts.version >= KEEPALIVE_BY_DEFAULT,
+        csp="frame-ancestors 'self'",
+        pages=pages(answers.domain, facts.backend, renderer),
         **_tls(facts),
         **_access(answers, facts),
         **_webhooks(answers, facts),
@@ -58,6 +63,8 @@ def _access(answers: Answers, facts: Facts) -> dict[str, object]:
     return {
         "gate_file": GATE_FILE,
         "users_file": USERS_FILE,
+        "realm": REALM,
+        "expired": f"{COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax",
         "origin": quoting.map_key(f"https://{answers.domain}"),
         "allow": answers.allow,
         "here": "" if not answers.allow or permits(answers.allow, "127.0.0.1") else "127.0.0.1",

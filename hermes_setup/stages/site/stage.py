@@ -7,6 +7,7 @@ sorts last, it is never the default server, it never enables anything for a neig
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Sequence
 
 from hermes_setup.answers.answers import Answers
@@ -14,18 +15,18 @@ from hermes_setup.answers.backend import Backend
 from hermes_setup.digests import certificate_fingerprint
 from hermes_setup.engine.changes import Change, Probe
 from hermes_setup.engine.findings import Finding
-from hermes_setup.host import Absent, Folder, Host, Node, Request, has_systemd
+from hermes_setup.host import Absent, Host, Node, Request, has_systemd
 from hermes_setup.nginx import processes, tree, trial
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.nginx.tree import Config
 from hermes_setup.stages.addresses import trusted_proxies
-from hermes_setup.stages.certificate.lineages import CHALLENGES, WEBROOT
+from hermes_setup.stages.certificate import webroot
 from hermes_setup.stages.certificate.serving import certificate_for
 from hermes_setup.stages.hermes import dashboards
-from hermes_setup.stages.site.facts import PENDING, SITE_FILE, Facts, our_text, serves_over_https
+from hermes_setup.stages.site.facts import LOG, PENDING, SITE_FILE, Facts, our_text, serves_over_https
 from hermes_setup.stages.site.loading import RUNNING, load
-from hermes_setup.stages.site.neighbours import no_folder, streams_on_our_ports, without_password
-from hermes_setup.stages.site.placing import site_places, webroot_places
+from hermes_setup.stages.site.neighbours import handed_down, no_folder, streams_on_our_ports, without_password
+from hermes_setup.stages.site.placing import log_changes, site_places
 from hermes_setup.stages.site.render import site_text
 from hermes_setup.stages.site.takeover import names_taken
 from hermes_setup.stages.site.webhooks import place_now
@@ -70,7 +71,7 @@ class Site:
             ipv6=not isinstance(host.look("/proc/net/if_inet6"), Absent),
             addresses=host.addresses(),
             nodes=_nodes(host, config),
-            webroot=host.look(CHALLENGES),
+            webroot=tuple((path, host.look(path)) for path in webroot.FOLDERS),
             backend=backend,
             forwarded_for=forwarded_for,
             served=served,
@@ -80,7 +81,7 @@ class Site:
             webhooks_real_ip=trusted_proxies.for_webhooks(answers, host, text),
             redirects=tuple((name, certificate_for(answers.about(name), host)) for name in answers.redirects),
             webhooks_now=place_now(host, text),
-            closed_folders=_closed_folders(host),
+            log_mode=_log_mode(host),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
@@ -89,6 +90,7 @@ class Site:
             *no_folder(facts),
             *names_taken(answers, facts),
             *streams_on_our_ports(facts),
+            *handed_down(facts),
             *without_password(facts),
         ]
 
@@ -99,7 +101,7 @@ class Site:
             return ()
         text = site_text(answers, facts, self._renderer)
         places = site_places(answers, facts, text)
-        changes: list[Change] = [*webroot_places(facts)]
+        changes: list[Change] = [*webroot.places(facts.webroot), *log_changes(facts)]
         if places:
             new: dict[str, Node] = {place.path: place.node for place in places}
             changes.append(Probe(trial.Trial(new), "have nginx test the new configuration on a copy"))
@@ -108,9 +110,9 @@ class Site:
 
 
 def _backend(answers: Answers, host: Host, text: str) -> tuple[Backend, bool]:
-    """Where the site sends requests, and whether with the visitor's address: as answered, as found, as before, as usual."""
+    """Where the site sends requests, and whether with the visitor's address: as answered, as before, as found, as usual."""
     found = dashboards.find(host, answers.backend)
-    chosen = found.chosen or found.expected
+    chosen = found.chosen or found.looked_for
     if found.version:
         # 0.14 and older take a public address there for a request from outside and refuse its WebSockets
         return chosen, tree.parse_version(found.version) >= (0, 15)
@@ -136,11 +138,9 @@ def _available_version(host: Host) -> tuple[int, ...]:
     return next((version for name, version in DISTRIBUTIONS.items() if f"CODENAME={name}" in release), (1, 26, 3))
 
 
-def _closed_folders(host: Host) -> tuple[tuple[str, Folder], ...]:
-    """The folders from the webroot down to the challenges that not everyone may enter."""
-    found = []
-    for path in (WEBROOT, posixpath.dirname(CHALLENGES), CHALLENGES):
-        node = host.look(path)
-        if isinstance(node, Folder) and not node.mode & 0o001:
-            found.append((path, node))
-    return tuple(found)
+def _log_mode(host: Host) -> int | None:
+    """The permissions of the site's log, None while there is none. (Only a look at its content would be slow.)"""
+    if posixpath.basename(LOG) not in host.names(posixpath.dirname(LOG)):
+        return None
+    said = host.ask(["stat", "-c", "%a", LOG]).out.strip()
+    return int(said, 8) if re.fullmatch(r"[0-7]{1,5}", said) else 0

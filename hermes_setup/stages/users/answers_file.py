@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 
+from hermes_setup import replaceable
 from hermes_setup.answers.file import UserEntry
 from hermes_setup.answers.user import User
 from hermes_setup.errors import WrongInput
@@ -50,9 +51,10 @@ def resolve(
 
 
 def read_password_file(path: str) -> bytes | None:
-    """The first 4 kB of a password file; None when it does not exist. Raises WrongInput when it can't be read."""
+    """The first 4 kB of a password file; None when it does not exist. Raises WrongInput when it can't be read, or others can change it."""
     try:
         with open(path, "rb") as file:
+            replaceable.need_own(path, file.fileno())
             return file.read(4096)
     except FileNotFoundError:
         return None

@@ -68,31 +68,45 @@ def wanted(
     return tuple(found)
 
 
+COOKIE = "__Host-hermes_gate"
+HEAD = 14
+"""Characters of a cookie that nginx looks it up by: the longest key for hash buckets of 32 bytes (ngx_hash.c)."""
+
+
 @dataclass(frozen=True)
 class _GateLine:
     name: str
     value: str
     fingerprint: str
+    head: str
+    known: str
     key: str
 
 
 def render(cookies: Sequence[Cookie], renderer: Renderer) -> str:
     """The gate file for these cookies.
 
-    nginx's map compares plain keys without case and only up to a length (ngx_http_map_module), so a name with letters
-    becomes a regular expression: ALICE, added by hand tomorrow, must not get alice's cookie.
+    nginx's map compares plain keys without case and only up to a length (ngx_http_map_module), so a name is a regular
+    expression: ALICE, added by hand tomorrow, must not get alice's cookie.
     """
     lines = []
     for cookie in cookies:
-        text = f"{REALM}:{cookie.name}"
-        key = f"~{quoting.exact_regex(text)}" if re.search("[A-Za-z]", cookie.name) else quoting.map_key(text)
-        lines.append(_GateLine(cookie.name, cookie.value, cookie.fingerprint, key))
-    return renderer.render("gate.conf", tokens=lines)
+        head, rest = cookie.value[:HEAD], cookie.value[HEAD:]
+        whose = f"user {cookie.name}" if cookie.name else "look"
+        known = quoting.map_value(f"{rest} {whose}")
+        key = f"~{quoting.exact_regex(cookie.name)}"
+        lines.append(_GateLine(cookie.name, cookie.value, cookie.fingerprint, head, known, key))
+    return renderer.render("gate.conf", tokens=lines, realm=REALM)
 
 
 def program_cookie(gate: str) -> str:
     """The value of the program's own cookie, "" when there is none yet."""
     return next((cookie.value for cookie in parse(gate) if not cookie.name), "")
+
+
+def signs_everyone_out(gate: str) -> bool:
+    """True for a gate file of an earlier version, whose cookies had another name: the next one knows none of them."""
+    return "$cookie_hermes_gate" in gate
 
 
 def digests(host: Host, name: str = "") -> tuple[str, ...]:

@@ -87,7 +87,13 @@ class Users:
             only_root = (
                 "let only root read it; anyone who could read the cookies is signed in with them: users sign-out --all"
             )
-            changes.append(Place(GATE_FILE, gate, only_root if same_text else _why_cookies(current, wanted)))
+            why = only_root if same_text else _why_cookies(current, wanted)
+            if cookies.signs_everyone_out(tree.text_of(facts.gate_file)):
+                why = (
+                    "a sign-in page instead of the browser's dialog, and a cookie that no other site can plant: everybody "
+                    "signs in once more"
+                )
+            changes.append(Place(GATE_FILE, gate, why))
         if facts.users_file != users:
             changes.append(Place(USERS_FILE, users, _why_lines(htpasswd.hashes(facts.text), lines, facts, users)))
         return changes

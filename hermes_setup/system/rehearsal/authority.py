@@ -13,6 +13,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from hermes_setup.system.processes import program
+
 if TYPE_CHECKING:
     from hermes_setup.system.rehearsal.internet import Settings
 
@@ -90,7 +92,8 @@ def start_authority(settings: Settings) -> list[str]:
     with open(f"{settings.folder}/proxy.conf", "w", encoding="ascii") as file:
         file.write(CERTIFICATE + ",".join(f"DNS:{name}" for name in (*settings.names, "localhost")) + "\n")
     argv = ["openssl", "req", "-x509", "-config", file.name, "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    subprocess.run([*argv, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    argv += ["-keyout", key, "-out", certificate]
+    subprocess.run(argv, executable=program("openssl"), check=True, capture_output=True)
     pebble_config = {
         "listenAddress": f"127.0.0.1:{PEBBLE}",
         "managementListenAddress": f"127.0.0.1:{MANAGEMENT}",
@@ -105,6 +108,7 @@ def start_authority(settings: Settings) -> list[str]:
         json.dump({"pebble": pebble_config}, file)
     pebble = subprocess.Popen(
         [settings.pebble, "-config", file.name, "-dnsserver", "127.0.0.1:53", "-strict=false"],
+        executable=program(settings.pebble),
         # without what a test server does on purpose: wait, reject nonces, reuse old authorizations
         env={**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_AUTHZREUSE": "0"},
         stdout=subprocess.DEVNULL,

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from hermes_setup.system.processes import program
 from hermes_setup.system.rehearsal.authority import start_authority
 from hermes_setup.values import dataclass
 
@@ -108,7 +109,7 @@ def main() -> None:
         routes += [f"route add {a}/128 dev {INTERFACE} src {SERVER6}" for a in settings.addresses if ":" in a]
         routes += ["-6 route add local ::/0 dev lo table main"]
     for line in ("link set lo up", *routes):
-        subprocess.run(["ip", *line.split()], check=True, capture_output=True)
+        subprocess.run(["ip", *line.split()], executable=program("ip"), check=True, capture_output=True)
     for family in (socket.AF_INET, socket.AF_INET6) if six else (socket.AF_INET,):
         threading.Thread(target=serve_names, args=(settings, family), daemon=True).start()
     trusted = start_authority(settings) if settings.pebble else []

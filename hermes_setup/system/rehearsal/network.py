@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from hermes_setup.errors import CommandFailed, HermesSetupError
 from hermes_setup.host import Listener
 from hermes_setup.system.local import Local
-from hermes_setup.system.processes import PATH
+from hermes_setup.system.processes import PATH, program
 from hermes_setup.system.rehearsal import held_ports, internet
 from hermes_setup.system.rehearsal.files import BUNDLE, OWN, RESOLV_CONF, read, replace, run_all, write
 from hermes_setup.system.rehearsal.rehearsal import Machine, Scenario, python
@@ -105,6 +105,7 @@ class Network:
         )
         self._internet = subprocess.Popen(  # it runs until its stdin is closed: as long as this process
             ["unshare", "--net", "--", *python("internet")],
+            executable=program("unshare"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -28,8 +28,9 @@ from datetime import datetime
 from typing import Any
 
 from hermes_setup.errors import HermesSetupError
-from hermes_setup.host import File, Listener, Node, Ran, Records, Request, Response
+from hermes_setup.host import File, Listener, Node, Ran, Records, Replaceable, Request, Response
 from hermes_setup.system.local import Local
+from hermes_setup.system.processes import environment, program
 from hermes_setup.values import dataclass
 
 NAMESPACES = ("--mount", "--pid", "--ipc", "--uts", "--net")
@@ -93,6 +94,8 @@ class Rehearsal:
                 # killed with this process, even while it is stopped by SIGSTOP (prctl(2), PR_SET_PDEATHSIG)
                 ["setpriv", "--pdeathsig", "KILL", "unshare", *NAMESPACES, "--fork", "--kill-child", "--"]
                 + python("inside", str(theirs.fileno()), str(net), self._root),
+                executable=program("setpriv"),
+                env=environment(),  # all that is started in the copy has it from here
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
@@ -177,6 +180,10 @@ class Rehearsal:
         """See `Host.ask`."""
         ran: Ran = self._call("ask", tuple(argv), seconds=seconds)
         return ran
+
+    def replaceable(self, program: str) -> tuple[Replaceable, ...]:
+        """See `Host.replaceable`."""
+        return tuple(self._call("replaceable", program))
 
     def listeners(self) -> tuple[Listener, ...]:
         """Those of the copy; a stand-in for a program of the machine has the name of that program."""
