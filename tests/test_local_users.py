@@ -16,8 +16,10 @@ from hermes_setup.answers.file import AnswersFile, read, to_toml
 from hermes_setup.answers.issuer import Issuer
 from hermes_setup.answers.user import User
 from hermes_setup.engine.changes import Change, Run
+from hermes_setup.engine.findings import Finding, Severity
 from hermes_setup.errors import WrongInput
-from hermes_setup.host import ABSENT, File, Folder, Link, Node, Ran
+from hermes_setup.host import ABSENT, File, Folder, Link, Listener, Node, Ran, Replaceable
+from hermes_setup.nginx import tree
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.stages.firewall import nftables
 from hermes_setup.stages.firewall.packets import Packet
@@ -26,7 +28,9 @@ from hermes_setup.stages.hermes import unit
 from hermes_setup.stages.hermes.installations import Installation
 from hermes_setup.stages.local_users import table
 from hermes_setup.stages.local_users.stage import LocalUsers
+from hermes_setup.state import upstream
 from hermes_setup.values import replace
+from hermes_setup.wizard.waiting import ssh_tunnel
 from machines import Machine
 
 PEOPLE = b"""\
@@ -47,6 +51,7 @@ class Server(Machine):
         super().__init__({"nft": self._nft, "systemctl": self._systemctl})
         self.table = ""
         self.started = False
+        self.sockets: tuple[Listener, ...] = ()
         self.nft = Ran(0, "", "")
         self.put("/etc/passwd", File(PEOPLE))
         self.put(BOB.program, File(b"", 0o755, "bob"))
@@ -84,8 +89,14 @@ class Server(Machine):
     def plan(self, answers: Answers = ANSWERS) -> list[Change]:
         return list(LocalUsers().plan(answers, LocalUsers().inspect(answers, self)))
 
+    def findings(self, answers: Answers = ANSWERS) -> list[Finding]:
+        return list(LocalUsers().check(answers, LocalUsers().inspect(answers, self)))
+
     def codes(self, answers: Answers = ANSWERS) -> list[str]:
-        return [each.code for each in LocalUsers().check(answers, LocalUsers().inspect(answers, self))]
+        return [each.code for each in self.findings(answers)]
+
+    def listeners(self) -> tuple[Listener, ...]:
+        return self.sockets
 
     def apply(self, answers: Answers = ANSWERS) -> list[Change]:
         """The undos, the last first."""
@@ -122,18 +133,83 @@ def test_root_nginx_and_hermes_reach_it_and_whoever_is_named() -> None:
     assert "{ 0, 33, 1000, 1001, 70001 }" in server.rule
     assert server.table != before
     server.apply(replace(ANSWERS, backend=Backend("10.0.0.5", 9120)))
-    assert server.rule.startswith("ip daddr 10.0.0.5 tcp dport 9120 meta skuid != { 0, 33, 1000 }")
+    assert server.rule.startswith("ip daddr 10.0.0.5 tcp dport 9120 meta skuid != { 0, 33 }")
 
 
-def test_who_runs_hermes_is_remembered_while_it_does_not_run() -> None:
+def test_whom_hermes_runs_as_is_who_is_expected_where_visitors_are_passed_to() -> None:
+    server = Server()
+    server.put(unit.UNIT, ABSENT)
+    server.apply()
+    assert "{ 0, 33, 1000 }" in server.rule, "the only Hermes there is"
+    server.put(BOB.program, ABSENT)
+    server.apply()
+    assert "{ 0, 33 }" in server.rule, "nobody has one"
+    server.put(upstream.PATH, upstream.to_file(upstream.UpstreamNote(AT, "debian")))
+    server.apply()
+    assert "{ 0, 33, 1001 }" in server.rule, "noted when it ran"
+    server.apply(replace(ANSWERS, backend_user="bob"))
+    assert "{ 0, 33, 1000 }" in server.rule
+
+
+def test_a_stranger_who_took_the_port_is_not_let_in() -> None:
+    server = Server()
+    server.put(upstream.PATH, upstream.to_file(upstream.UpstreamNote(AT, "bob")))
+    server.put(unit.UNIT, ABSENT)
+    server.sockets = (Listener(AT.address, AT.port, 77, "python3", owner="debian"),)
+    server.apply()
+    assert "{ 0, 33, 1000 }" in server.rule
+
+
+def test_the_unit_starts_the_nft_that_was_looked_at() -> None:
     server = Server()
     server.apply()
-    server.put(unit.UNIT, ABSENT)
+    assert "ExecStart=/usr/sbin/nft -f" in tree.text_of(server.look(table.UNIT))
+    server.put("/usr/bin/nft", File(b""))
+    server.put("/usr/local/sbin/nft", Link("/usr/bin/nft"))
+    server.apply()
+    unit_file = tree.text_of(server.look(table.UNIT))
+    assert "ExecStart=/usr/local/sbin/nft -f" in unit_file
+    assert 'ExecStop=/usr/local/sbin/nft "add table' in unit_file
+
+
+def test_a_file_that_others_can_replace_is_not_loaded_as_root() -> None:
+    server = Server()
+    server.others[table.FILE] = (Replaceable(table.FOLDER, ("bob",)),)
+    (found,) = server.findings()
+    assert (found.code, found.severity) == ("local-users.replaceable", Severity.BLOCK)
+    assert f"sudo chown root:root {table.FOLDER}" in found.do
     assert server.plan() == []
-    fresh = Server()
-    fresh.put(unit.UNIT, ABSENT)
-    fresh.apply()
-    assert "{ 0, 33 }" in fresh.rule
+
+
+@pytest.mark.parametrize(
+    ("login", "named", "who"),
+    [
+        ("debian", (), "bob"),
+        ("debian", ("debian",), "debian"),
+        ("bob", (), "bob"),
+        ("root", (), "root"),
+        ("carol", (), "bob"),
+        ("carol", ("carol",), "carol"),  # a directory's
+    ],
+)
+def test_the_tunnel_by_ssh_is_for_a_user_who_is_let_in(login: str, named: tuple[str, ...], who: str) -> None:
+    server = Server()
+    answers = replace(ANSWERS, local_users=named)
+    assert f"127.0.0.1:9119 {login}@" in ssh_tunnel(answers, server, login), "not in force yet"
+    server.apply(answers)
+    said = ssh_tunnel(answers, server, login)
+    assert f"127.0.0.1:9119 {who}@" in said
+    assert (f"Not as {login}: local_users" in said) == (who != login)
+    other = replace(answers, backend=Backend("127.0.0.1", 9120))
+    assert f"127.0.0.1:9120 {login}@" in ssh_tunnel(other, server, login), "that port is open to all"
+
+
+def test_the_tunnel_is_for_root_where_nobody_else_is_let_in() -> None:
+    server = Server()
+    server.put(unit.UNIT, ABSENT)
+    server.put(BOB.program, ABSENT)
+    server.apply()
+    assert "127.0.0.1:9119 root@" in ssh_tunnel(ANSWERS, server, "debian")
 
 
 def test_nothing_is_looked_at_or_planned_without_the_key_and_all_goes_with_it() -> None:

@@ -9,11 +9,13 @@ from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.backend import DEFAULT_BACKEND, Backend
 from hermes_setup.engine.changes import Change, Place, Run
 from hermes_setup.engine.findings import Finding, block, note, warn
-from hermes_setup.host import ABSENT, Absent, File, Host, Link, Node, Ran, has_systemd
+from hermes_setup.host import ABSENT, Absent, File, Host, Link, Node, Ran, Replaceable, has_systemd
 from hermes_setup.nginx import tree
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.phrases import all_of
-from hermes_setup.stages.hermes import dashboards, unit, unix_users
+from hermes_setup.replaceable import cure
+from hermes_setup.stages.hermes import unix_users
+from hermes_setup.stages.hermes.upstream import Upstream
 from hermes_setup.stages.local_users import table
 from hermes_setup.stages.local_users.table import User
 from hermes_setup.values import dataclass
@@ -34,6 +36,8 @@ class Facts:
     loaded: str = ""  # the mark of the rule that is loaded
     systemd: bool = True
     file: Node = ABSENT
+    program: str = ""  # nft
+    replaceable: tuple[Replaceable, ...] = ()  # what others than root can replace of the file, and on the way to it
     unit_file: Node = ABSENT
     links: tuple[Node, ...] = (ABSENT,) * len(table.LINKS)
     active: bool = False  # the unit; True in a forecast that took its start as done
@@ -57,9 +61,9 @@ class LocalUsers:
         wanted = answers.local_users is not None
         if not wanted and file == ABSENT and host.look(table.UNIT) == ABSENT:
             return Facts()
-        found = dashboards.find(host, answers.backend) if wanted else dashboards.Found()
-        at = found.chosen or found.expected
-        users, unknown = _users(answers, host, found, table.hermes_user_in(file if isinstance(file, File) else None))
+        upstream = Upstream().inspect(answers, host) if wanted else None
+        at = upstream.at if upstream else DEFAULT_BACKEND
+        users, unknown = _users(answers, host, upstream.runs_as(answers) if upstream else "")
         listing = table.listing(host)
         shown = host.ask(("systemctl", "show", table.NAME, "--property=ActiveState,NeedDaemonReload", "--no-pager"))
         mark = table.mark(users, at)
@@ -72,6 +76,8 @@ class LocalUsers:
             mark if assumed else "" if dropped else table.loaded_mark(listing),
             has_systemd(host),
             file,
+            table.program(host),
+            host.replaceable(table.FILE),
             host.look(table.UNIT),
             tuple(map(host.look, table.LINKS)),
             assumed or ("ActiveState=active" in shown.out and not dropped),
@@ -82,6 +88,8 @@ class LocalUsers:
         """Everybody who is named is there, nft can do it, and what was loaded is loaded still."""
         if answers.local_users is None:
             return ()
+        if facts.replaceable:
+            return [_replaceable(facts.replaceable)]
         if facts.unknown:
             return [_unknown(facts.unknown)]
         if facts.listing.code == 127:
@@ -99,7 +107,7 @@ class LocalUsers:
         """The table is loaded, now and at each boot; or nothing of it is left."""
         if answers.local_users is None:
             return _removal(facts) if facts.left else ()
-        if facts.unknown or facts.listing.code == 127 or _denied(facts.listing):
+        if facts.replaceable or facts.unknown or facts.listing.code == 127 or _denied(facts.listing):
             return ()
         who = all_of([f"{user.name} ({user.role})" if user.role else user.name for user in facts.users])
         file = File(table.text(facts.users, facts.at, self._renderer).encode())
@@ -107,7 +115,7 @@ class LocalUsers:
         if facts.file != file:
             why = f"let only {who} reach Hermes's port {facts.at.port} on this server: no other user, by ssh -L neither"
             changes.append(Place(table.FILE, file, why))
-        unit_file = File(table.unit_text(self._renderer).encode())
+        unit_file = File(table.unit_text(facts.program, self._renderer).encode())
         placed: list[Change] = []
         if facts.systemd and facts.unit_file != unit_file:
             placed.append(Place(table.UNIT, unit_file, "load that at each boot, ahead of the network"))
@@ -156,38 +164,28 @@ def _removal(facts: Facts) -> Sequence[Change]:
     return changes
 
 
-def _users(
-    answers: Answers, host: Host, found: dashboards.Found, before: str
-) -> tuple[tuple[User, ...], tuple[str, ...]]:
-    """Who reaches the port, and the names among the answers' that this machine does not have.
-
-    Hermes's user is the one of our unit, else the one who has its socket, else (it does not run) the one of `before`.
-    """
+def _users(answers: Answers, host: Host, hermes: str) -> tuple[tuple[User, ...], tuple[str, ...]]:
+    """Who reaches the port, and the names among the answers' that this machine does not have. `hermes`: whom it runs as."""
     nginx = tree.read(host)
-    ours = host.look(unit.UNIT)
-    installed = unit.installation_in(host, ours) if isinstance(ours, File) and unit.is_ours(ours) else None
-    hermes = installed.user if installed else found.running.listener.user if found.running else ""
-    roles = {"root": "", (nginx if nginx.files else tree.DEBIAN_DEFAULT).user: "nginx", hermes or before: "Hermes"}
+    roles = {"root": "", (nginx if nginx.files else tree.DEBIAN_DEFAULT).user: "nginx", hermes: "Hermes"}
     names = tuple(dict.fromkeys((*roles, *(answers.local_users or ()))))
-    uids = _uids(host, [name for name in names if name])
+    uids = unix_users.uids(host, [name for name in names if name])
     users = tuple(User(name, uids[name], roles.get(name, "")) for name in names if name in uids)  # type: ignore[arg-type]
     return users, tuple(name for name in answers.local_users or () if name not in uids)
-
-
-def _uids(host: Host, names: Sequence[str]) -> dict[str, int]:
-    """Name -> number, of those whom this machine knows; of a number as a name that number."""
-    known = {user.name: user.uid for user in unix_users.all_users(host)}
-    found = {name: known.get(name, int(name) if name.isdigit() else -1) for name in names}
-    for name in (name for name, uid in found.items() if uid < 0):  # it may come from a directory (nsswitch.conf(5))
-        fields = host.ask(("getent", "passwd", "--", name)).out.split(":")
-        if len(fields) > 2 and fields[2].isdigit():
-            found[name] = int(fields[2])
-    return {name: uid for name, uid in found.items() if uid >= 0}
 
 
 def _denied(ran: Ran) -> bool:
     """True where nft may not look, as in a container without rights of its own; it also fails where there is no such table."""
     return not ran.ok and bool(re.search(r"not permitted|permission denied|must be root|not supported", ran.err, re.I))
+
+
+def _replaceable(found: Sequence[Replaceable]) -> Finding:
+    return block(
+        "local-users.replaceable",
+        f"Others than root can replace {table.FILE}: {', '.join(map(str, found[:3]))}.",
+        "root loads that file at each boot, so they would decide who reaches Hermes, and what else of nftables there is.",
+        f"Make it root's: {cure(found, f'ls -ld {table.FOLDER}')}",
+    )
 
 
 def _unknown(names: Sequence[str]) -> Finding:

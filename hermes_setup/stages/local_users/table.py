@@ -13,13 +13,16 @@ from typing import Literal
 
 from hermes_setup.answers.backend import Backend
 from hermes_setup.digests import digest
-from hermes_setup.host import File, Host, Ran
+from hermes_setup.host import Host, Node, Ran
+from hermes_setup.nginx import tree
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.phrases import all_of
+from hermes_setup.stages.certificate.certbot import BIN_FOLDERS
 from hermes_setup.values import dataclass
 
 TABLE = "hermes_setup"
-FILE = "/etc/hermes-setup/local-users.nft"
+FOLDER = "/etc/hermes-setup"
+FILE = f"{FOLDER}/local-users.nft"
 NAME = "hermes-local-users.service"
 UNITS = "/etc/systemd/system"
 UNIT = f"{UNITS}/{NAME}"
@@ -40,17 +43,21 @@ class User:
 
 def text(users: Sequence[User], at: Backend, renderer: Renderer) -> str:
     """The table's file: these users reach that port, nobody else. It has their numbers, so it loads where no name is known yet."""
-    family = "ip6" if ":" in at.address else "ip"
     return renderer.render(
         "local-users.nft",
         names=all_of([f"{user.name} ({user.role})" if user.role else user.name for user in users]),
         unit=NAME,
         table=TABLE,
-        destination='oif "lo"' if at.local else f"{family} daddr {at.address}",
+        destination=destination(at),
         port=at.port,
         uids=", ".join(map(str, _uids(users))),
         mark=mark(users, at),
     )
+
+
+def destination(at: Backend) -> str:
+    """What nft asks of a packet's way: by lo to this machine, else to that address."""
+    return 'oif "lo"' if at.local else f"{'ip6' if ':' in at.address else 'ip'} daddr {at.address}"
 
 
 def mark(users: Sequence[User], at: Backend) -> str:
@@ -62,9 +69,15 @@ def _uids(users: Sequence[User]) -> list[int]:
     return sorted({user.uid for user in users})
 
 
-def unit_text(renderer: Renderer) -> str:
+def program(host: Host) -> str:
+    """The path of nft, which the unit starts: the one that was looked at (0027), whatever the PATH has at boot."""
+    paths = (f"{folder}/nft" for folder in BIN_FOLDERS)
+    return next((path for path in paths if tree.file_at(host, path)), "/usr/sbin/nft")
+
+
+def unit_text(nft: str, renderer: Renderer) -> str:
     """The unit that loads the file at boot, ahead of the network."""
-    return renderer.render("hermes-local-users.service", file=FILE, drop=DROP[1])
+    return renderer.render("hermes-local-users.service", nft=nft, file=FILE, drop=DROP[1])
 
 
 def listing(host: Host) -> Ran:
@@ -85,7 +98,11 @@ def loaded_mark(ran: Ran) -> str:
     return str(rules[0].get("comment", ""))
 
 
-def hermes_user_in(file: File | None) -> str:
-    """Whom the file names as the one that Hermes runs as; "" where there is none."""
-    found = re.search(r"^#.* (\S+) \(Hermes\)", file.content.decode("utf-8", "replace"), re.MULTILINE) if file else None
-    return found[1] if found else ""
+def uids_let_in(file: Node, at: Backend) -> frozenset[int] | None:
+    """The numbers of those whom the file lets reach that port; None where it keeps nobody from it."""
+    found = re.search(
+        rf"^\t\t(\S.*) tcp dport {at.port} meta skuid != {{ ([\d, ]+) }}", tree.text_of(file), re.MULTILINE
+    )
+    if not found or found[1] != destination(at):
+        return None
+    return frozenset(map(int, found[2].split(", ")))
