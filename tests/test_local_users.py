@@ -18,7 +18,7 @@ from hermes_setup.answers.user import User
 from hermes_setup.engine.changes import Change, Run
 from hermes_setup.engine.findings import Finding, Severity
 from hermes_setup.errors import WrongInput
-from hermes_setup.host import ABSENT, File, Folder, Link, Listener, Node, Ran, Replaceable
+from hermes_setup.host import ABSENT, File, Folder, Link, Node, Ran, Replaceable
 from hermes_setup.nginx import tree
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.stages.firewall import nftables
@@ -51,7 +51,6 @@ class Server(Machine):
         super().__init__({"nft": self._nft, "systemctl": self._systemctl})
         self.table = ""
         self.started = False
-        self.sockets: tuple[Listener, ...] = ()
         self.nft = Ran(0, "", "")
         self.put("/etc/passwd", File(PEOPLE))
         self.put(BOB.program, File(b"", 0o755, "bob"))
@@ -94,9 +93,6 @@ class Server(Machine):
 
     def codes(self, answers: Answers = ANSWERS) -> list[str]:
         return [each.code for each in self.findings(answers)]
-
-    def listeners(self) -> tuple[Listener, ...]:
-        return self.sockets
 
     def apply(self, answers: Answers = ANSWERS) -> list[Change]:
         """The undos, the last first."""
@@ -148,15 +144,6 @@ def test_whom_hermes_runs_as_is_who_is_expected_where_visitors_are_passed_to() -
     server.apply()
     assert "{ 0, 33, 1001 }" in server.rule, "noted when it ran"
     server.apply(replace(ANSWERS, backend_user="bob"))
-    assert "{ 0, 33, 1000 }" in server.rule
-
-
-def test_a_stranger_who_took_the_port_is_not_let_in() -> None:
-    server = Server()
-    server.put(upstream.PATH, upstream.to_file(upstream.UpstreamNote(AT, "bob")))
-    server.put(unit.UNIT, ABSENT)
-    server.sockets = (Listener(AT.address, AT.port, 77, "python3", owner="debian"),)
-    server.apply()
     assert "{ 0, 33, 1000 }" in server.rule
 
 
