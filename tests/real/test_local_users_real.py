@@ -60,7 +60,9 @@ def reach(machine: Machine, address: str = "127.0.0.1") -> set[str]:
 
 def test_only_root_nginx_hermes_and_those_who_are_named_reach_it_until_nobody_wants_that(server: Machine) -> None:
     server.write("/root/tried.toml", f'local_users = ["debian"]\n{ANSWERS}', mode=0o600)
-    assert "The rehearsal went well" in hermes_setup(server, "rehearse", "--answers", "/root/tried.toml", timeout=170).err
+    assert (
+        "The rehearsal went well" in hermes_setup(server, "rehearse", "--answers", "/root/tried.toml", timeout=170).err
+    )
     assert reach(server) == EVERYBODY, "the copy's table is not the machine's"
     said = apply(server, f'local_users = ["debian"]\n{ANSWERS}', "--yes").err
     assert "let only root, www-data (nginx), bob (Hermes) and debian reach Hermes's port 9119" in " ".join(said.split())
