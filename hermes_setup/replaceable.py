@@ -9,6 +9,7 @@ sticky folders, acl(5) and linux/posix_acl_xattr.h, PEP 405 for pyvenv.cfg.
 from __future__ import annotations
 
 import contextlib
+import errno
 import grp
 import os
 import posixpath
@@ -28,6 +29,7 @@ DEPTH = 5  # scripts that start scripts; the kernel goes as deep (execve(2))
 UNMAPPED = 65534  # whose files of users outside of a container's user namespace are (proc(5), overflowuid)
 SCRIPT = 64 * 1024  # bytes of a script that are looked through
 _PEOPLES = ("/home/", "/root/", "/tmp/", "/run/user/")  # noqa: S108 - compared; what lies there is not root's to take
+_OPEN_FILES = ("/dev/fd/", "/dev/stdin", "/dev/tty", "/proc/self/fd/")
 _SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
 _EXEC = re.compile(rb"""^[^#\n]*?\bexec\s+["']?(/[^\s"'$;&|]+)""", re.MULTILINE)
 _ACL_USER, _ACL_GROUP_OBJ, _ACL_GROUP, _ACL_WRITE = 0x02, 0x04, 0x08, 0x02
@@ -84,13 +86,28 @@ def by_others(found: Iterable[Replaceable], *names: str) -> tuple[Replaceable, .
     return tuple(Replaceable(path, by) for path, by in kept if by)
 
 
+def read_own(path: str, most: int) -> tuple[bytes, os.stat_result]:
+    """The first `most` bytes of the file, and its status. Never waits for somebody to open the other end of a pipe.
+
+    Raises OSError and ValueError as `open` does, and WrongInput as `need_own`.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with open(handle, "rb") as file:
+        status = os.fstat(handle)
+        need_own(path, handle)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        os.set_blocking(handle, True)
+        return file.read(most), status
+
+
 def need_own(path: str, handle: int) -> None:
     """Raises WrongInput where the open file is for root to obey, and others can change it or put another in its place.
 
     Others are all but root and whoever typed the command: the user before sudo, else who logged in (proc(5), loginuid).
-    A pipe and a terminal are what the caller gave.
+    What has no name in a folder (the shell's `<(...)`, a pipe or a terminal as /dev/stdin) is what the caller gave.
     """
-    if os.geteuid() or not stat.S_ISREG(os.fstat(handle).st_mode):
+    if os.geteuid() or (path.startswith(_OPEN_FILES) and not stat.S_ISREG(os.fstat(handle).st_mode)):
         return
     typed = path if path.startswith("/") else f"{os.getcwd()}/{path}"
     found = by_others(on_the_way(typed), *_who_typed())

@@ -236,8 +236,8 @@ def test_numbers_are_those_of_the_source(words: str, where: str) -> None:
 
 
 def test_the_numbers_of_the_site_template_are_those_that_the_pages_tell() -> None:
-    told = (ROOT / "templates/site.conf").read_text() + (ROOT / "templates/gate.conf").read_text()
-    assert all(words in told for words in ("rate=5r/s", "burst=20", "Max-Age=2592000", "error.log alert", "110m"))
+    told = "".join((ROOT / f"templates/{name}.conf").read_text() for name in ("site", "site-check", "gate"))
+    assert all(words in told for words in ("rate=5r/s", "burst=20", "Max-Age=2592000", "error.log emerg", "110m"))
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

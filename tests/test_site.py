@@ -219,7 +219,9 @@ def test_what_the_http_block_hands_down_is_unset_where_it_is_there_and_each_stri
     for line in ("auth_request off;", "modsecurity off;", "limit_conn hermes_unlimited_connections 65535;"):
         assert text.count(line) == locations, line
         assert line not in rendered(SECURE)
-    assert text.count("limit_req zone=") == locations + 3, "none inherits a limit, and three have two"
+    assert text.count("limit_req zone=") == locations + 2, (
+        "none inherits a limit; with a check of passwords they have two, and the sign-out has none"
+    )
     for each in (text, rendered(BARE)):
         assert max(len(found.encode()) for found in re.findall(r'"(?:[^"\\]|\\.)*"', each, re.S)) < 4000
 

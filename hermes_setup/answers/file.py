@@ -60,24 +60,18 @@ def read_table(table: Mapping[str, object]) -> AnswersFile:
 def _content(path: str, example: str) -> tuple[bytes, os.stat_result]:
     """What the file has, and its mode. A device or a pipe is good, too."""
     try:
-        with open(path, "rb") as file:
-            status = os.fstat(file.fileno())
-            replaceable.need_own(path, file.fileno())
-            if stat.S_ISREG(status.st_mode) and status.st_size > LARGEST:
-                raise _too_large(path, f"has {-(-status.st_size // 1024)} kB")
-            raw = file.read(LARGEST + 1)
+        raw, status = replaceable.read_own(path, LARGEST + 1)
     except IsADirectoryError:
         raise WrongInput(f"{path} is a folder.", hint=f"Name the file in it: {example}") from None
     except (OSError, ValueError) as error:
         words = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not a path"
         raise WrongInput(f"{path} could not be read: {words}.", hint=f"Check the name: {example}") from None
     if len(raw) > LARGEST:
-        raise _too_large(path, "is too large")
+        how = f"has {-(-status.st_size // 1024)} kB" if stat.S_ISREG(status.st_mode) else "is too large"
+        raise WrongInput(
+            f"{path} {how}; an answers file has at most {LARGEST // 1024} kB.", hint="Is it the right file?"
+        )
     return raw, status
-
-
-def _too_large(path: str, how: str) -> WrongInput:
-    return WrongInput(f"{path} {how}; an answers file has at most {LARGEST // 1024} kB.", hint="Is it the right file?")
 
 
 def _toml(raw: bytes, path: str) -> dict[str, object]:

@@ -28,6 +28,9 @@ FOREIGN = "not-this-name.invalid"  # RFC 2606: a name that no one can have
 
 Headers = tuple[tuple[str, str], ...]
 
+BROWSER: Headers = (("Sec-Fetch-Site", "none"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document"))
+"""What a browser says of itself when an address is typed (W3C Fetch Metadata)."""
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -117,14 +120,16 @@ class BrowserVisit:
             return failed
         if self.answers.allow and address != LOOPBACK:
             return []  # the bypass token is accepted from 127.0.0.1 only
-        if failed := self._without_password(system, address, token):
+        if failed := self._without_password(system, address, token) or self._under_another_name(system, address):
             return failed
         if failed := [
             *self._webhooks(system, address, https_redirects),
             *self._redirects(system, address, https_redirects),
         ]:
             return failed
-        return self._with_cookie(system, address, token)
+        if address != LOOPBACK:
+            return []  # so is its cookie
+        return self._wrong_password(system, address, token) or self._with_cookie(system, address, token)
 
     def _without_tls(self, system: System, address: str) -> list[Finding]:
         """Plain HTTP redirects to HTTPS."""
@@ -141,36 +146,38 @@ class BrowserVisit:
         sources = (LOOPBACK,) if address == LOOPBACK else system.addresses()
         if any(permits(self.answers.allow, source) for source in sources):
             return []
-        response = system.fetch(Request(address, 443, name, "/", tls=True, headers=_with_token(token)))
-        if response.status == 403 and not response.header("Set-Cookie"):
-            return []
-        expected = f"a refusal (403), because {address} is not among the allowed addresses"
-        return [_failed("addresses", f"https://{name}/", response, expected)]
+        # the token goes to nobody but our own site, which shows that it answers here by the words of its refusal
+        for headers in ((), _with_token(token)) if address == LOOPBACK else ((),):
+            response = system.fetch(Request(address, 443, name, "/", tls=True, headers=headers))
+            if response.status != 403 or response.header("Set-Cookie") or not _is_ours(response):
+                expected = f"a refusal (403), because {address} is not among the allowed addresses"
+                return [_failed("addresses", f"https://{name}/", response, expected)]
+        return []
 
     def _without_password(self, system: System, address: str, token: str) -> list[Finding]:
-        """Without a password there is neither the page nor a cookie, and no Hermes under another name at all."""
+        """Without a password there is neither the page nor a cookie; a browser gets the page to sign in on."""
         name, bypass = self.answers.domain.ascii, _bypass(self.answers, token)
         response = system.fetch(Request(address, 443, name, "/", tls=True, headers=bypass))
         if response.status != 401:
             return [_failed("password", f"https://{name}/", response, "to be asked for a password (401)")]
         if response.header("Set-Cookie"):
             return [_failed("cookie", f"https://{name}/", response, "no cookie without a password")]
-        if failed := self._as_a_browser(system, address, token):
-            return failed
-        headers = _with_token(token, ("Host", FOREIGN), *bypass)
-        foreign = system.fetch(Request(address, 443, name, "/", tls=True, headers=headers))
-        if _is_hermes(foreign) or foreign.header("Set-Cookie"):
+        response = system.fetch(Request(address, 443, name, "/", tls=True, headers=(*BROWSER, *bypass)))
+        if response.status != 401 or response.header("WWW-Authenticate") or not _is_ours(response):
+            return [_failed("sign-in", f"https://{name}/", response, "the page to sign in on (401)")]
+        return []
+
+    def _under_another_name(self, system: System, address: str) -> list[Finding]:
+        """Our site does not answer to another name. No secret is sent: somebody else's site answers to it, by design."""
+        headers = (("Host", FOREIGN), *BROWSER)
+        foreign = system.fetch(Request(address, 443, self.answers.domain.ascii, "/", tls=True, headers=headers))
+        if _is_hermes(foreign) or _is_ours(foreign):
             return [_failed("host", f"https://{FOREIGN}/", foreign, "never Hermes under another name")]
         return []
 
-    def _as_a_browser(self, system: System, address: str, token: str) -> list[Finding]:
-        """A browser gets the sign-in page, without the dialog of its own; a wrong password there is told as wrong."""
+    def _wrong_password(self, system: System, address: str, token: str) -> list[Finding]:
+        """A wrong password on the sign-in page is told as wrong. Asked with our own cookie, so nginx does not log it."""
         name, bypass = self.answers.domain.ascii, _bypass(self.answers, token)
-        page = (("Sec-Fetch-Site", "none"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document"), *bypass)
-        response = system.fetch(Request(address, 443, name, "/", tls=True, headers=page))
-        if response.status != 401 or response.header("WWW-Authenticate") or SIGN_IN.encode() not in response.body:
-            return [_failed("sign-in", f"https://{name}/", response, "the page to sign in on (401)")]
-        # with the program's own cookie, so that nginx does not log it
         guess = base64.b64encode(f"{secrets.token_hex(8)}:{secrets.token_hex(8)}".encode()).decode()
         script = (("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Mode", "cors"), ("Authorization", f"Basic {guess}"))
         headers = _with_token(token, *script, *bypass)
@@ -296,6 +303,12 @@ def _bypass(answers: Answers, token: str) -> Headers:
 def _with_token(token: str, *headers: tuple[str, str]) -> Headers:
     """The headers, and the cookie of the gate."""
     return (*headers, ("Cookie", f"{cookies.COOKIE}={token}"))
+
+
+def _is_ours(response: Response) -> bool:
+    """One of our site's pages, to sign in on or for a refused address (stages/site/pages.py), or with our cookie."""
+    pages = (SIGN_IN.encode(), b"run <code>sudo hermes-setup</code>")
+    return any(each in response.body for each in pages) or cookies.COOKIE in response.header("Set-Cookie")
 
 
 def _is_hermes(response: Response) -> bool:

@@ -1,7 +1,8 @@
 """Undoes the last run: a run like any other, whose plan is that run's before-images.
 
 A path that holds neither what that run placed nor what was there before has been edited since, and is left alone. What is
-put back is loaded as it is, no matter who wrote it: nothing is rendered again (`stages/site/existing.py`).
+put back is loaded as it is, no matter who wrote it: nothing is rendered again (`stages/site/existing.py`). Only cookies
+are never put back: they were ended because somebody had them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from hermes_setup.stages.site import loading, placing
 from hermes_setup.stages.site.facts import SITE_FILE
 from hermes_setup.stages.users import cookies, htpasswd
 from hermes_setup.state import notes, stamps
-from hermes_setup.values import dataclass, field
+from hermes_setup.values import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Facts:
     by_systemd: bool  # nginx runs as systemd's unit
     site: Node = field(repr=False)
     gate: Node = field(repr=False)
+    cookies: tuple[str, ...] = field(repr=False)  # random values, for those that are not put back
     missing_certificates: tuple[str, ...] = ()  # that the earlier sites name
 
 
@@ -112,7 +114,7 @@ class Undo:
         """Each file as it was, links first, tried by nginx on a copy; then nginx loads them; then the commands."""
         if facts.undone:
             return ()
-        places = self._places(facts)
+        places = [_with_cookies_ended(each, facts) for each in self._places(facts)]
         commands = [
             Run(argv, _without_repeats(why), seconds=60)
             for argv, why in reversed(self._commands.items())
@@ -150,6 +152,7 @@ class Undo:
             by_systemd=running and host.ask(("systemctl", "is-active", "--quiet", "nginx")).ok,
             site=host.look(SITE_FILE),
             gate=host.look(cookies.GATE_FILE),
+            cookies=tuple(cookies.make_token() for _ in range(self._cookies_before())),
             missing_certificates=tuple(
                 path
                 for before in self._before.values()
@@ -172,8 +175,26 @@ class Undo:
             if facts.nodes[path] != before.node and not self._is_edited(path, facts.nodes[path])
         ]
 
+    def _cookies_before(self) -> int:
+        before = self._before.get(cookies.GATE_FILE)
+        return len(cookies.parse(tree.text_of(before.node))) if before else 0
+
     def _is_edited(self, path: str, now: Node) -> bool:
         return now not in (self._before[path].node, self._after[path])
+
+
+def _with_cookies_ended(place: Place, facts: Facts) -> Place:
+    """The gate file put back with fresh values for the cookies that it has no more: who was signed out stays that."""
+    if place.path != cookies.GATE_FILE or not isinstance(place.node, File):
+        return place
+    text, names = cookies.with_ended(tree.text_of(place.node), tree.text_of(facts.gate), facts.cookies)
+    node = replace(place.node, content=text.encode("utf-8", "surrogateescape"))
+    why = (
+        f"{place.why}, but for the cookies of {phrases.listed(names)}: the earlier ones stay invalid"
+        if names
+        else place.why
+    )
+    return Place(place.path, node, why)
 
 
 def _reloads_nginx(argv: Sequence[str]) -> bool:
@@ -219,7 +240,7 @@ def _users_let_back_in(now: Node, before: Node) -> list[Finding]:
         found.append(
             warn(
                 "undo.users",
-                f"{phrases.listed(back)} can sign in again, with the earlier password and cookies.",
+                f"{phrases.listed(back)} can sign in again, with the earlier password.",
                 "The last run had removed them.",
                 f"If you don't want that, answer n; or afterwards: sudo hermes-setup users remove {back[0]}",
             )

@@ -12,7 +12,8 @@ from hermes_setup.engine.changes import Change
 from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.host import Host, Listener, Request
 from hermes_setup.parallel import in_parallel
-from hermes_setup.stages.hermes import api, dashboards
+from hermes_setup.stages.hermes import api, dashboards, unit
+from hermes_setup.state import upstream
 from hermes_setup.values import dataclass, replace
 
 SECONDS = 2.0
@@ -30,6 +31,7 @@ class Seen:
     occupant: Occupant
     exposed: tuple[Listener, ...] = ()  # sockets there that other machines can reach
     firewalled: bool = False  # a packet filter of this machine blocks strangers from them
+    held_by: tuple[str, ...] = ()  # the users whose sockets are there
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Facts:
     named: tuple[Seen, ...] = ()
     others: tuple[Seen, ...] = ()
     dashboard: Backend | None = None  # where visitors are passed to, as it is set
+    expected: str = ""  # whose Hermes it is, "" while that is not known
 
 
 class Webhooks:
@@ -61,6 +64,7 @@ class Webhooks:
                 each for each in found if each.endpoint not in named and each.occupant == "platform" and each.exposed
             ),
             dashboard,
+            _whose_hermes(answers, host),
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:  # noqa: ARG002 - a stage's shape
@@ -73,6 +77,8 @@ class Webhooks:
                 found.append(_nothing(seen.endpoint))
             elif seen.occupant == "other":
                 found.append(_other(seen.endpoint))
+            elif others := [name for name in seen.held_by if name not in ("root", facts.expected or name)]:
+                found.append(_other_user(seen.endpoint, others[0], facts.expected))
         found += [_exposed(seen, named=True) for seen in facts.named if seen.exposed and seen.occupant == "platform"]
         found += [_exposed(seen, named=False) for seen in facts.others if not seen.firewalled]
         return found
@@ -92,15 +98,24 @@ def look(host: Host, named: Sequence[Endpoint] = ()) -> list[Seen]:
     if not endpoints:
         return []
     occupants = in_parallel(lambda endpoint: _occupant(host, endpoint, ports), endpoints)
-    return [
-        Seen(endpoint, occupant, tuple(each for each in listeners if each.port == endpoint.port and _is_exposed(each)))
-        for endpoint, occupant in zip(endpoints, occupants, strict=True)
-    ]
+    found: list[Seen] = []
+    for endpoint, occupant in zip(endpoints, occupants, strict=True):
+        there = [each for each in listeners if each.port == endpoint.port]
+        exposed = tuple(each for each in there if _is_exposed(each))
+        users = sorted({each.whose for each in there if each.whose and not each.contained})
+        found.append(Seen(endpoint, occupant, exposed, held_by=tuple(users)))
+    return found
 
 
 def listening(host: Host) -> tuple[Endpoint, ...]:
     """The platforms that proved to listen here, in the order of their table."""
     return tuple(each.endpoint for each in look(host) if each.occupant == "platform")
+
+
+def _whose_hermes(answers: Answers, host: Host) -> str:
+    """The user whose process has to be at the dashboard's upstream (stages/hermes/upstream.py); the gateway is theirs, too."""
+    ours, noted = unit.of_ours(host), upstream.parse(host.look(upstream.PATH))
+    return answers.backend_user or (ours.user if ours else "") or (noted.user if noted else "")
 
 
 def _occupant(host: Host, endpoint: Endpoint, ports: set[int]) -> Occupant:
@@ -158,6 +173,16 @@ def _other(endpoint: Endpoint) -> Finding:
         f"It doesn't know {endpoint.platform.path}, and requests from the internet would go to it.",
         f'If {name} uses another port, add it: "{name}:PORT". To see what listens here: sudo ss -ltnp sport = '
         f":{endpoint.port}",
+    )
+
+
+def _other_user(endpoint: Endpoint, user: str, expected: str) -> Finding:
+    platform, port = endpoint.platform, endpoint.port
+    return warn(
+        "webhooks.other-user",
+        f"A process of {user} listens on port {port}, to which {platform.path} is passed. Hermes runs as {expected}.",
+        "Any user of this server can take that port while the gateway is down, and gets what senders send from then on.",
+        f"If that isn't Hermes's gateway, stop it, then start the gateway again. To see it: sudo ss -ltnp sport = :{port}",
     )
 
 

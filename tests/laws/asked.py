@@ -10,7 +10,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from .sites import GONE, OWN, PEOPLE, Person, Site
+from .sites import GONE, OWN, PEOPLE, Person, Site, hook_at
 
 SECRET = "Zmlyc3QtdG9rZW4"
 """Hermes's own session token, as pages send it in addresses. It may stand in no log."""
@@ -317,7 +317,9 @@ def _whole(random_: random.Random, site: Site, number: int) -> Asked:
         headers = [*_pairs(HTML), *fetch, *([password] if random_.random() < 0.7 else [])]
         return replace(asked, target=f"/.hermes/{kind}", headers=tuple(headers))
     if kind == "hook":
-        target = random_.choice([path for path in PATHS if path.startswith(("/webhooks", "/line", "/whatsapp"))])
+        paths = [path for path in PATHS if path.startswith(("/webhooks", "/line", "/whatsapp"))]
+        plainly = [path for path in paths if hook_at(site, path)]
+        target = random_.choice(plainly if plainly and random_.random() < 0.5 else paths)
         host = random_.choice([*site.hooks_on, *site.hooks_on, site.domain])
         headers = _pairs(
             ("X-Hub-Signature-256", "sha256=0"), ("Authorization", random_.choice(["Bearer x", "Basic eDp5"]))

@@ -111,8 +111,13 @@ def broken(site: Site, exchange: Exchange) -> list[str]:
         for name, value in OURS.items():
             if answer.all(name) != [value]:
                 found.append(f"{name}: {answer.one(name) or 'not there'}")
-        if not any("frame-ancestors 'self'" in each for each in answer.all("Content-Security-Policy")):
+        policies, hook = answer.all("Content-Security-Policy"), oracle.hook
+        if not any("frame-ancestors 'self'" in each or "frame-ancestors 'none'" in each for each in policies):
             found.append("may be framed: Content-Security-Policy does not forbid it")
+        if hook and not all("default-src 'none'; sandbox;" in each for each in policies):
+            found.append("a platform's answer may be a page")
+        if hook and any(map(answer.all, ("Service-Worker-Allowed", "Clear-Site-Data", "Refresh"))):
+            found.append("a platform's answer tells a browser what to do with the dashboard's pages")
         if bool(answer.all("Strict-Transport-Security")) != site.trusted:
             found.append(f"Strict-Transport-Security: {answer.one('Strict-Transport-Security') or 'not there'}")
     return found

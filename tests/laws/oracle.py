@@ -112,13 +112,19 @@ class Oracle:
     def holder(self) -> str | None:
         """Who is signed in by a plain cookie: a name, "" for the program itself; None for nobody."""
         shown = tokens(self.asked.all("Cookie"), strict=True)
-        return _owner(shown[0]) if len(shown) == 1 else None
+        return self._owner(shown[0]) if len(shown) == 1 else None
 
     @cached_property
     def holders(self) -> set[str]:
         """Who could be, however the cookies are read."""
         shown = tokens(self.asked.all("Cookie"), strict=False) + tokens(self.asked.all("Cookie"), strict=True)
-        return {owner for owner in map(_owner, shown) if owner is not None}
+        return {owner for owner in map(self._owner, shown) if owner is not None}
+
+    def _owner(self, token: str) -> str | None:
+        if token == OWN:
+            # from the machine itself; where two addresses are said, that is open
+            return "" if self.address == "127.0.0.1" or len(self.asked.all("CF-Connecting-IP")) > 1 else None
+        return next((person.name for person in PEOPLE if person.token and person.token == token), None)
 
     @cached_property
     def person(self) -> Person | None:
@@ -180,6 +186,11 @@ class Oracle:
         """A right password may let this one in, or earn its cookie."""
         return self.path in (SIGN_IN, PASSWORD) or self.visitor in ("program", "old")
 
+    @cached_property
+    def by_a_browser(self) -> bool:
+        """A browser sends it, which a platform does not."""
+        return any(each not in (b"", b"0") for each in self.asked.all("Sec-Fetch-Site"))
+
     # How it is answered.
 
     @cached_property
@@ -199,7 +210,7 @@ class Oracle:
         if not self.asked.secure:
             return self._over_http()
         if self.hook:
-            if self.asked.method not in self.hook.methods:
+            if self.asked.method not in self.hook.methods or self.by_a_browser:
                 return frozenset({"403"})
             if self.site.hooks_allow and not within(self.address, self.site.hooks_allow):
                 return frozenset({"403"})
@@ -280,7 +291,9 @@ class Oracle:
         origin = self.asked.one("Origin") or ""
         ours = origin == "" or origin.lower() == self.site.origin
         kept = {"304"} if self.asked.all("If-None-Match") else set()
-        return frozenset({"signed out"} if self._own_or_silent and ours else {"button"} | kept)
+        mode, dest = (self.asked.one(name) or "" for name in ("Sec-Fetch-Mode", "Sec-Fetch-Dest"))
+        opened = self.asked.method == "GET" and mode in ("", "navigate") and dest in ("", "document")
+        return frozenset({"signed out"} if self._own_or_silent and ours and opened else {"button"} | kept)
 
     # What the log may say.
 
@@ -288,9 +301,3 @@ class Oracle:
     def named(self) -> set[str]:
         """Who may stand in the log as signed in."""
         return {"-", *(self.holders - {""}), *(each.name for each in self.persons if self.password_counts)}
-
-
-def _owner(token: str) -> str | None:
-    if token == OWN:
-        return ""
-    return next((person.name for person in PEOPLE if person.token and person.token == token), None)

@@ -12,6 +12,13 @@ from dataclasses import dataclass
 from lab import spaces
 
 MARK = "answered by the stand-in"
+ORDERS = {
+    0: ["X-Accel-Redirect: @hermes_right", "X-Accel-Limit-Rate: 1000000"],
+    1: ["X-Accel-Redirect: @hermes_welcome", "X-Accel-Charset: utf-7"],
+    2: ["X-Accel-Redirect: /.hermes/sign-in", "Refresh: 0; url=https://evil.example/", 'Clear-Site-Data: "*"'],
+    3: ["Service-Worker-Allowed: /", "X-Accel-Expires: 3600"],
+}
+"""What nothing behind nginx may have it do, by the number of the request modulo 7 (ngx_http_upstream.c, X-Accel-*)."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +114,7 @@ class StandIn:
             "Content-Security-Policy: default-src 'self'",
             "WWW-Authenticate: Hermes",
             *(["Cache-Control: max-age=60"] if number % 2 else []),
+            *ORDERS.get(number % 7, []),
         ]
         writer.write("\r\n".join(said).encode() + b"\r\n\r\n" + (b"" if method == "HEAD" else body))
         await writer.drain()

@@ -21,6 +21,9 @@ BEFORE = (b"Cookie", f"hermes_gate={ALICE.token}".encode())
 OURS, OURS_IN = ("Sec-Fetch-Site", "same-origin"), ("Origin", "https://hermes.example.com")
 TYPED_IN, ELSEWHERE, SIBLING = (("Sec-Fetch-Site", each) for each in ("none", "cross-site", "same-site"))
 EVIL = ("Origin", "https://evil.example.com")
+AS_PICTURE = (("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image"))
+OWN_COOKIE = (b"Cookie", f"__Host-hermes_gate={OWN}".encode())
+AT_HOME = "hermes-setup's own look, on the server"
 AS_FRAME = (("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "iframe"))
 
 PAGE = "401, the sign-in page, no challenge"
@@ -92,14 +95,18 @@ ROWS: tuple[Row, ...] = (
     ("sign-out, our own link", "GET", "/.hermes/sign-out", (HTML, OURS, *NAVIGATE, BOTH), OUT),
     ("sign-out, an older browser", "GET", "/.hermes/sign-out", (HTML, BOTH), OUT),
     ("sign-out, linked elsewhere", "GET", "/.hermes/sign-out", (HTML, ELSEWHERE, *NAVIGATE, COOKIE), BUTTON),
-    ("hermes-setup's own look", "GET", "/", ((b"Cookie", f"__Host-hermes_gate={OWN}".encode()),), LET_IN),
+    (AT_HOME, "GET", "/", (OWN_COOKIE,), LET_IN),
+    ("hermes-setup's own cookie, elsewhere", "GET", "/", (OWN_COOKIE,), CHALLENGE),
+    ("the dashboard's picture of the sign-out", "GET", "/.hermes/sign-out", (OURS, *AS_PICTURE, COOKIE), BUTTON),
+    ("the dashboard's script asks for the sign-out", "GET", "/.hermes/sign-out", (OURS, *FETCH, COOKIE), BUTTON),
+    ("a form of the dashboard's posts to it", "POST", "/.hermes/sign-out", (HTML, OURS, *NAVIGATE, COOKIE), BUTTON),
     ("the certificate's challenge", "GET", "/.well-known/acme-challenge/tok", (), "200, the challenge's file"),
 )
 
 
 def request(number: int, row: Row) -> Asked:
     """The row as a request."""
-    _, method, target, pairs, _ = row
+    who, method, target, pairs, _ = row
     headers: list[Header] = [(b"User-Agent", f"law/{number}".encode())]
     for key, value in pairs:
         headers.append(
@@ -111,6 +118,7 @@ def request(number: int, row: Row) -> Asked:
         target=target,
         host="hermes.example.com",
         sni="hermes.example.com",
+        **({"source": "127.0.0.1", "address": "127.0.0.1"} if who == AT_HOME else {}),
         headers=tuple(headers),
     )
 

@@ -58,7 +58,7 @@ PLANTED: dict[str, tuple[str, tuple[Change, ...], str]] = {
         (("        add_header Set-Cookie $hermes_old_cookie always;\n        return 401", "        add_header Set-Cookie $hermes_new_cookie always;\n        return 401"),),
         "law 1",
     ),
-    "alice's browser stays alice": ("https-1.26", (("Set-Cookie $hermes_new_cookie;", "Set-Cookie $hermes_cookie;"),), "the tables say"),
+    "alice's browser stays alice": ("https-1.26", (("Set-Cookie $hermes_door_cookie;", "Set-Cookie $hermes_cookie;"),), "the tables say"),
     "pages elsewhere act": ("https-1.26", (("if ($hermes_foreign)", 'if ($hermes_foreign = "x")'),), "a page elsewhere"),
     "a browser's remembered password counts": ("https-1.26", (("if ($hermes_door = script)", "if ($hermes_door = x)"),), "law 3"),
     "a page lets in by a remembered password": ("https-1.26", (("if ($hermes_door = page)", "if ($hermes_door = x)"),), "law 3"),
@@ -84,6 +84,16 @@ PLANTED: dict[str, tuple[str, tuple[Change, ...], str]] = {
     ),
     "anybody is Cloudflare": ("https-1.22-allow-behind-cloudflare", (("    set_real_ip_from 173.245.48.0/20;\n", "    set_real_ip_from 0.0.0.0/0;\n"),), "the log has the address"),
     "a hook takes any spelling": ("https-1.26-webhooks", (('if ($request_uri !~ "', 'if ($request_uri ~ "^x'),), "a platform was reached"),
+    "an upstream orders nginx about": ("https-1.26", (("    proxy_ignore_headers X-Accel-Redirect", "    proxy_ignore_headers X-Accel-Limit-Rate"),), "Hermes was not asked"),
+    "an upstream gets at anybody's cookie": (
+        "https-1.26-webhooks",
+        (("    proxy_ignore_headers X-Accel-Redirect", "    proxy_ignore_headers X-Accel-Limit-Rate"), ("$hermes_door_cookie always", "$hermes_new_cookie always")),
+        "law 1",
+    ),
+    "hermes-setup's cookie counts everywhere": ("https-1.26", (('"~^look\\|', '"~^[^|]*\\|'),), "law 2"),
+    "a picture signs out": ("https-1.26", (("(?:navigate|)\\|(?:document|)\\|(?!", "[^|]*\\|[^|]*\\|(?!"),), "tables say: button"),
+    "a platform's answer is a page": ("https-1.26-webhooks", (("default-src 'none'; sandbox; ", ""),), "may be a page"),
+    "a browser is a platform": ("https-1.26-webhooks", (("if ($http_sec_fetch_site)", 'if ($http_sec_fetch_site = "x")'),), "tables say: 403"),
     "a frame of any page": ("https-1.26", (("frame-ancestors 'self'", "frame-ancestors *"),), "may be framed"),
 }  # fmt: skip
 

@@ -134,10 +134,7 @@ def _read(path: str) -> bytes:
     from hermes_setup.ui.talk import say
 
     try:
-        with open(path, "rb") as file:
-            status = os.fstat(file.fileno())
-            replaceable.need_own(path, file.fileno())
-            raw = file.read(MAX_SIZE + 1)
+        raw, status = replaceable.read_own(path, MAX_SIZE + 1)
     except (OSError, ValueError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not a path"
         raise WrongInput(

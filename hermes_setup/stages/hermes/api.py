@@ -41,7 +41,7 @@ def parse_status(body: bytes) -> Status | None:
     """The status in the body of /api/status; None when that is not Hermes's."""
     try:
         said = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested without end
         return None
     if not isinstance(said, dict) or not isinstance(said.get("version"), str) or "auth_required" not in said:
         return None

@@ -62,7 +62,7 @@ def parse(text: str) -> tuple[Container, ...]:
     """The containers in what `docker inspect` printed; anything that does not look like one is skipped."""
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
     return tuple(_container(each) for each in found if isinstance(each, dict)) if isinstance(found, list) else ()
 

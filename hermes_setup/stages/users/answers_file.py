@@ -53,9 +53,7 @@ def resolve(
 def read_password_file(path: str) -> bytes | None:
     """The first 4 kB of a password file; None when it does not exist. Raises WrongInput when it can't be read, or others can change it."""
     try:
-        with open(path, "rb") as file:
-            replaceable.need_own(path, file.fileno())
-            return file.read(4096)
+        return replaceable.read_own(path, 4096)[0]
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

@@ -99,6 +99,23 @@ def render(cookies: Sequence[Cookie], renderer: Renderer) -> str:
     return renderer.render("gate.conf", tokens=lines, realm=REALM)
 
 
+def with_ended(text: str, now: str, fresh: Sequence[str]) -> tuple[str, list[str]]:
+    """An earlier gate file, in which the cookies that `now` has no more have fresh values; and the names of their users.
+
+    Whatever version wrote it: nothing in such a file looks like a cookie's value or a part of one but these.
+    """
+    good = {(cookie.name, cookie.value) for cookie in parse(now)}
+    ended = [cookie for cookie in parse(text) if (cookie.name, cookie.value) not in good]
+    for cookie, value in zip(ended, fresh, strict=False):
+        for old, new in (
+            (cookie.value, value),
+            (cookie.value[:HEAD], value[:HEAD]),
+            (cookie.value[HEAD:], value[HEAD:]),
+        ):
+            text = text.replace(old, new)
+    return text, [cookie.name for cookie in ended if cookie.name]
+
+
 def program_cookie(gate: str) -> str:
     """The value of the program's own cookie, "" when there is none yet."""
     return next((cookie.value for cookie in parse(gate) if not cookie.name), "")

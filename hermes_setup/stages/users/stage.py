@@ -73,7 +73,9 @@ class Users:
         text = htpasswd.with_users(facts.text, answers.users, answers.removed)
         lines = htpasswd.hashes(text)
         fresh = iter(facts.fresh)
-        current = cookies.parse(tree.text_of(facts.gate_file))
+        known = tree.text_of(facts.gate_file)
+        # values of an earlier version are good for nothing any more, our own neither: it was sent to other sites
+        current = () if cookies.signs_everyone_out(known) else cookies.parse(known)
         wanted = cookies.wanted(lines, current, answers.revoked, lambda: next(fresh, None) or cookies.make_token())
         gate = File(cookies.render(wanted, self._renderer).encode("utf-8", "surrogateescape"), 0o600, secret=True)
         users = File(text.encode("utf-8", "surrogateescape"), 0o640, group=facts.group, secret=True)
@@ -88,7 +90,7 @@ class Users:
                 "let only root read it; anyone who could read the cookies is signed in with them: users sign-out --all"
             )
             why = only_root if same_text else _why_cookies(current, wanted)
-            if cookies.signs_everyone_out(tree.text_of(facts.gate_file)):
+            if cookies.signs_everyone_out(known):
                 why = (
                     "a sign-in page instead of the browser's dialog, and a cookie that no other site can plant: everybody "
                     "signs in once more"
