@@ -157,6 +157,9 @@ def test_which_hermes_the_site_leads_to() -> None:
     assert (other.backend, other.backend_user) == (Backend("127.0.0.1", 9300), ""), "nobody was named for that one"
     assert wish("hermes", "type", "10.0.0.5", "10.0.0.5:9119").answers.backend == Backend("10.0.0.5", 9119)
     assert wish("hermes", "type", BACK, BACK, "quit").do == "quit"
+    kept_out = wish("hermes", "logins").answers
+    assert kept_out == replace(BEFORE, local_users=())
+    assert wish("hermes", "logins", at=visit(kept_out)).answers == BEFORE
     script = Script("hermes", BACK, BACK)
     menu(replace(visit(), upstream=Backend("127.0.0.1", 9120)), script)
     assert "Hermes (now: 127.0.0.1:9120)" in [choice.label for choice in script.asked[0][0].choices]

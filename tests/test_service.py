@@ -172,6 +172,22 @@ def test_the_undo_of_a_restart_is_a_restart_with_the_old_unit_read_first() -> No
     assert [step.undo_argv for step in fresh if isinstance(step, Run)][-1] == ("systemctl", "stop", unit.NAME)
 
 
+def test_a_unit_of_an_earlier_version_is_replaced_and_the_restart_is_said() -> None:
+    machine = server({own("bob"): program("bob")}, f"{own('bob')} bob")
+    now = machine.look(unit.UNIT)
+    assert isinstance(now, File)
+    assert [step.argv for step in plan(machine, active=True) if isinstance(step, Run)] == [
+        ("systemctl", "daemon-reload")
+    ]
+    machine.put(unit.UNIT, replace(now, content=now.content.replace(b"UMask=0077\n", b"")))
+    place, *_, restart, _ = plan(machine, active=True)
+    assert isinstance(place, Place)
+    assert place.node == now
+    assert isinstance(restart, Run)
+    assert restart.argv == ("systemctl", "restart", unit.NAME)
+    assert restart.why == "restart Hermes, which ends what it is doing, and wait until it answers"
+
+
 def _at_once(undo: object) -> Place | Run:
     """Without the look at what comes of it: nothing answers here."""
     assert isinstance(undo, (Place, Run))

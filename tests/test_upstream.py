@@ -243,6 +243,29 @@ def test_a_unit_of_ours_for_another_port_or_of_somebody_else_says_nothing() -> N
         assert planned(machine) == (None, "")
 
 
+@pytest.mark.parametrize(
+    ("listener", "noted", "of_unit", "user"),
+    [
+        (process("debian"), "", "", "debian"),
+        (process("mallory"), "debian", "", "debian"),
+        (process("root", process="docker-proxy"), "debian", "", "debian"),
+        (process("root"), "", "", "root"),
+        (None, "debian", "", "debian"),
+        (None, "", "", ""),
+        (process("hermes"), "", "hermes", "hermes"),
+        (process("mallory"), "", "hermes", "hermes"),
+        (process("bob", unit=unit.NAME), "", "hermes", "bob"),  # User= in a drop-in
+        (process("mallory", unit=unit.NAME, user="hermes"), "", "hermes", "hermes"),
+    ],
+)
+def test_whom_hermes_runs_as_is_never_a_stranger(
+    listener: Listener | None, noted: str, of_unit: str, user: str
+) -> None:
+    ours = {"unit_file": File(UNIT.format(of_unit, 9119).encode())} if of_unit else {}
+    machine = server(*([listener] if listener else []), note=UpstreamNote(USUAL, noted), **ours)
+    assert Upstream().inspect(answers(), machine).runs_as(answers()) == user
+
+
 def test_a_note_about_another_place_says_nothing_about_this_one() -> None:
     machine = server(process("carol"), note=UpstreamNote(OWN, "debian"))
     assert checked(machine, answers("9119")) == []

@@ -30,6 +30,9 @@ class Answers:
     service: bool = False  # Hermes is to run as a service of systemd
     webhooks: Webhooks | None = None
     redirects: tuple[Domain, ...] = ()  # redirected domains: earlier ones of this dashboard
+    local_users: tuple[str, ...] | None = (
+        None  # who of this server reaches Hermes besides root, nginx and Hermes; None: all
+    )
     former_names: tuple[str, ...] = ()  # names that were ours once: a certificate of ours may still hold them
     backend_user: str = ""  # whose process has to be at the backend; "": as noted when the upstream was set
 
@@ -92,6 +95,10 @@ class Answers:
     def with_webhooks(self, webhooks: Webhooks | None) -> Answers:
         """These platforms are let in; None: none."""
         return replace(self, webhooks=webhooks)
+
+    def with_local_users(self, names: Sequence[str] | None) -> Answers:
+        """Only these users of this server reach Hermes without nginx, besides root, nginx and Hermes; None: all of them do."""
+        return replace(self, local_users=None if names is None else tuple(names))
 
     def with_allowed(self, networks: Sequence[str]) -> Answers:
         """The dashboard opens to these networks; (): to all."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -104,6 +105,21 @@ def _allow(value: object, _known: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
+def _local_users(value: object, _known: Mapping[str, Any]) -> tuple[str, ...]:
+    example = 'Write local_users = ["debian"], with users of this server; or local_users = [] for none.'
+    if not isinstance(value, list) or not _are_texts(value):
+        raise WrongInput("local_users is not a list of names in quotes.", hint=example)
+    for name in value:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.@-]*\$?", name):
+            raise WrongInput(f"local_users: {name!r} is not the name of a Unix user.", hint=example)
+    return tuple(name for name in dict.fromkeys(value) if name != "root")
+
+
+def _write_local_users(names: tuple[str, ...] | None) -> list[str] | None:
+    """With root, who is always one of them: an empty list counts as no answer in JSON."""
+    return None if names is None else ["root", *names]
+
+
 def _redirects(value: object, known: Mapping[str, Any]) -> tuple[Domain, ...]:
     example = 'Write redirect_from = ["old.example.com"].'
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
@@ -158,6 +174,7 @@ FIELDS = (
     Field("firewall", "firewall", str, _firewall, always=True),
     Field("public_addresses", "public_addresses", list, _public_addresses),
     Field("allow", "allow", list, _allow),
+    Field("local_users", "local_users", _write_local_users, _local_users),
     Field("redirect_from", "redirects", lambda names: [name.ascii for name in names], _redirects, "redirects"),
     Field("webhooks", "webhooks", _write_webhooks, _webhooks),
 )

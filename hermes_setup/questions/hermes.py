@@ -86,7 +86,7 @@ class AsService(Question):
 def choose(
     asker: Asker, now: Answers, found: Mapping[Backend, str], not_running: str, upstream: Backend | None = None
 ) -> Answers | Back:
-    """The menu's room: one that was found, an installed one as a service, or an address.
+    """The menu's room: one that was found, an installed one as a service, an address, or who else on this server reaches it.
 
     `found` are dashboards, each with the user of its process: who chooses one says, too, that it is to be that user's.
     `upstream` is where visitors are passed to now.
@@ -94,13 +94,19 @@ def choose(
     choices = [Choice(str(each), f"{each}, where a dashboard{_of(user)} runs now") for each, user in found.items()]
     if not_running:
         choices.append(Choice("service", f"Run the Hermes that is installed for {not_running}, as a service"))
-    choices.append(Choice("type", "Another address, on this machine or in its private network"))
+    alone = now.local_users is None
+    choices += [
+        Choice("type", "Another address, on this machine or in its private network"),
+        Choice(
+            "logins", "Keep other users of this server out" if alone else "Let every user of this server reach it again"
+        ),
+    ]
     at = now.backend or upstream
     which = Prompt(
         "hermes",
         "Which Hermes?",
         f"The dashboard that visitors get. Now: {at or 'not set yet'}.",
-        "backend, service",
+        "backend, service, local_users",
         "choice",
         str(at) if at in found else choices[0].value,
         choices=tuple(choices),
@@ -120,6 +126,8 @@ def choose(
                 return BACK
             case "service":
                 return now.with_service()
+            case "logins":
+                return now.with_local_users(() if alone else None)
             case "type":
                 backend = settled(asker, address, Backend.parse)
                 if not isinstance(backend, Back):

@@ -25,6 +25,7 @@ def all_steps(renderer: Renderer | None = None, *, lockout: bool = False, quick_
     from hermes_setup.stages.firewall.stage import Firewall
     from hermes_setup.stages.hermes.stage import Hermes
     from hermes_setup.stages.hermes.upstream import Upstream
+    from hermes_setup.stages.local_users.stage import LocalUsers
     from hermes_setup.stages.outside import Outside
     from hermes_setup.stages.packages import Packages
     from hermes_setup.stages.ports import Ports
@@ -43,6 +44,7 @@ def all_steps(renderer: Renderer | None = None, *, lockout: bool = False, quick_
         Step("ports", "Ports 80 and 443", Ports()),
         Step("firewall", "Firewall", Firewall()),
         Step("packages", "Packages", Packages()),
+        Step("local-users", "Other users of this server", LocalUsers(renderer)),
         Step("users", "Users", Users(renderer)),
         Step("site-http", "Site over HTTP", site),
         Step("outside", "Look from outside", Outside()),

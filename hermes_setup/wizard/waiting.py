@@ -9,11 +9,12 @@ import sys
 import time
 
 from hermes_setup.answers.answers import Answers
-from hermes_setup.answers.backend import DEFAULT_BACKEND
+from hermes_setup.answers.backend import DEFAULT_BACKEND, Backend
 from hermes_setup.host import Host
 from hermes_setup.stages.dns.own_addresses import public_address
 from hermes_setup.stages.dns.waiting import still_blocking
-from hermes_setup.stages.hermes import dashboards
+from hermes_setup.stages.hermes import dashboards, unix_users
+from hermes_setup.stages.local_users import table
 from hermes_setup.ui.screen import Screen
 
 SECONDS = 30.0
@@ -27,11 +28,24 @@ def ssh_tunnel(answers: Answers, host: Host, login: str) -> str:
     ports = {each.port for each in host.listeners() if each.process == "sshd" and not each.contained} or {22}
     port = "" if 22 in ports else f" -p {min(ports)}"
     host_part = f"[{at.address}]" if ":" in at.address else at.address
+    who, why = _ssh_user(host, at, login)
     return (
         f"Until then you can reach the dashboard through ssh{'' if found else ', once Hermes runs'}. On your own computer, "
-        f"not here: ssh{port} -L 9119:{host_part}:{at.port} {login}@{public_address(host) or 'SERVER'}\n"
-        "and then, in the browser there: http://localhost:9119/"
+        f"not here: ssh{port} -L 9119:{host_part}:{at.port} {who}@{public_address(host) or 'SERVER'}\n"
+        f"and then, in the browser there: http://localhost:9119/{why}"
     )
+
+
+def _ssh_user(host: Host, at: Backend, login: str) -> tuple[str, str]:
+    """As whom to come by ssh, whose user then connects to Hermes: `login`, unless `local_users` is in force and keeps that one
+    out. Then someone with a shell who is let in, root last; and why, as the text's next line.
+    """
+    let_in = table.uids_let_in(host.look(table.FILE), at)
+    if let_in is None or let_in & {*unix_users.uids(host, [login]).values()}:
+        return login, ""
+    people = [each.name for each in unix_users.people(host) if each.uid in let_in and each.has_shell]
+    who = min(people, key=lambda name: name == "root", default="root")
+    return who, f"\nNot as {login}: local_users keeps {login} out of Hermes on this server."
 
 
 def wait(answers: Answers, host: Host, screen: Screen, seconds: float = SECONDS) -> None:

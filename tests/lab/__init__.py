@@ -21,6 +21,8 @@
         world.acme.refuse(Problem("rateLimited", "too many", retry_after="3600")); world.acme.orders()
         box = world.machine("debian13-ready", "hermes"); start_hermes(box)      # real dashboard on 127.0.0.1:9119
         box.fetch("http://127.0.0.1:9119/api/status")             # as a process in the machine
+        box.write("/root/.hermes/config.yaml", MODEL_CONFIG); start_model(box)  # before it starts: a model that does as it is told
+        have_hermes_run(box, "id -u")            # what the real agent's command printed
         inner = world.machine(v4="10.0.0.5"); world.behind_nat(inner, "198.51.100.77")
 
 Everything closes with the world, and dies with the test run.
@@ -29,7 +31,7 @@ Everything closes with the world, and dies with the test run.
 from .acme import LETSENCRYPT, PEBBLE, PEBBLE_URL, STAGING, Acme, Problem
 from .authority import Authority, lab_authority
 from .dns import Dns
-from .hermes import session_token, start_gateway, start_hermes
+from .hermes import MODEL_CONFIG, have_hermes_run, session_token, start_gateway, start_hermes, start_model
 from .machine import CommandFailed, Daemon, Listener, Machine, Process, Ran
 from .snapshot import Entry, snapshot_diff
 from .web import Reply, WebSocket
@@ -37,6 +39,7 @@ from .world import World
 
 __all__ = [
     "LETSENCRYPT",
+    "MODEL_CONFIG",
     "PEBBLE",
     "PEBBLE_URL",
     "STAGING",
@@ -54,9 +57,11 @@ __all__ = [
     "Reply",
     "WebSocket",
     "World",
+    "have_hermes_run",
     "lab_authority",
     "session_token",
     "snapshot_diff",
     "start_gateway",
     "start_hermes",
+    "start_model",
 ]

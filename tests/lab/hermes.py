@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
+from . import model
 from .machine import Daemon, Machine
 
 HERMES = "/opt/hermes/bin/hermes"
+MODEL_PORT = 4010
+MODEL_CONFIG = f"""\
+model:
+  default: {model.NAME}
+  provider: custom
+  base_url: http://127.0.0.1:{MODEL_PORT}/v1
+  api_key: none
+  context_length: 200000
+approvals:
+  mode: "off"
+"""
+"""A config.yaml for a Hermes that asks the stand-in, and runs what that says without asking anybody."""
 
 
 def start_hermes(
@@ -56,3 +71,37 @@ def session_token(machine: Machine, port: int = 9119) -> str:
     found = re.search(r"__HERMES_SESSION_TOKEN__\s*=\s*[\"']([^\"']+)", page)
     assert found, "no session token in the page"
     return found[1]
+
+
+def start_model(machine: Machine) -> Daemon:
+    """The stand-in for a model's API answers on the machine's loopback, where MODEL_CONFIG looks for it."""
+    machine.write("/run/model.py", Path(model.__file__).read_bytes())
+    daemon = machine.start(["python3", "/run/model.py", str(MODEL_PORT)])
+    machine.wait_for_port(MODEL_PORT)
+    return daemon
+
+
+def have_hermes_run(machine: Machine, command: str, port: int = 9119, timeout: float = 90) -> str:
+    """What the command printed that Hermes has run with its own tool, told in the dashboard's chat to do so.
+
+    The model that decides it is the stand-in: see `start_model`. Raises where the command failed.
+    """
+    at = f"127.0.0.1:{port}"
+    url = f"ws://{at}/api/ws?token={session_token(machine, port)}"
+    with machine.websocket(url, origin=f"http://{at}") as socket:
+
+        def call(number: int, method: str, **params: str) -> None:
+            socket.send(json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}))
+
+        call(1, "session.create")
+        while True:
+            said = json.loads(socket.receive(timeout))
+            event = said.get("params", {})
+            if said.get("id") == 1:
+                call(2, "prompt.submit", session_id=said["result"]["session_id"], text=command)
+            elif event.get("type") == "tool.complete":
+                result = event["payload"]["result"]
+                assert result["exit_code"] == 0, result
+                return str(result["output"])
+            elif "error" in said or event.get("type") in ("message.complete", "sudo.request", "approval.request"):
+                raise AssertionError(f"Hermes ran nothing: {said}")

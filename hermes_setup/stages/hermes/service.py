@@ -113,9 +113,10 @@ def _start(at: Backend, answers: Callable[[Host], bool], *, again: bool) -> Run:
         f"See why: sudo journalctl -u {unit.NAME} -n 50",
     )
     verb, undo_verb = ("restart", "restart") if again else ("start", "stop")
+    why = "restart Hermes, which ends what it is doing" if again else "start Hermes"
     return Run(
         ("systemctl", verb, unit.NAME),
-        "start Hermes, and wait until it answers",
+        f"{why}, and wait until it answers",
         gives=GIVES,
         undo_argv=("systemctl", undo_verb, unit.NAME),
         until=started,

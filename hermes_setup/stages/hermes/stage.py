@@ -75,7 +75,7 @@ class Hermes:
         if facts.unwanted_service:
             found.append(service_checks.unwanted())
         if running:
-            found += _about(running, facts.logins)
+            found += _about(running, facts.logins if answers.local_users is None else ())
         if facts.found.named and not facts.found.named.local:
             found.append(
                 note(
@@ -175,7 +175,7 @@ def _about(running: Dashboard, logins: Sequence[str]) -> list[Finding]:
                 "backend.local-users",
                 f"Anyone who can log in to this server can reach Hermes at {running.at} without a password: {', '.join(others)}.",
                 "nginx asks for the password. On the server itself, Hermes can be reached without nginx, and it can do what its user can.",
-                "Give logins on this server only to people you trust with Hermes.",
+                "Give logins on this server only to people you trust with Hermes; or keep them out: local_users = [] in the answers.",
             )
         )
     if running.status.version and (0,) < tree.parse_version(running.status.version) < (0, 15):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from hermes_setup.host import File, Host
 from hermes_setup.values import dataclass
 
@@ -42,3 +44,14 @@ def homes(host: Host) -> dict[str, str]:
 def with_login(host: Host) -> tuple[str, ...]:
     """The names of those who can log in to this server, root left out."""
     return tuple(user.name for user in people(host) if user.name != "root" and user.has_shell)
+
+
+def uids(host: Host, names: Iterable[str]) -> dict[str, int]:
+    """Name -> number, of those whom this machine knows; of a number as a name that number."""
+    known = {user.name: user.uid for user in all_users(host)}
+    found = {name: known.get(name, int(name) if name.isdigit() else -1) for name in names}
+    for name in (name for name, uid in found.items() if uid < 0):  # it may come from a directory (nsswitch.conf(5))
+        fields = host.ask(("getent", "passwd", "--", name)).out.split(":")
+        if len(fields) > 2 and fields[2].isdigit():
+            found[name] = int(fields[2])
+    return {name: uid for name, uid in found.items() if uid >= 0}

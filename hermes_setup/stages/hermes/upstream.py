@@ -51,6 +51,20 @@ class Facts:
         ours = started_for_us and holder.user == holder.whose  # User= in a drop-in; not a socket that was handed on
         return self.here and bool(expected and holder.whose) and holder.whose not in ("root", expected) and not ours
 
+    def user_to_note(self, answers: Answers) -> str:
+        """The user who is expected there; before anyone is: whose process is there now, or whose Hermes would be."""
+        noted = self.noted is not None and self.noted.at == self.at
+        if expected := self.expected(answers):
+            return expected
+        if self.running:
+            return self.holder.whose
+        return "" if noted else self.installed
+
+    def runs_as(self, answers: Answers) -> str:
+        """The user whom Hermes runs as, or would; never a stranger, "" while that is not known."""
+        seen = self.holder.whose if self.running and not self.stranger(answers) else ""
+        return seen if seen not in ("", "root") else self.user_to_note(answers)
+
 
 class Upstream:
     """See the module."""
@@ -82,7 +96,7 @@ class Upstream:
 
     def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:
         """What is noted is where visitors are passed to, and whose process is there, as soon as one is."""
-        note = UpstreamNote(facts.at, _user_to_note(answers, facts))
+        note = UpstreamNote(facts.at, facts.user_to_note(answers))
         if facts.noted == note:
             return ()
         return (Place(upstream.PATH, upstream.to_file(note), _why(facts, note)),)
@@ -94,16 +108,6 @@ def as_shown(answers: Answers, changes: Sequence[Change]) -> Answers:
         if isinstance(change, Place) and change.path == upstream.PATH and (note := upstream.parse(change.node)):
             return answers.with_backend(note.at, note.user)
     return answers
-
-
-def _user_to_note(answers: Answers, facts: Facts) -> str:
-    """The user who is expected there; before anyone is: whose process is there now, or whose Hermes would be."""
-    noted = facts.noted is not None and facts.noted.at == facts.at
-    if expected := facts.expected(answers):
-        return expected
-    if facts.running:
-        return facts.holder.whose
-    return "" if noted else facts.installed
 
 
 def _why(facts: Facts, note: UpstreamNote) -> str:
