@@ -12,7 +12,7 @@ from hermes_setup.answers.allowed_addresses import permits
 from hermes_setup.answers.answers import Answers
 from hermes_setup.answers.domain import Domain
 from hermes_setup.engine.changes import Change, Probe, Stamp
-from hermes_setup.engine.findings import Finding, block, note, warn
+from hermes_setup.engine.findings import Finding, Severity, block, note, warn
 from hermes_setup.host import File, Host, Request, Response, System
 from hermes_setup.nginx import processes, tree
 from hermes_setup.stages.certificate import serving
@@ -110,7 +110,7 @@ class BrowserVisit:
         found: list[Finding] = []
         for address in (LOOPBACK, *[each for each in system.addresses() if ":" not in each][:1]):
             found += self._at(system, address, token, redirects)
-            if found:
+            if any(each.severity is Severity.BLOCK for each in found):
                 break
         return found
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import ssl
+import time
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from lab import Machine, World, start_hermes
 from lab import World as TheWorld
 from lab.hermes import session_token
-from lab.web import Reply
+from lab.web import Reply, open_socket
 from real.program import apply, install
 
 DOMAIN = "hermes.example.com"
@@ -307,16 +309,30 @@ def test_cookies_that_another_name_has_planted_lock_nobody_out(site: Site) -> No
     assert site.ask("/", both).status == 200
 
 
+def test_a_connection_that_asks_for_nothing_does_not_stay_to_use_an_ended_cookie(site: Site) -> None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    raw = open_socket(site.world.net, site.machine.addresses[0], 443, 30)
+    with context.wrap_socket(raw, server_hostname=DOMAIN) as silent:
+        began = time.monotonic()
+        assert silent.recv(1) == b""
+    assert time.monotonic() - began < 15
+
+
 def test_a_worker_out_of_connections_tells_the_log_no_token(site: Site) -> None:
     machine, secret, mine = site.machine, "a-token-that-is-nobodys-business", site.cookie("alice")["Cookie"]
     before = machine.text("/etc/nginx/nginx.conf")
-    machine.write("/etc/nginx/nginx.conf", re.sub("worker_connections [0-9]+", "worker_connections 40", before))
-    machine.run(["nginx", "-s", "reload"])
-    flood = machine.start(["python3", "-c", FLOOD, DOMAIN, mine, f"/api/status?token={secret}"])
-    machine.wait_for(lambda: "500" in flood.output, "a worker is out of connections")
-    flood.stop()
-    machine.write("/etc/nginx/nginx.conf", before)
-    machine.run(["nginx", "-s", "reload"])
+    small = re.sub("worker_connections [0-9]+", "worker_connections 40", before)
+    machine.write("/etc/nginx/nginx.conf", re.sub("worker_processes [a-z0-9]+", "worker_processes 1", small))
+    try:
+        machine.run(["nginx", "-s", "reload"])
+        flood = machine.start(["python3", "-c", FLOOD, DOMAIN, mine, f"/api/status?token={secret}"])
+        machine.wait_for(lambda: "done" in flood.output, "the flood has come")
+        flood.stop()
+    finally:
+        machine.write("/etc/nginx/nginx.conf", before)
+        machine.run(["nginx", "-s", "reload"])
+    assert "500" in flood.output, flood.output
     logs = machine.run(["sh", "-c", "cat /var/log/nginx/*.log"]).out
     assert "worker_connections are not enough" in logs
     assert secret not in logs
@@ -358,25 +374,28 @@ def test_what_the_http_block_hands_down_opens_nothing_and_blocks_no_challenge(si
     assert "Nothing to do" in apply(machine, ANSWERS, "--yes").err
 
 
-# Holds connections until a worker has none left for Hermes, and says what is then answered to who is signed in.
+# Begins ten requests of somebody who is signed in, takes all connections that the workers have, and ends the requests.
 FLOOD = """
 import socket, ssl, sys, time
 name, cookie, path = sys.argv[1:]
 context = ssl.create_default_context()
 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-ready = [context.wrap_socket(socket.create_connection(("127.0.0.1", 443)), server_hostname=name) for _ in range(24)]
+begun = [context.wrap_socket(socket.create_connection(("127.0.0.1", 443)), server_hostname=name) for _ in range(10)]
+for wire in begun:
+    wire.sendall(f"GET {path} HTTP/1.1\\r\\nHost: {name}\\r\\nCookie: {cookie}\\r\\n".encode())
 held = []
-for wire in ready:
-    for _ in range(2):
-        held.append(socket.create_connection(("127.0.0.1", 80)))
-        held[-1].sendall(b"GET / HTTP/1.1\\r\\nHost: h")
-    time.sleep(0.05)
+for _ in range(120):
+    held.append(socket.create_connection(("127.0.0.1", 80)))
+    held[-1].sendall(b"GET / HTTP/1.1\\r\\nHost: h")
+time.sleep(0.5)
+for wire in begun:
     wire.settimeout(3)
     try:
-        wire.sendall(f"GET {path} HTTP/1.1\\r\\nHost: {name}\\r\\nCookie: {cookie}\\r\\n\\r\\n".encode())
+        wire.sendall(b"\\r\\n")
         print(wire.recv(65536).split()[1].decode(), flush=True)
     except (OSError, IndexError) as error:
         print(error, flush=True)
+print("done", flush=True)
 time.sleep(60)
 """
 # A server that, like uvicorn, ends a connection five seconds after it has served a page there, whatever it has become since.
