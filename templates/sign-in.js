@@ -15,12 +15,12 @@
           if (answer.status === 204) {
             say("Signed in."); location.reload();
           } else if (answer.status === 403 && text.trim() === "wrong") {
-            say("That name and password do not go together."); again(); password.focus(); password.select();
+            say("Wrong name or password."); again(); password.focus(); password.select();
           } else if (answer.status === 429) {
             var wait = (+answer.headers.get("Retry-After") || 2) + Math.random();
             say("Too many tries at the moment. This page tries again by itself."); setTimeout(ask, wait * 1000);
           } else {
-            say("The server could not check the password (fault " + answer.status + "). On it, type: sudo hermes-setup doctor"); again();
+            say("The server could not check the password (error " + answer.status + "). On the server, run: sudo hermes-setup doctor"); again();
           }
         });
       })

@@ -128,7 +128,7 @@ def test_a_flag_decides_without_a_question(
     assert users.ends_connections(do, "alice", flags(end=True), asking) is True
     assert users.ends_connections(do, "alice", flags(keep=True), asking) is False
     assert asking.script.asked == []
-    with pytest.raises(WrongInput, match="exclude each other"):
+    with pytest.raises(WrongInput, match="can't be used together"):
         users.ends_connections(do, "alice", flags(end=True, keep=True), asking)
 
 

@@ -119,7 +119,7 @@ def test_root_nginx_and_hermes_reach_it_and_whoever_is_named() -> None:
     server = Server()
     (place, *_) = server.plan()
     assert place.why == (
-        "let only root, www-data (nginx) and bob (Hermes) reach Hermes's port 9119 on this server: no other user, by ssh -L neither"
+        "let only root, www-data (nginx) and bob (Hermes) reach Hermes's port 9119 on this server: no other user can, not even through ssh -L"
     )
     server.apply()
     assert server.rule == 'oif "lo" tcp dport 9119 meta skuid != { 0, 33, 1000 } reject with tcp reset'

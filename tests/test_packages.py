@@ -61,7 +61,7 @@ def test_programs_that_others_can_replace_are_named_before_any_is_run() -> None:
     assert blocked({}) == []
     for program in ("nginx", "docker", "systemctl", "nft", "openssl", "/usr/bin/certbot"):
         ((what, do),) = blocked({program: BOB})
-        assert what == f"Others than root can replace {program}, or what it consists of: /home/bob/venv (by bob)."
+        assert what == f"Users other than root can replace {program}, or what it consists of: /home/bob/venv (by bob)."
         assert do.endswith(f"remove that {program}, and install it for all of this server")
     ((what, do),) = blocked({"/usr/local/bin/certbot": BOB}, "/usr/local/bin/certbot")
     assert "/usr/local/bin/certbot" in what
@@ -70,7 +70,7 @@ def test_programs_that_others_can_replace_are_named_before_any_is_run() -> None:
 def test_a_folder_of_the_path_is_named_once_for_all_that_is_in_it() -> None:
     parts = (Replaceable("/usr/local/bin", ("bob",)),)
     ((what, do),) = blocked({"/usr/local/bin": parts, "docker": parts})
-    assert what == "Others than root can make programs in /usr/local/bin: /usr/local/bin (by bob)."
+    assert what == "Users other than root can make programs in /usr/local/bin: /usr/local/bin (by bob)."
     assert do.endswith("sudo chown root:root /usr/local/bin && sudo chmod go-w /usr/local/bin")
 
 

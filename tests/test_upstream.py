@@ -141,6 +141,23 @@ def test_before_it_runs_the_only_hermes_that_is_installed_says_whose_it_will_be(
     assert planned(machine) == (None, ""), "what is installed later is no reason for a change"
 
 
+def test_who_answers_before_anybody_was_noted_is_not_taken_for_the_owner() -> None:
+    """As at an upgrade from a version without the note, while Hermes is down."""
+
+    def seen(owner: str, user: str, wanted: Answers | None = None) -> tuple[list[str], UpstreamNote | None]:
+        machine = server(process(user), site=USUAL)
+        machine.nodes |= {
+            "/etc/passwd": File(b"debian:x:1000:1000::/home/debian:/bin/bash\n"),
+            "/home/debian/.local/bin/hermes": File(b"#!", 0o755, owner),
+        }
+        return [each.code for each in checked(machine, wanted)], planned(machine, wanted)[0]
+
+    assert seen("debian", "mallory")[0] == ["backend.other-user"]
+    assert seen("debian", "debian") == ([], UpstreamNote(USUAL, "debian"))
+    assert seen("debian", "root") == ([], UpstreamNote(USUAL, "debian"))
+    assert seen("debian", "carol", replace(answers(), backend_user="carol")) == ([], UpstreamNote(USUAL, "carol"))
+
+
 def test_whose_it_is_is_noted_as_soon_as_it_runs_and_never_again() -> None:
     unknown = server(process("debian"), note=UpstreamNote(USUAL))
     assert planned(unknown)[0] == UpstreamNote(USUAL, "debian")

@@ -177,14 +177,14 @@ def _others(program: str, parts: Sequence[Replaceable]) -> Finding:
     if program in certbot.BIN_FOLDERS:
         return block(
             "packages.replaceable",
-            f"Others than root can make programs in {program}: {', '.join(map(str, parts[:3]))}.",
+            f"Users other than root can make programs in {program}: {', '.join(map(str, parts[:3]))}.",
             "Whoever is root looks for programs there, hermes-setup and certbot's hooks too, so they could do anything on "
             "this server.",
             f"Make it root's: {cure(parts, f'ls -ld {program}')}",
         )
     return block(
         "packages.replaceable",
-        f"Others than root can replace {program}, or what it consists of: {', '.join(map(str, parts[:3]))}.",
+        f"Users other than root can replace {program}, or what it consists of: {', '.join(map(str, parts[:3]))}.",
         "hermes-setup runs it as root, so they could do anything on this server.",
         f"Make it root's: {cure(parts, f'remove that {program}, and install it for all of this server')}",
     )

@@ -23,6 +23,7 @@ BEFORE = (b"Cookie", f"hermes_gate={ALICE.token}".encode())
 OURS, OURS_IN = ("Sec-Fetch-Site", "same-origin"), ("Origin", "https://hermes.example.com")
 TYPED_IN, ELSEWHERE, SIBLING = (("Sec-Fetch-Site", each) for each in ("none", "cross-site", "same-site"))
 EVIL = ("Origin", "https://evil.example.com")
+AHEAD = ("Sec-Purpose", "prefetch;prerender")
 AS_PICTURE = (("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image"))
 OWN_COOKIE = (b"Cookie", f"__Host-hermes_gate={OWN}".encode())
 AT_HOME = "hermes-setup's own look, on the server"
@@ -100,6 +101,13 @@ ROWS: tuple[Row, ...] = (
     (AT_HOME, "GET", "/", (OWN_COOKIE,), LET_IN),
     ("hermes-setup's own cookie, elsewhere", "GET", "/", (OWN_COOKIE,), CHALLENGE),
     ("the dashboard's picture of the sign-out", "GET", "/.hermes/sign-out", (OURS, *AS_PICTURE, COOKIE), BUTTON),
+    (
+        "a browser loads the sign-out ahead",
+        "GET",
+        "/.hermes/sign-out",
+        (HTML, TYPED_IN, *NAVIGATE, AHEAD, COOKIE),
+        BUTTON,
+    ),
     ("the dashboard's script asks for the sign-out", "GET", "/.hermes/sign-out", (OURS, *FETCH, COOKIE), BUTTON),
     ("a form of the dashboard's posts to it", "POST", "/.hermes/sign-out", (HTML, OURS, *NAVIGATE, COOKIE), BUTTON),
     ("the certificate's challenge", "GET", "/.well-known/acme-challenge/tok", (), "200, the challenge's file"),

@@ -374,6 +374,47 @@ def test_what_the_http_block_hands_down_opens_nothing_and_blocks_no_challenge(si
     assert "Nothing to do" in apply(machine, ANSWERS, "--yes").err
 
 
+# A platform, or whoever has its port, that would have nginx put a page together.
+PLATFORM = """
+import http.server
+class Platform(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Set-Cookie", "theirs=1")
+        self.end_headers()
+        self.wfile.write(b'said by the platform <!--#include virtual="/" -->')
+http.server.HTTPServer(("127.0.0.1", 8644), Platform).serve_forever()
+"""
+
+
+def test_no_page_is_put_together_of_the_dashboard_without_a_password_and_no_limit_only_looks_on(site: Site) -> None:
+    machine = site.machine
+    platform = machine.start(["python3", "-c", PLATFORM])
+    machine.wait_for_port(8644)
+    handed_down = (
+        "ssi on; add_before_body /; add_after_body /; limit_req_dry_run on; limit_rate 1; ssl_verify_client on;"
+    )
+    handed_down += " proxy_pass_header Set-Cookie; proxy_method DELETE; proxy_pass_request_headers off; proxy_store on;"
+    try:
+        machine.write("/etc/nginx/conf.d/handed-down.conf", handed_down)
+        apply(machine, ANSWERS.replace("[[users]]", '[webhooks]\nplatforms = ["webhook"]\n[[users]]', 1), "--yes")
+        machine.run(["nginx", "-s", "reload"])
+        reply = site.ask("/webhooks/any", {}, "POST")
+        assert reply.text == 'said by the platform <!--#include virtual="/" -->'
+        assert not reply.all("Set-Cookie")
+        assert site.ask("/", site.cookie("alice")).status == 200
+        guesses = [
+            site.world.fetch(f"https://{DOMAIN}/api/status", auth=("alice", "x"), roots=site.roots).status
+            for _ in range(40)
+        ]
+        assert set(guesses) == {401, 429}
+    finally:
+        machine.run(["rm", "-f", "/etc/nginx/conf.d/handed-down.conf"])
+        platform.stop()
+        apply(machine, ANSWERS, "--yes")
+
+
 # Begins ten requests of somebody who is signed in, takes all connections that the workers have, and ends the requests.
 FLOOD = """
 import socket, ssl, sys, time

@@ -91,7 +91,7 @@ PLANTED: dict[str, tuple[str, tuple[Change, ...], str]] = {
         "law 1",
     ),
     "hermes-setup's cookie counts everywhere": ("https-1.26", (('"~^look\\|', '"~^[^|]*\\|'),), "law 2"),
-    "a picture signs out": ("https-1.26", (("(?:navigate|)\\|(?:document|)\\|(?!", "[^|]*\\|[^|]*\\|(?!"),), "tables say: button"),
+    "a picture signs out": ("https-1.26", (("(?:navigate|)\\|(?:document|)\\|\\|(?!", "[^|]*\\|[^|]*\\|\\|(?!"),), "tables say: button"),
     "a platform's answer is a page": ("https-1.26-webhooks", (("default-src 'none'; sandbox; ", ""),), "may be a page"),
     "a browser is a platform": ("https-1.26-webhooks", (("if ($http_sec_fetch_site)", 'if ($http_sec_fetch_site = "x")'),), "tables say: 403"),
     "a frame of any page": ("https-1.26", (("frame-ancestors 'self'", "frame-ancestors *"),), "may be framed"),

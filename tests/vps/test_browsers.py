@@ -194,7 +194,7 @@ def test_a_person_signs_in_chats_comes_back_and_signs_out(gate: Gate, engine: st
 
         # wrong, then right; the keyboard alone, from where the focus is
         browser.press("alice", "Tab", WRONG, "Enter")
-        browser.until("document.getElementById('said').textContent.includes('do not go together')")
+        browser.until("document.getElementById('said').textContent.includes('Wrong name or password')")
         assert browser.url == f"{SITE}/chat"
         assert browser.script("return document.getElementById('password').value") == WRONG
         browser.press("Tab", "Space")

@@ -83,7 +83,7 @@ def ends_connections(do: OfSignedOut, name: str, arguments: argparse.Namespace, 
 
     end, keep = arguments.end_connections, arguments.keep_connections
     if end and keep:
-        raise WrongInput(f"{connections.END} and {connections.KEEP} exclude each other.", hint="Keep one of them.")
+        raise WrongInput(f"{connections.END} and {connections.KEEP} can't be used together.", hint="Keep one of them.")
     by_default = connections.ENDS[do]
     if end or keep or session.options.yes or not processes.has_connections(session.host):
         return bool(end or (by_default and not keep))

@@ -63,7 +63,7 @@ def check(webroot: Webroot) -> list[Finding]:
     return [
         (warn if only_workers else block)(
             "certificate.webroot",
-            f"Others than root can replace the folder where certbot answers challenges, {WEBROOT}: {_listed(webroot)}.",
+            f"Users other than root can replace the folder where certbot answers challenges, {WEBROOT}: {_listed(webroot)}.",
             "certbot writes there as root, and whoever can write there is given a certificate for this name.",
             f"What lies in it keeps its owners: {cure(webroot.replaceable, f'let it lie in folders of root alone: ls -ld {WEBROOT}')}",
         )

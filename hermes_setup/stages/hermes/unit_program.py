@@ -51,12 +51,14 @@ def check(programs: tuple[UnitProgram, ...]) -> list[Finding]:
 
 
 def _started(host: Host) -> Iterator[tuple[str, str]]:
-    """(program, user) of each ExecStart= of the unit and its drop-ins (systemd.service(5), systemd.unit(5))."""
+    """(program, user) of each ExecStart= and the like of the unit and its drop-ins (systemd.service(5), systemd.unit(5))."""
     texts = [tree.follow_links(host, UNIT)]
     texts += [tree.follow_links(host, f"{UNIT}.d/{name}") for name in host.names(f"{UNIT}.d") if name.endswith(".conf")]
     lines = "\n".join(tree.text_of(each) for each in texts if isinstance(each, File)).replace("\\\n", " ")
     user = next(iter(re.findall(r"^\s*User\s*=[ \t]*(\S*)", lines, re.M)[::-1]), "") or "root"
-    for command in re.findall(r"^\s*ExecStart\s*=[ \t]*(\S.*)$", lines, re.M):
+    for command in re.findall(
+        r"^\s*Exec(?:Condition|Start|StartPre|StartPost|Reload|Stop|StopPost)\s*=[ \t]*(\S.*)$", lines, re.M
+    ):
         prefix, rest = re.match(r"([-@:+!|]*)(.*)", command, re.S).groups()  # type: ignore[union-attr]  # it may be empty
         try:
             word = next(iter(shlex.split(rest)), "")

@@ -40,9 +40,13 @@ class Facts:
     command: str = ""  # what the process was started as
 
     def expected(self, answers: Answers) -> str:
-        """The user whose process has to be there, besides root; "" while that is not known."""
+        """The user whose process has to be there, besides root; "" while that is not known.
+
+        Whoever answers first is not taken for the owner: where nobody was noted yet, it is whose the only Hermes is.
+        """
         noted = self.noted.user if self.noted and self.noted.at == self.at else ""
-        return answers.backend_user or self.of_unit or noted
+        installed = self.installed if self.installed != "root" else ""  # a shared one is run by any user
+        return answers.backend_user or self.of_unit or noted or installed
 
     def stranger(self, answers: Answers) -> bool:
         """True for a socket there of a user who is not to be there."""

@@ -113,7 +113,7 @@ class LocalUsers:
         file = File(table.text(facts.users, facts.at, self._renderer).encode())
         changes: list[Change] = []
         if facts.file != file:
-            why = f"let only {who} reach Hermes's port {facts.at.port} on this server: no other user, by ssh -L neither"
+            why = f"let only {who} reach Hermes's port {facts.at.port} on this server: no other user can, not even through ssh -L"
             changes.append(Place(table.FILE, file, why))
         unit_file = File(table.unit_text(facts.program, self._renderer).encode())
         placed: list[Change] = []
@@ -182,7 +182,7 @@ def _denied(ran: Ran) -> bool:
 def _replaceable(found: Sequence[Replaceable]) -> Finding:
     return block(
         "local-users.replaceable",
-        f"Others than root can replace {table.FILE}: {', '.join(map(str, found[:3]))}.",
+        f"Users other than root can replace {table.FILE}: {', '.join(map(str, found[:3]))}.",
         "root loads that file at each boot, so they would decide who reaches Hermes, and what else of nftables there is.",
         f"Make it root's: {cure(found, f'ls -ld {table.FOLDER}')}",
     )

@@ -16,6 +16,24 @@ PENDING = "-next"
 """What SITE_FILE and its link end in while a new domain has no certificate: until then the old domain is served."""
 
 
+UNSET = {
+    # in each server or location
+    *(
+        "add_after_body",
+        "add_before_body",
+        "auth_request",
+        "limit_conn",
+        "limit_rate",
+        "limit_req",
+        "limit_req_dry_run",
+    ),
+    *("modsecurity", "ssi", "ssl_verify_client"),
+    # where requests are passed on
+    *("proxy_method", "proxy_pass_header", "proxy_pass_request_body", "proxy_pass_request_headers", "proxy_store"),
+}
+"""Directives of the http block that our templates unset where they are there."""
+
+
 @dataclass(frozen=True)
 class WebhooksPlace:
     """Where webhooks are served over HTTPS: under a name of their own with its certificate; host "": on paths of the domain."""
@@ -57,8 +75,8 @@ class Facts:
 
     @property
     def inherited(self) -> tuple[str, ...]:
-        """What the http block hands down that our locations have to unset, and that may not be said everywhere."""
-        return tuple(sorted(self.config.http & {"auth_request", "limit_conn", "limit_req", "modsecurity"}))
+        """What the http block hands down that our site has to unset, and that is seldom there or not in every nginx."""
+        return tuple(sorted(self.config.http & UNSET))
 
     @property
     def text(self) -> str:

@@ -51,7 +51,7 @@ def pages(domain: Domain, backend: Backend, renderer: Renderer) -> Pages:
             renderer.render(
                 "page.html",
                 title=f"Sign in to {domain.shown}",
-                lines=["You stay signed in on this device for 30 days. To sign out before: /.hermes/sign-out"],
+                lines=["You stay signed in on this device for 30 days. To sign out earlier, open /.hermes/sign-out"],
                 again=False,
                 button=None,
                 form=True,
@@ -61,14 +61,14 @@ def pages(domain: Domain, backend: Backend, renderer: Renderer) -> Pages:
         signed_out=page(
             "You are signed out",
             [
-                'This browser has to show a password again: <a href="/">sign in</a>.',
+                'To use Hermes in this browser again, <a href="/">sign in</a>.',
                 "A chat that is open in another tab goes on until that tab is closed.",
             ],
         ),
         # For who comes to the sign-out from a page elsewhere, which must not sign anybody out.
         sign_out=page(
             "Sign out?",
-            ['Another page led here, so nothing has been done yet. <a href="/">Back to Hermes</a>'],
+            ['Nothing has been done yet, since another page may have led here. <a href="/">Back to Hermes</a>'],
             button=("Sign this browser out", "/.hermes/sign-out"),
         ),
         # Until the certificate is there.

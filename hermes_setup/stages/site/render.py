@@ -50,6 +50,8 @@ def _tls(facts: Facts) -> dict[str, object]:
     return {
         "tls": served is not None,
         "http2_directive": facts.version >= listens.HTTP2_DIRECTIVE,
+        # from then on HTTP/2 goes by the limits of HTTP/1 (nginx CHANGES, 1.19.7)
+        "http2_limits": facts.version < (1, 19, 7),
         "certificate": served.certificate if served else "",
         "key": served.key if served else "",
         # OpenSSL 3.5 brought the hybrid with ML-KEM (its CHANGES.md); older ones refuse the name.
