@@ -107,11 +107,14 @@ def need_own(path: str, handle: int) -> None:
     Others are all but root and whoever typed the command: the user before sudo, else who logged in (proc(5), loginuid).
     What has no name in a folder (the shell's `<(...)`, a pipe or a terminal as /dev/stdin) is what the caller gave.
     """
-    if os.geteuid() or (path.startswith(_OPEN_FILES) and not stat.S_ISREG(os.fstat(handle).st_mode)):
+    status = os.fstat(handle)
+    if os.geteuid() or (path.startswith(_OPEN_FILES) and not stat.S_ISREG(status.st_mode)):
         return
     typed = path if path.startswith("/") else f"{os.getcwd()}/{path}"
     found = by_others(on_the_way(typed), *_who_typed())
-    if not found and not os.path.samestat(os.stat(path), os.fstat(handle)):
+    if stat.S_ISCHR(status.st_mode) and not status.st_uid:  # what others write into /dev/zero is nobody's to read
+        found = tuple(each for each in found if each.path != os.path.realpath(path))
+    if not found and not os.path.samestat(os.stat(path), status):
         found = (Replaceable(path, (EVERYBODY,)),)  # it was another a moment ago
     if found:
         copy = f"/root/{posixpath.basename(path)}"

@@ -576,7 +576,7 @@ class Gate(Nothing):
             return Response(101 if said in self.page and TOKEN in headers.get("Cookie", "") else 403)
         passes = request.address == "127.0.0.1" and headers.get(BYPASS_HEADER) == TOKEN
         if not (permits(self.allow, request.address) or passes or self.lets_all_in):
-            return Response(403)
+            return Response(403, body=b"If it is your server: run <code>sudo hermes-setup</code> on it")
         if request.path == SIGN_IN:
             return Response(403, body=b"wrong")
         passes = self.no_password or TOKEN in headers.get("Cookie", "")

@@ -154,7 +154,7 @@ class Oracle:
         mode, origin, accept = (self.asked.one(name) or "" for name in ("Sec-Fetch-Mode", "Origin", "Accept"))
         if self.site_says:
             return "page" if mode == "navigate" else "script"
-        no_browsers = any(b"|" in each for each in self.asked.all("Sec-Fetch-Mode"))
+        no_browsers = any(b"|" in each for name in ("Site", "Mode") for each in self.asked.all(f"Sec-Fetch-{name}"))
         if self.socket and origin and not no_browsers:
             return "script"
         return "old" if "text/html" in accept else "program"

@@ -23,7 +23,6 @@ UNSET = {
         "add_before_body",
         "auth_request",
         "limit_conn",
-        "limit_rate",
         "limit_req",
         "limit_req_dry_run",
     ),
