@@ -245,7 +245,7 @@ def test_a_table_that_was_emptied_is_told_and_loaded_again() -> None:
     server.table = ""
     assert server.codes() == ["local-users.not-loaded"]
     assert [change.argv for change in server.plan() if isinstance(change, Run)] == [
-        ("systemctl", "restart", table.NAME)
+        ("systemctl", "reload-or-restart", table.NAME)
     ]
     server.apply()
     assert server.codes() == []

@@ -13,8 +13,9 @@ from hermes_setup.answers.domain import Domain
 from hermes_setup.answers.webhook_platforms import parse_endpoints
 from hermes_setup.answers.webhooks import Webhooks
 from hermes_setup.host import File, Request, Response
-from hermes_setup.stages.proof import BYPASS_HEADER, SIGN_IN, BrowserVisit
+from hermes_setup.stages.proof import BYPASS_HEADER, SIGN_IN, BrowserVisit, Proof
 from hermes_setup.stages.users.cookies import GATE_FILE
+from hermes_setup.state import stamps
 from hermes_setup.values import replace
 
 OLD, OLDER = "old.example.com", "older.example.com"
@@ -132,3 +133,26 @@ def test_our_site_under_another_name_is_told() -> None:
     server.lineage(OLD, names=[OLD])
     server.put(GATE_FILE, File(f"# token - {TOKEN} \n".encode()))
     assert [finding.code for finding in BrowserVisit(MOVED)(server)] == ["proof.host"]
+
+
+def test_the_first_look_shows_no_secret_to_somebody_elses_site_either() -> None:
+    server, seen = Server(), list[Request]()
+    nginx = Nginx()
+
+    def answer(server: Server, request: Request) -> Response:
+        seen.append(request)
+        return nginx(server, request)
+
+    server.answer = answer
+    server.given = lambda what: True  # type: ignore[method-assign]  # noqa: ARG005 - nginx runs
+    server.put(GATE_FILE, File(f"# token - {TOKEN} \n".encode()))
+    proof, wanted = Proof(), wish()
+    server.put(stamps.PROOF, File(proof.inspect(wanted, server).state.encode()))
+    seen.clear()
+    assert proof.check(wanted, proof.inspect(wanted, server)) == (), "502: Hermes's own stage tells that"
+    assert [has_secret(each) for each in seen] == [False, True]
+    seen.clear()
+    nginx.page = b"an app of somebody else"
+    (found,) = proof.check(wanted, proof.inspect(wanted, server))
+    assert (found.code, "not answered by our site" in found.what) == ("proof.gate", True)
+    assert not any(map(has_secret, seen))

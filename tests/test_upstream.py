@@ -158,6 +158,20 @@ def test_who_answers_before_anybody_was_noted_is_not_taken_for_the_owner() -> No
     assert seen("debian", "carol", replace(answers(), backend_user="carol")) == ([], UpstreamNote(USUAL, "carol"))
 
 
+def test_an_installation_of_ones_own_makes_nobody_the_owner() -> None:
+    machine = server(process("mallory"), site=USUAL)
+    machine.nodes["/etc/passwd"] = File(
+        b"debian:x:1000:1000::/home/debian:/bin/bash\nmallory:x:1001:1001::/home/mallory:/bin/bash\n"
+    )
+    for name in ("debian", "mallory"):
+        machine.nodes[f"/home/{name}/.local/bin/hermes"] = File(b"#!", 0o755, name)
+    (found,) = checked(machine)
+    assert (found.code, "debian and mallory could each run one" in found.what) == ("backend.other-user", True)
+    assert checked(machine, replace(answers(), backend_user="mallory")) == []
+    machine.nodes[upstream.PATH] = upstream.to_file(UpstreamNote(USUAL, "mallory"))
+    assert checked(machine) == [], "who was noted stays that"
+
+
 def test_whose_it_is_is_noted_as_soon_as_it_runs_and_never_again() -> None:
     unknown = server(process("debian"), note=UpstreamNote(USUAL))
     assert planned(unknown)[0] == UpstreamNote(USUAL, "debian")

@@ -41,6 +41,7 @@ class Facts:
     running: bool  # nginx
     token: str
     page: Response | None  # through the gate, while all is as it was proven; None: not asked for
+    ours: bool = True  # it is our site that answers; else `page` is what somebody else's said, who was shown no secret
 
 
 class Proof:
@@ -51,9 +52,9 @@ class Proof:
         served = serving.certificate_for(answers, host)
         config = tree.read(host)
         gate = cookies.gate_text(host)
-        ours = host.look(facts.SITE_FILE)
+        site = host.look(facts.SITE_FILE)
         state = digests.digest(
-            ours.content if isinstance(ours, File) else b"",
+            site.content if isinstance(site, File) else b"",
             gate,
             served.fingerprint if served else "",
             answers.domain.ascii,
@@ -62,8 +63,14 @@ class Proof:
         proven = stamp.content.decode(errors="replace") if isinstance(stamp, File) else ""
         token = cookies.program_cookie(gate)
         running = host.given(loading.RUNNING) or processes.workers(host, config.pid).master > 0
-        page = _page_through_gate(host, answers, token, LOOPBACK) if running and token and proven == state else None
-        return Facts(state, proven, running, token, page)
+        if not (running and token and proven == state):
+            return Facts(state, proven, running, token, None)
+        shown = host.fetch(Request(LOOPBACK, 443, answers.domain.ascii, "/", tls=True, headers=BROWSER))
+        if shown.status == 429:  # somebody asks too often from here
+            return Facts(state, proven, running, token, None)
+        ours = _is_ours(shown)
+        page = _page_through_gate(host, answers, token, LOOPBACK) if ours else shown
+        return Facts(state, proven, running, token, page, ours)
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
         """What was proven once still holds."""
@@ -78,9 +85,9 @@ class Proof:
                     "Start it: sudo hermes-setup ; to see why it stopped: sudo tail /var/log/nginx/error.log",
                 )
             ]
-        if facts.page is None or facts.page.status in (200, 502) or _is_hermes_login(facts.page):
+        if facts.page is None or (facts.ours and (facts.page.status in (200, 502) or _is_hermes_login(facts.page))):
             return ()
-        return [_no_page(answers, facts.page)]
+        return [_no_page(answers, facts.page) if facts.ours else _another_site(answers, facts.page)]
 
     def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:
         """Prove it whenever something that it depends on is not as it was proven."""
@@ -278,6 +285,15 @@ def _failed(what: str, url: str, response: Response, expected: str) -> Finding:
         "Another site, a proxy or a file edited by hand is in the way.",
         "To see which file answers: sudo nginx -T | grep -n -e server_name -e 'configuration file'",
         f"Server: {response.header('Server')}  Location: {response.header('Location')}",
+    )
+
+
+def _another_site(answers: Answers, page: Response) -> Finding:
+    return warn(
+        "proof.gate",
+        f"On this server itself (127.0.0.1), https://{answers.domain}/ is not answered by our site ({page.status or page.error}).",
+        "A site or a program that listens on 127.0.0.1 alone comes before ours there.",
+        "To see which: sudo ss -ltnp sport = :443 ; sudo nginx -T | grep -n -e listen -e 'configuration file'",
     )
 
 

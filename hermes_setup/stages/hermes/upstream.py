@@ -15,6 +15,7 @@ from hermes_setup.answers.backend import Backend
 from hermes_setup.engine.changes import Change, Place
 from hermes_setup.engine.findings import Finding, block
 from hermes_setup.host import File, Host, Listener
+from hermes_setup.phrases import all_of
 from hermes_setup.stages.hermes import dashboards, installations, unit
 from hermes_setup.stages.hermes.dashboards import described
 from hermes_setup.state import upstream
@@ -38,6 +39,7 @@ class Facts:
     of_unit: str  # User= of our unit, where it runs a dashboard there; "" for no such unit
     installed: str  # whose the only Hermes of this machine is; "" where that is not clear, or no longer matters
     command: str = ""  # what the process was started as
+    owners: tuple[str, ...] = ()  # of all installations, but for root; as `installed`, not looked for when one is noted
 
     def expected(self, answers: Answers) -> str:
         """The user whose process has to be there, besides root; "" while that is not known.
@@ -53,7 +55,10 @@ class Facts:
         expected, holder = self.expected(answers), self.holder
         started_for_us = bool(self.of_unit) and holder.unit == unit.NAME and not holder.of_user
         ours = started_for_us and holder.user == holder.whose  # User= in a drop-in; not a socket that was handed on
-        return self.here and bool(expected and holder.whose) and holder.whose not in ("root", expected) and not ours
+        # set up before, with nobody noted, and several have a Hermes, which anybody can bring about: whose is it?
+        doubtful = self.before is not None and self.running and any(each != holder.whose for each in self.owners)
+        wrong = holder.whose != expected if expected else doubtful
+        return self.here and wrong and holder.whose not in ("", "root") and not ours
 
     def user_to_note(self, answers: Answers) -> str:
         """The user who is expected there; before anyone is: whose process is there now, or whose Hermes would be."""
@@ -81,7 +86,8 @@ class Upstream:
         holder = found.holder or Listener(at.address, at.port)
         ours, noted = unit.of_ours(host), upstream.parse(host.look(upstream.PATH))
         unknown = here and not (noted and noted.at == at)
-        only = installations.the_only_one(installations.find(host)) if unknown else None
+        installed = installations.find(host) if unknown else ()
+        only = installations.the_only_one(installed)
         return Facts(
             at=at,
             before=dashboards.set_upstream(host),
@@ -91,6 +97,7 @@ class Upstream:
             running=found.running is not None,
             of_unit=ours.user if ours and here and (answers.service or ours.port == at.port) else "",
             installed=only.user if only else "",
+            owners=tuple(sorted({each.user for each in installed} - {"", "root"})),
             command=_command(host, holder.pid) if here and holder.pid else "",
         )
 
@@ -131,10 +138,13 @@ def _why(facts: Facts, note: UpstreamNote) -> str:
 def _other_user(answers: Answers, facts: Facts) -> Finding:
     holder = facts.holder
     stop = f"sudo kill {holder.pid}" if holder.pid else f"to see it: sudo ss -ltnp sport = :{facts.at.port}"
+    expected, owners = facts.expected(answers), all_of(sorted({*facts.owners, holder.whose}))
+    whose = (
+        f"It should be {expected}'s." if expected else f"Whose it should be is not clear: {owners} could each run one."
+    )
     return block(
         "backend.other-user",
-        f"A process of {holder.whose} listens at {facts.at}, where visitors are passed to{described(holder)}. It should be "
-        f"{facts.expected(answers)}'s.",
+        f"A process of {holder.whose} listens at {facts.at}, where visitors are passed to{described(holder)}. {whose}",
         "Any user of this server can take that port while Hermes is down, and gets what visitors send from then on.",
         f'If it isn\'t yours, stop it ({stop}), then start Hermes again. If it is: sudo hermes-setup, "Hermes"; or in the '
         f'answers: backend_user = "{holder.whose}"',

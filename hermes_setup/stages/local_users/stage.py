@@ -133,7 +133,8 @@ class LocalUsers:
 
 def _load(facts: Facts, mark: str) -> Run:
     """The table is loaded as its file has it. To undo it loads the file of before, or drops the table where there was none."""
-    start = ("systemctl", "restart", table.NAME) if facts.systemd else table.LOAD
+    # a restart would drop the table for a moment; a reload puts the new one in its place at once (nft(8), -f)
+    start = ("systemctl", "reload-or-restart", table.NAME) if facts.systemd else table.LOAD
     stop = ("systemctl", "stop", table.NAME) if facts.systemd else table.DROP
     before = isinstance(facts.file, File)
     return Run(
@@ -222,7 +223,7 @@ def _not_loaded() -> Finding:
         "local-users.not-loaded",
         "Every user of this server can reach Hermes: the rules that keep them out are not loaded.",
         "Something emptied all of nftables' tables (nft flush ruleset), or stopped nftables.",
-        f"Load them again: sudo systemctl restart {table.NAME.removesuffix('.service')}",
+        f"Load them again: sudo systemctl reload-or-restart {table.NAME.removesuffix('.service')}",
     )
 
 

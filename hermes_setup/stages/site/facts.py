@@ -26,7 +26,7 @@ UNSET = {
         "limit_req",
         "limit_req_dry_run",
     ),
-    *("modsecurity", "ssi", "ssl_verify_client"),
+    *("modsecurity", "ssi", "ssl_early_data", "ssl_verify_client"),
     # where requests are passed on
     *("proxy_method", "proxy_pass_header", "proxy_pass_request_body", "proxy_pass_request_headers", "proxy_store"),
 }
