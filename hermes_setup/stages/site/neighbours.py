@@ -52,6 +52,7 @@ CANNOT_BE_UNSET = {
     "header_filter_by_lua_file": "changes answers",
     "js_body_filter": "changes answers",
     "js_header_filter": "changes answers",
+    "post_action": "asks for something else after each request, also in the log",
     "proxy_set_body": "changes what is sent to Hermes",
     "rewrite_by_lua": "changes requests",
     "rewrite_by_lua_block": "changes requests",
