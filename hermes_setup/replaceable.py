@@ -9,7 +9,6 @@ sticky folders, acl(5) and linux/posix_acl_xattr.h, PEP 405 for pyvenv.cfg.
 from __future__ import annotations
 
 import contextlib
-import errno
 import grp
 import os
 import posixpath
@@ -91,14 +90,15 @@ def read_own(path: str, most: int) -> tuple[bytes, os.stat_result]:
 
     Raises OSError and ValueError as `open` does, and WrongInput as `need_own`.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    with open(handle, "rb") as file:
-        status = os.fstat(handle)
-        need_own(path, handle)
-        if stat.S_ISDIR(status.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-        os.set_blocking(handle, True)
-        return file.read(most), status
+    with open(path, "rb", opener=_opener) as file:
+        need_own(path, file.fileno())
+        os.set_blocking(file.fileno(), True)
+        return file.read(most), os.fstat(file.fileno())
+
+
+def _opener(path: str, flags: int) -> int:
+    """Opens it without waiting for a pipe's other end, and never as this process's terminal (open(2))."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def need_own(path: str, handle: int) -> None:
@@ -243,7 +243,7 @@ def _started_by(real: str, root: str, search: Collection[str]) -> Iterator[str]:
 def _script(real: str) -> bytes:
     """The text of a script; b"" for anything else."""
     try:
-        handle = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        handle = _opener(real, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return b""
     try:

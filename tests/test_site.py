@@ -31,7 +31,7 @@ from hermes_setup.stages.certificate.serving import Served
 from hermes_setup.stages.certificate.x509 import X509
 from hermes_setup.stages.dns.cloudflare import networks
 from hermes_setup.stages.proof import Proof
-from hermes_setup.stages.site.facts import SITE_FILE, Facts, WebhooksPlace
+from hermes_setup.stages.site.facts import SITE_FILE, UNSET, Facts, WebhooksPlace
 from hermes_setup.stages.site.stage import Site
 from hermes_setup.state import stamps
 from hermes_setup.system.overlay import Nothing
@@ -224,6 +224,15 @@ def test_what_the_http_block_hands_down_is_unset_where_it_is_there_and_each_stri
     )
     for each in (text, rendered(BARE)):
         assert max(len(found.encode()) for found in re.findall(r'"(?:[^"\\]|\\.)*"', each, re.S)) < 4000
+
+
+@pytest.mark.parametrize(("place", "name", "value"), [(p, n, v) for p, each in UNSET.items() for n, v in each.items()])
+def test_each_directive_that_we_unset_is_unset_wherever_it_counts(place: str, name: str, value: str) -> None:
+    config = replace(tree.DEBIAN_DEFAULT, http=frozenset({name}))
+    text = rendered(replace(SECURE, config=config), webhooks=PATHS)
+    where = {"server": "listen 443", "location": "satisfy all;", "proxy": "proxy_pass http"}[place]
+    assert text.count(f" {name} {value};") == text.count(where) > 0
+    assert f" {name} " not in rendered(SECURE, webhooks=PATHS)
 
 
 def test_sockets_have_an_upstream_without_kept_connections_also_where_nginx_keeps_them_by_itself() -> None:

@@ -21,6 +21,7 @@ from hermes_setup.engine.changes import Place
 from hermes_setup.errors import WrongInput
 from hermes_setup.host import ABSENT, File, Node
 from hermes_setup.nginx.render import Renderer
+from hermes_setup.passwords import fingerprint
 from hermes_setup.phrases import listed
 from hermes_setup.stages.users import cookies, list_file
 from hermes_setup.stages.users.answers_file import parse_password, resolve
@@ -204,12 +205,17 @@ def test_who_could_sign_in_before_the_first_run_is_reported() -> None:
 
 
 def test_who_comes_from_the_dialog_signs_in_once_more_and_the_plan_says_so() -> None:
-    earlier = "map $cookie_hermes_gate $hermes_realm {\n}\n# token " + "0" * 16 + " " + "a" * 32 + " alice\n"
+    values = {"alice": f"{fingerprint(A)} {'a' * 32}", "": f"- {'b' * 32}"}
+    earlier = "map $cookie_hermes_gate $hermes_realm {\n}\n"
+    earlier += "".join(f"# token {value} {name}\n" for name, value in values.items())
     facts = Facts(File(f"alice:{A}\n".encode()), File(earlier.encode(), 0o600), "www-data", (), ("0" * 32,) * 9)
     wish = Answers(Domain.parse("hermes.example.com"), Issuer.parse("self-signed"), (User("alice"),))
     plan = Users().plan(wish, facts)
     (gate,) = [change for change in plan if isinstance(change, Place) and change.path == cookies.GATE_FILE]
     assert "everybody signs in once more" in gate.why
+    text = gate.node.content.decode()
+    assert "a" * 32 not in text, "whoever had the earlier value has nothing"
+    assert "b" * 32 not in text, "nor had it from us"
     again = Users().plan(wish, replace(facts, gate_file=gate.node))
     assert not [change for change in again if isinstance(change, Place) and change.path == cookies.GATE_FILE]
 

@@ -48,7 +48,10 @@ class Proof:
     """See the module."""
 
     def inspect(self, answers: Answers, host: Host) -> Facts:
-        """Reads what is there; when it was proven before, also asks through the gate (which nginx does not log)."""
+        """Reads what is there; when it was proven before, also asks who answers, and if we do, through the gate.
+
+        nginx does not log the second of these requests.
+        """
         served = serving.certificate_for(answers, host)
         config = tree.read(host)
         gate = cookies.gate_text(host)
@@ -87,7 +90,7 @@ class Proof:
             ]
         if facts.page is None or (facts.ours and (facts.page.status in (200, 502) or _is_hermes_login(facts.page))):
             return ()
-        return [_no_page(answers, facts.page) if facts.ours else _another_site(answers, facts.page)]
+        return [_no_page(answers, facts.page, ours=facts.ours)]
 
     def plan(self, answers: Answers, facts: Facts) -> Sequence[Change]:
         """Prove it whenever something that it depends on is not as it was proven."""
@@ -244,7 +247,7 @@ class BrowserVisit:
         if _is_hermes_login(page):
             return []  # a finding of Hermes's own stage says so; the chat opens only for who has signed in there
         if page.status != 200:
-            return [_no_page(self.answers, page)]
+            return [_no_page(self.answers, page, ours=True)]
         return self._chat(system, address, token, page)
 
     def _chat(self, system: System, address: str, token: str, page: Response) -> list[Finding]:
@@ -288,22 +291,23 @@ def _failed(what: str, url: str, response: Response, expected: str) -> Finding:
     )
 
 
-def _another_site(answers: Answers, page: Response) -> Finding:
-    return warn(
-        "proof.gate",
-        f"On this server itself (127.0.0.1), https://{answers.domain}/ is not answered by our site ({page.status or page.error}).",
-        "A site or a program that listens on 127.0.0.1 alone comes before ours there.",
-        "To see which: sudo ss -ltnp sport = :443 ; sudo nginx -T | grep -n -e listen -e 'configuration file'",
+def _no_page(answers: Answers, page: Response, *, ours: bool) -> Finding:
+    """`ours`: it is our site that answered so."""
+    url, said = f"https://{answers.domain}/", page.status or page.error
+    words = (
+        (
+            f"{url} answers {said} to this program's own cookie; expected: the page (200).",
+            "nginx runs with a configuration other than the one on the disk, or Hermes refuses the request.",
+            "Have nginx load what is on the disk: sudo nginx -t && sudo nginx -s reload",
+        )
+        if ours
+        else (
+            f"On this server itself (127.0.0.1), {url} is not answered by our site ({said}).",
+            "A site or a program that listens on 127.0.0.1 alone comes before ours there.",
+            "To see which: sudo ss -ltnp sport = :443 ; sudo nginx -T | grep -n -e listen -e 'configuration file'",
+        )
     )
-
-
-def _no_page(answers: Answers, page: Response) -> Finding:
-    return warn(
-        "proof.gate",
-        f"https://{answers.domain}/ answers {page.status or page.error} to this program's own cookie; expected: the page (200).",
-        "nginx runs with a configuration other than the one on the disk, or Hermes refuses the request.",
-        "Have nginx load what is on the disk: sudo nginx -t && sudo nginx -s reload",
-    )
+    return warn("proof.gate", *words)
 
 
 def _page_through_gate(host: Host, answers: Answers, token: str, address: str) -> Response:

@@ -12,8 +12,7 @@ from hermes_setup.engine.changes import Change
 from hermes_setup.engine.findings import Finding, block, note, warn
 from hermes_setup.host import Host, Listener, Request
 from hermes_setup.parallel import in_parallel
-from hermes_setup.stages.hermes import api, dashboards, unit
-from hermes_setup.state import upstream
+from hermes_setup.stages.hermes import api, dashboards, upstream
 from hermes_setup.values import dataclass, replace
 
 SECONDS = 2.0
@@ -41,7 +40,9 @@ class Facts:
     named: tuple[Seen, ...] = ()
     others: tuple[Seen, ...] = ()
     dashboard: Backend | None = None  # where visitors are passed to, as it is set
-    expected: str = ""  # whose Hermes it is, "" while that is not known
+    expected: str = (
+        ""  # whose process has to be at the upstream, and so whose gateway it is; "" while that is not known
+    )
 
 
 class Webhooks:
@@ -64,7 +65,7 @@ class Webhooks:
                 each for each in found if each.endpoint not in named and each.occupant == "platform" and each.exposed
             ),
             dashboard,
-            _whose_hermes(answers, host),
+            upstream.look(answers, host).expected(answers) if named else "",
         )
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:  # noqa: ARG002 - a stage's shape
@@ -110,12 +111,6 @@ def look(host: Host, named: Sequence[Endpoint] = ()) -> list[Seen]:
 def listening(host: Host) -> tuple[Endpoint, ...]:
     """The platforms that proved to listen here, in the order of their table."""
     return tuple(each.endpoint for each in look(host) if each.occupant == "platform")
-
-
-def _whose_hermes(answers: Answers, host: Host) -> str:
-    """The user whose process has to be at the dashboard's upstream (stages/hermes/upstream.py); the gateway is theirs, too."""
-    ours, noted = unit.of_ours(host), upstream.parse(host.look(upstream.PATH))
-    return answers.backend_user or (ours.user if ours else "") or (noted.user if noted else "")
 
 
 def _occupant(host: Host, endpoint: Endpoint, ports: set[int]) -> Occupant:

@@ -390,7 +390,8 @@ class Platform(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/html")
         self.send_header("Set-Cookie", "theirs=1")
         self.end_headers()
-        self.wfile.write(b'said by the platform <!--#include virtual="/" -->')
+        heard = self.rfile.read(int(self.headers["Content-Length"])) + self.headers["X-Signature"].encode()
+        self.wfile.write(heard + b' is heard <!--#include virtual="/" -->')
 http.server.HTTPServer(("127.0.0.1", 8644), Platform).serve_forever()
 """
 
@@ -402,13 +403,13 @@ def test_no_page_is_put_together_of_the_dashboard_without_a_password_and_no_limi
     handed_down = (
         "ssi on; add_before_body /; add_after_body /; limit_req_dry_run on; ssl_early_data on; ssl_verify_client on;"
     )
-    handed_down += " proxy_pass_header Set-Cookie; proxy_method DELETE; proxy_pass_request_headers off; proxy_store on;"
+    handed_down += " proxy_pass_header Set-Cookie; proxy_method DELETE; proxy_pass_request_headers off; proxy_pass_request_body off; proxy_store on;"
     try:
         machine.write("/etc/nginx/conf.d/handed-down.conf", handed_down)
         apply(machine, ANSWERS.replace("[[users]]", '[webhooks]\nplatforms = ["webhook"]\n[[users]]', 1), "--yes")
         machine.run(["nginx", "-s", "reload"])
-        reply = site.ask("/webhooks/any", {}, "POST")
-        assert reply.text == 'said by the platform <!--#include virtual="/" -->'
+        reply = site.ask("/webhooks/any", {"X-Signature": "signed"}, "POST", body=b"what is ")
+        assert reply.text == 'what is signed is heard <!--#include virtual="/" -->'
         assert not reply.all("Set-Cookie")
         assert site.ask("/", site.cookie("alice")).status == 200
         assert "ssl_early_data off" in machine.run(["nginx", "-T"]).out

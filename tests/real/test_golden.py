@@ -14,8 +14,8 @@ from lab import Machine, lab_authority
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 OLDEST = {"debian12": ("http-", "https-1.18", "https-1.22"), "debian13": ("http-", "https-1.26")}
-OBSOLETE = r".*\[warn\].*directive is obsolete, use .*"
-"""What this nginx says of directives that the one of the golden site still needs."""
+OBSOLETE = r".*\[warn\].*the \"http2_(?:max_field_size|max_header_size|recv_timeout)\" directive is obsolete, use .*"
+"""What a newer nginx says of what the one of the golden site still needs."""
 GATE = [cookies.Cookie("", "0" * 32, "-")] + [
     cookies.Cookie(name, f"{number:032x}"[::-1], "0" * 16)
     for number, name in enumerate(["alice", "Alice", "q\"u'o\\te", "a;b{c}$d#e", "x" * 64, "日本語", "a b", "~^x"], 1)
@@ -33,7 +33,8 @@ def test_nginx_accepts_every_golden_site(machine: Machine, debian: str) -> None:
         if path.name.startswith(OLDEST[debian]):
             machine.write("/etc/nginx/sites-enabled/zz-hermes", path.read_text("utf-8"))
             ran = machine.run(["nginx", "-t"], check=False)
-            assert (ran.code, "[warn]" in re.sub(OBSOLETE, "", ran.err)) == (0, False), f"{path.name}: {ran.err}"
+            said = re.sub(OBSOLETE, "", ran.err) if path.name.startswith("https-1.18") else ran.err
+            assert (ran.code, "[warn]" in said) == (0, False), f"{path.name}: {ran.err}"
             tried += 1
     assert tried >= 4
 

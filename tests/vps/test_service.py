@@ -75,6 +75,15 @@ def test_it_runs_as_its_owner_now_after_a_reboot_and_after_an_update(world: Worl
     for verb in ("reload", "restart", "stop", "start"):
         vps.run(["systemctl", verb, "nftables"])
         vps.wait_for(lambda: verb == "stop" or not reaches(login), f"the table is back after {verb}")
+    # nor at the moment when the list becomes another one, which somebody waits for
+    tries = "(exec 3<>/dev/tcp/127.0.0.1/9119) 2>/dev/null && echo in >>/tmp/seen; echo >>/tmp/asked"
+    login.run(f"touch /tmp/seen; nohup bash -c 'until [ -e /tmp/enough ]; do {tries}; done' >/dev/null 2>&1 &")
+    for names in ('["nobody"]', "[]"):
+        vps.write("/root/answers.toml", f"service = true\nlocal_users = {names}\n{ANSWERS}", mode=0o600)
+        assert "let only root" in login.run(APPLY).err
+    login.run("touch /tmp/enough")
+    assert len(vps.text("/tmp/asked").splitlines()) > 200
+    assert vps.text("/tmp/seen") == ""
     # by hand changed, it is theirs
     vps.run(["sed", "-i", "1d", UNIT])
     vps.run(["systemctl", "daemon-reload"])

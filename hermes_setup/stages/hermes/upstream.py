@@ -75,31 +75,36 @@ class Facts:
         return seen if seen not in ("", "root") else self.user_to_note(answers)
 
 
+def look(answers: Answers, host: Host) -> Facts:
+    """Reads the note and our unit, and asks as `dashboards.find` does."""
+    found = dashboards.find(host, answers.backend)
+    at = found.chosen or found.looked_for
+    here = at.local or at.address in host.addresses()
+    holder = found.holder or Listener(at.address, at.port)
+    ours, noted = unit.of_ours(host), upstream.parse(host.look(upstream.PATH))
+    unknown = here and not (noted and noted.at == at)
+    installed = installations.find(host) if unknown else ()
+    only = installations.the_only_one(installed)
+    return Facts(
+        at=at,
+        before=dashboards.set_upstream(host),
+        noted=noted,
+        holder=holder if here else Listener(at.address, at.port),
+        here=here,
+        running=found.running is not None,
+        of_unit=ours.user if ours and here and (answers.service or ours.port == at.port) else "",
+        installed=only.user if only else "",
+        owners=tuple(sorted({each.user for each in installed} - {"", "root"})),
+        command=_command(host, holder.pid) if here and holder.pid else "",
+    )
+
+
 class Upstream:
     """See the module."""
 
     def inspect(self, answers: Answers, host: Host) -> Facts:
-        """Reads the note and our unit, and asks as `dashboards.find` does."""
-        found = dashboards.find(host, answers.backend)
-        at = found.chosen or found.looked_for
-        here = at.local or at.address in host.addresses()
-        holder = found.holder or Listener(at.address, at.port)
-        ours, noted = unit.of_ours(host), upstream.parse(host.look(upstream.PATH))
-        unknown = here and not (noted and noted.at == at)
-        installed = installations.find(host) if unknown else ()
-        only = installations.the_only_one(installed)
-        return Facts(
-            at=at,
-            before=dashboards.set_upstream(host),
-            noted=noted,
-            holder=holder if here else Listener(at.address, at.port),
-            here=here,
-            running=found.running is not None,
-            of_unit=ours.user if ours and here and (answers.service or ours.port == at.port) else "",
-            installed=only.user if only else "",
-            owners=tuple(sorted({each.user for each in installed} - {"", "root"})),
-            command=_command(host, holder.pid) if here and holder.pid else "",
-        )
+        """See `look`."""
+        return look(answers, host)
 
     def check(self, answers: Answers, facts: Facts) -> Sequence[Finding]:
         """Nobody else's process is where visitors are passed to."""

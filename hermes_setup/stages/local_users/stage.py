@@ -14,8 +14,7 @@ from hermes_setup.nginx import tree
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.phrases import all_of
 from hermes_setup.replaceable import cure
-from hermes_setup.stages.hermes import unix_users
-from hermes_setup.stages.hermes.upstream import Upstream
+from hermes_setup.stages.hermes import unix_users, upstream
 from hermes_setup.stages.local_users import table
 from hermes_setup.stages.local_users.table import User
 from hermes_setup.values import dataclass
@@ -61,9 +60,9 @@ class LocalUsers:
         wanted = answers.local_users is not None
         if not wanted and file == ABSENT and host.look(table.UNIT) == ABSENT:
             return Facts()
-        upstream = Upstream().inspect(answers, host) if wanted else None
-        at = upstream.at if upstream else DEFAULT_BACKEND
-        users, unknown = _users(answers, host, upstream.runs_as(answers) if upstream else "")
+        hermes = upstream.look(answers, host) if wanted else None
+        at = hermes.at if hermes else DEFAULT_BACKEND
+        users, unknown = _users(answers, host, hermes.runs_as(answers) if hermes else "")
         listing = table.listing(host)
         shown = host.ask(("systemctl", "show", table.NAME, "--property=ActiveState,NeedDaemonReload", "--no-pager"))
         mark = table.mark(users, at)
@@ -109,7 +108,7 @@ class LocalUsers:
             return _removal(facts) if facts.left else ()
         if facts.replaceable or facts.unknown or facts.listing.code == 127 or _denied(facts.listing):
             return ()
-        who = all_of([f"{user.name} ({user.role})" if user.role else user.name for user in facts.users])
+        who = table.named(facts.users)
         file = File(table.text(facts.users, facts.at, self._renderer).encode())
         changes: list[Change] = []
         if facts.file != file:

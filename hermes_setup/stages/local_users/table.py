@@ -45,7 +45,7 @@ def text(users: Sequence[User], at: Backend, renderer: Renderer) -> str:
     """The table's file: these users reach that port, nobody else. It has their numbers, so it loads where no name is known yet."""
     return renderer.render(
         "local-users.nft",
-        names=all_of([f"{user.name} ({user.role})" if user.role else user.name for user in users]),
+        names=named(users),
         unit=NAME,
         table=TABLE,
         destination=destination(at),
@@ -53,6 +53,11 @@ def text(users: Sequence[User], at: Backend, renderer: Renderer) -> str:
         uids=", ".join(map(str, _uids(users))),
         mark=mark(users, at),
     )
+
+
+def named(users: Sequence[User]) -> str:
+    """Them, as the file and the plan name them."""
+    return all_of([f"{user.name} ({user.role})" if user.role else user.name for user in users])
 
 
 def destination(at: Backend) -> str:

@@ -17,20 +17,30 @@ PENDING = "-next"
 
 
 UNSET = {
-    # in each server or location
-    *(
-        "add_after_body",
-        "add_before_body",
-        "auth_request",
-        "limit_conn",
-        "limit_req",
-        "limit_req_dry_run",
-    ),
-    *("modsecurity", "ssi", "ssl_early_data", "ssl_verify_client"),
-    # where requests are passed on
-    *("proxy_method", "proxy_pass_header", "proxy_pass_request_body", "proxy_pass_request_headers", "proxy_store"),
+    "server": {
+        "add_after_body": '""',
+        "add_before_body": '""',
+        "limit_req_dry_run": "off",
+        "ssi": "off",
+        "ssl_early_data": "off",
+        "ssl_verify_client": "off",
+    },
+    "location": {
+        "auth_request": "off",
+        "limit_conn": "hermes_unlimited_connections 65535",
+        "modsecurity": "off",
+    },
+    "proxy": {
+        "proxy_method": "$request_method",
+        "proxy_pass_header": "X-Hermes-Nothing",
+        "proxy_pass_request_body": "on",
+        "proxy_pass_request_headers": "on",
+        "proxy_store": "off",
+    },
 }
-"""Directives of the http block that our templates unset where they are there."""
+"""Directives of the http block, where our site says them again, and what then: in each server over HTTPS, in each location
+that may be protected, in each that passes requests on. The first two of a server make subrequests, as ssi does, and those are
+asked for no password (ngx_http_core_module.c: the access phase is the main request's)."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +82,9 @@ class Facts:
     webhooks_now: WebhooksPlace | None = None  # where our site serves webhooks now, while its certificate is there
     log_mode: int | None = None  # of the site's log; None while there is none
 
-    @property
-    def inherited(self) -> tuple[str, ...]:
-        """What the http block hands down that our site has to unset, and that is seldom there or not in every nginx."""
-        return tuple(sorted(self.config.http & UNSET))
+    def unset(self, place: str) -> tuple[str, ...]:
+        """The lines there that unset what the http block hands down, and is seldom there or not in every nginx."""
+        return tuple(f"{name} {value}" for name, value in UNSET[place].items() if name in self.config.http)
 
     @property
     def text(self) -> str:

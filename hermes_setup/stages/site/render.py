@@ -9,7 +9,7 @@ from hermes_setup.nginx import quoting
 from hermes_setup.nginx.render import Renderer
 from hermes_setup.stages.certificate.lineages import WEBROOT
 from hermes_setup.stages.site import listens, webhooks
-from hermes_setup.stages.site.facts import Facts
+from hermes_setup.stages.site.facts import UNSET, Facts
 from hermes_setup.stages.site.pages import pages
 from hermes_setup.stages.users.cookies import COOKIE, GATE_FILE, REALM
 from hermes_setup.stages.users.htpasswd import USERS_FILE
@@ -34,7 +34,8 @@ def site_text(answers: Answers, facts: Facts, renderer: Renderer) -> str:
             (name.ascii, _server_name(name), own.certificate if own else "", own.key if own else "")
             for name, own in facts.redirects
         ],
-        inherited=facts.inherited,
+        unset={place: facts.unset(place) for place in UNSET},
+        limits=sorted(facts.config.http & {"limit_conn", "limit_req"}),
         sockets_keepalive=facts.version >= KEEPALIVE_BY_DEFAULT,
         csp="frame-ancestors 'self'",
         pages=pages(answers.domain, facts.backend, renderer),
